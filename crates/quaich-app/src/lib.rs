@@ -1,0 +1,1 @@
+//! Processes, not HTTP: spawns, watches and replaces the workers of an app.

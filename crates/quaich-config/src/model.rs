@@ -1,0 +1,412 @@
+//! The validated configuration: every default filled in, every name resolved, every path absolute.
+//!
+//! `lower` makes it from a `Document`; the front and the supervisor are built from it and from
+//! nothing else. It holds no spans and no optional value where a default exists. It can be written
+//! as JSON (the supervisor hands it to the front so) and read back unchanged.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// One whole configuration. Sites refer to apps and upstreams by index into these lists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[app.NAME]`, in file order.
+    pub apps: Vec<App>,
+    /// `[upstream.NAME]` and the short form `proxy = URL`, in file order.
+    pub upstreams: Vec<Upstream>,
+    /// `[site.NAME]`, in file order.
+    pub sites: Vec<Site>,
+    /// `[log]`
+    pub log: Log,
+    /// `[log.access]`
+    pub access_log: AccessLog,
+    /// `[admin]`
+    pub admin: Admin,
+}
+
+/// `[server]`: what holds for the whole process tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// Every address to listen on, in file order.
+    pub listeners: Vec<Listener>,
+    /// Front threads, resolved: at least 1.
+    pub threads: usize,
+    /// `listen(2)` backlog.
+    pub backlog: u32,
+    /// One socket per front thread and address (`SO_REUSEPORT`).
+    pub reuse_port: bool,
+    /// User and group that the front drops to when started as root.
+    pub user: Option<String>,
+    /// See `user`.
+    pub group: Option<String>,
+    /// Connections that the front holds at once.
+    pub max_connections: usize,
+    /// Connections per client address (IPv6: per /64); 0 = no limit.
+    pub max_per_ip: usize,
+    /// From the first byte of a request to the end of its head; 408 after it.
+    pub header_timeout: Duration,
+    /// Between two reads of a request body; 408 after it.
+    pub body_timeout: Duration,
+    /// Idle time of a kept-alive connection.
+    pub keepalive: Duration,
+    /// Requests on one connection before it is closed.
+    pub keepalive_requests: u64,
+    /// Without any progress while sending to a client.
+    pub write_timeout: Duration,
+    /// Slowest allowed request body, bytes per second; 0 = off.
+    pub min_rate: u64,
+    /// All header fields of a request together, bytes; 431 beyond.
+    pub max_header: usize,
+    /// Number of header fields; 431 beyond.
+    pub max_headers: usize,
+    /// Request target, bytes; 414 beyond.
+    pub max_uri: usize,
+    /// Request body, bytes; 413 beyond. 0 = no limit.
+    pub max_body: u64,
+    /// How long TERM lets running requests finish.
+    pub shutdown_timeout: Duration,
+    /// Where quaich keeps what must outlive it; made on demand.
+    pub state_dir: PathBuf,
+    /// File that holds the supervisor's process id.
+    pub pid_file: Option<PathBuf>,
+    /// Networks whose forwarding headers are believed, as `address/prefix length`.
+    pub trust: Vec<Network>,
+    /// `Server:` response field; `None` = not sent.
+    pub server_header: Option<String>,
+    /// Whether `Date:` is sent.
+    pub date_header: bool,
+}
+
+/// An address block, e.g. `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Network {
+    /// The first address.
+    pub addr: std::net::IpAddr,
+    /// Bits that must agree.
+    pub prefix: u8,
+}
+
+/// One address to listen on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Given or made from the address; sites name it in `listen`.
+    pub name: String,
+    /// Where.
+    pub addr: ListenAddr,
+    /// Permission bits of a unix socket file.
+    pub mode: u32,
+}
+
+/// Where a listener's socket comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ListenAddr {
+    /// `127.0.0.1:8000`, `[::1]:8000`, `:8000` (all addresses, v6 and v4).
+    Tcp(SocketAddr),
+    /// `unix:/run/x.sock`; an abstract name begins with `@`.
+    Unix(PathBuf),
+    /// `fd:3`: an inherited, already listening descriptor.
+    Fd(i32),
+    /// `systemd:NAME`: inherited through `LISTEN_FDS` and `LISTEN_FDNAMES`.
+    Systemd(String),
+}
+
+/// `[app.NAME]`: a Python program that quaich runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct App {
+    /// Table name.
+    pub name: String,
+    /// What is imported.
+    pub target: AppTarget,
+    /// Call the object once, without arguments, to get the application.
+    pub factory: bool,
+    /// Working directory, first on `sys.path`.
+    pub dir: PathBuf,
+    /// The interpreter, resolved.
+    pub python: PathBuf,
+    /// How `python` was found, in words for people, e.g. `.venv beside the app`.
+    pub python_origin: String,
+    /// Worker processes.
+    pub workers: usize,
+    /// Threads in each.
+    pub threads: usize,
+    /// One request's longest run time in the app; 504 and the worker is replaced.
+    pub timeout: Duration,
+    /// Requests that may wait for a free worker; 503 beyond.
+    pub queue: usize,
+    /// How long one may wait; 503 after it.
+    pub queue_timeout: Duration,
+    /// How long a worker that is told to stop may finish its request.
+    pub graceful_timeout: Duration,
+    /// From spawn to ready.
+    pub boot_timeout: Duration,
+    /// Requests after which a worker is replaced; 0 = never.
+    pub max_requests: u64,
+    /// Random addition to `max_requests`.
+    pub max_requests_jitter: u64,
+    /// Added to the environment.
+    pub env: BTreeMap<String, String>,
+    /// User and group of the workers.
+    pub user: Option<String>,
+    /// See `user`.
+    pub group: Option<String>,
+}
+
+/// What a worker imports.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AppTarget {
+    /// `module:callable`; the callable may be missing (`application`, then `app`).
+    Module {
+        /// Dotted module name.
+        module: String,
+        /// Attribute, dots allowed.
+        callable: Option<String>,
+    },
+    /// A `.py` file outside any package.
+    File {
+        /// Absolute path.
+        path: PathBuf,
+        /// Attribute, dots allowed.
+        callable: Option<String>,
+    },
+}
+
+/// `[upstream.NAME]`: servers that run elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Upstream {
+    /// Table name, or the URL of the short form.
+    pub name: String,
+    /// At least one.
+    pub servers: Vec<UpstreamServer>,
+    /// Per attempt.
+    pub connect_timeout: Duration,
+    /// Between two bytes of the answer, also before the first.
+    pub timeout: Duration,
+    /// Other attempts after a failed connect or a dead pooled connection.
+    pub retries: u32,
+    /// Idle connections kept, over all threads and servers.
+    pub keepalive: usize,
+    /// Idle time of a kept connection.
+    pub keepalive_timeout: Duration,
+}
+
+/// One server of an upstream. Only HTTP/1.1 for now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpstreamServer {
+    /// As written, for logs.
+    pub id: String,
+    /// Where to connect.
+    pub addr: UpstreamAddr,
+}
+
+/// Where an upstream server listens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum UpstreamAddr {
+    /// A host name or literal address (IPv6 without brackets) and a port.
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// `[site.NAME]`: a set of host names and what happens there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Site {
+    /// Table name.
+    pub name: String,
+    /// Host patterns, lower case, without port.
+    pub hosts: Vec<HostPattern>,
+    /// Indices into `Server::listeners`; empty = all.
+    pub listeners: Vec<usize>,
+    /// In file order; the first that matches wins. Short forms of the site are its last route.
+    pub routes: Vec<Route>,
+    /// Whether requests appear in the access log.
+    pub access_log: bool,
+}
+
+/// A host name pattern. `exact` wins over the longest `suffix`, which wins over `any`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum HostPattern {
+    /// `shop.example.org`
+    Exact(String),
+    /// `*.example.org`, held as `.example.org`: any number of labels before it, at least one.
+    Suffix(String),
+    /// `*`
+    Any,
+}
+
+/// `[[site.NAME.route]]`: conditions, then one action. All conditions must hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    /// Where it stands, `file:line`, for `quaich route` and logs.
+    pub origin: String,
+    /// Any of these; empty = every host of the site.
+    pub host: Vec<HostPattern>,
+    /// Any of these; empty = every path. Matched against the normalised, decoded path.
+    pub path: Vec<PathPattern>,
+    /// Any of these, case-sensitive; empty = all.
+    pub method: Vec<String>,
+    /// All of these.
+    pub query: Vec<FieldMatch>,
+    /// All of these; names in lower case.
+    pub header: Vec<FieldMatch>,
+    /// Mount point without trailing slash, `""` = none: `/x` matches `/x` and `/x/...` only.
+    pub prefix: String,
+    /// Files that are tried before the action.
+    pub files: Option<Files>,
+    /// What answers (when `files` has nothing).
+    pub action: Action,
+    /// Overrides `Server::max_body`.
+    pub max_body: Option<u64>,
+    /// Overrides the app's or upstream's answer timeout.
+    pub timeout: Option<Duration>,
+    /// Whether requests appear in the access log.
+    pub log: bool,
+}
+
+/// A path condition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PathPattern {
+    /// `/login`
+    Exact(String),
+    /// `/static/*`, held as `/static/`: everything below, also `/static` itself.
+    Prefix(String),
+    /// Any other glob: `*` any run of bytes, `?` one byte. Or `~regex`, kept as text.
+    Glob(String),
+    /// `~^/v[0-9]+/`: a regular expression, searched for.
+    Regex(String),
+}
+
+/// A condition on a header field or query parameter: the value must match the glob.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldMatch {
+    /// Field or parameter name.
+    pub name: String,
+    /// `*` any run, `?` one byte.
+    pub glob: String,
+}
+
+/// The end of a route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Action {
+    /// Index into `Config::apps`.
+    App(usize),
+    /// Index into `Config::upstreams`.
+    Upstream(usize),
+    /// Nothing but `files`: 404 when there is no file.
+    NotFound,
+    /// `redirect = { to, code }`
+    Redirect {
+        /// Text with placeholders `{host} {path} {query} {scheme}`.
+        to: String,
+        /// 301, 302, 303, 307 or 308.
+        code: u16,
+    },
+    /// `respond = { status, body, type }` and `status = N` (empty body).
+    Respond {
+        /// Status code.
+        status: u16,
+        /// Body.
+        body: String,
+        /// `Content-Type`.
+        content_type: String,
+    },
+    /// `status = N` with N >= 400: the error page of that status.
+    Status(u16),
+}
+
+/// `files = { root, ... }`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Files {
+    /// Absolute path of the directory.
+    pub root: PathBuf,
+    /// File names tried in a directory.
+    pub index: Vec<String>,
+    /// Names tried in order below the root, with `{path}`.
+    pub try_: Vec<String>,
+    /// `Cache-Control: max-age` and `Expires`; `None` = not sent.
+    pub expires: Option<Duration>,
+    /// List directories without index file.
+    pub list: bool,
+    /// Serve `x.br`, `x.zst`, `x.gz` in place of `x` to clients that accept it.
+    pub precompressed: bool,
+    /// Serve names that begin with a dot.
+    pub hidden: bool,
+    /// Which symbolic links are followed.
+    pub symlinks: Symlinks,
+}
+
+/// Which symbolic links below a static root are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Symlinks {
+    /// None.
+    Off,
+    /// Those that stay below the root.
+    Inside,
+    /// All, also out of the root.
+    Follow,
+}
+
+/// `[log]`: quaich's own messages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`.
+    pub level: String,
+    /// Where to.
+    pub output: LogOutput,
+    /// `auto` (text on a terminal, json else), `text`, `json`.
+    pub format: String,
+}
+
+/// `[log.access]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccessLog {
+    /// Where to; `Off` = none.
+    pub output: LogOutput,
+    /// One line's shape.
+    pub format: AccessFormat,
+}
+
+/// The shape of an access log line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AccessFormat {
+    /// Apache's common log format.
+    Common,
+    /// The same with referrer and user agent.
+    Combined,
+    /// One JSON object a line.
+    Json,
+    /// A coloured short line for people; what `auto` is on a terminal.
+    Pretty,
+    /// Text with placeholders `{name}`.
+    Template(String),
+}
+
+/// Where a log goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum LogOutput {
+    /// Nowhere.
+    Off,
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A file, appended to, reopened on USR1.
+    File(PathBuf),
+}
+
+/// `[admin]`: the control socket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Admin {
+    /// Path of the unix socket; `None` = off.
+    pub socket: Option<PathBuf>,
+}

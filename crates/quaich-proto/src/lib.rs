@@ -1,0 +1,1 @@
+//! Sans-I/O codecs: bytes become messages and back. No sockets, no clock.

@@ -1,0 +1,1 @@
+//! Runs inside the user's own Python and serves its WSGI application.

@@ -1,0 +1,2 @@
+//! The quaich program.
+fn main() {}
