@@ -1,0 +1,199 @@
+//! quaich's own messages: of the supervisor, of the front, and what apps print.
+//!
+//! Everybody calls the macros [`message!`] and [`limited!`]; the process calls [`init`] once. A
+//! message is one line and one `write(2)`. It must never stop the program: a reader that does not
+//! read costs one short wait, then messages are dropped and counted until it reads again.
+
+use std::fmt::Display;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::log_sink::Sink;
+use quaich_config::model;
+
+#[doc(inline)]
+pub use crate::{limited_message as limited, log_message as message};
+
+/// How much a message matters. Lower ones are hidden by `[log] level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    /// Something does not work, and somebody must act.
+    Error = 0,
+    /// Something is not as it should be; quaich goes on.
+    Warn = 1,
+    /// What an operator wants to have seen afterwards.
+    Info = 2,
+    /// For finding out why.
+    Debug = 3,
+}
+
+impl Level {
+    /// The level called `name` in `[log] level`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Error, Self::Warn, Self::Info, Self::Debug]
+            .into_iter()
+            .find(|l| l.name() == name)
+    }
+
+    /// As written in the configuration and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+
+    /// Five columns and the colour, as an SGR sequence.
+    pub(super) fn shown(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Error => ("ERROR", "\x1b[1;31m"),
+            Self::Warn => (" WARN", "\x1b[33m"),
+            Self::Info => (" INFO", "\x1b[32m"),
+            Self::Debug => ("DEBUG", "\x1b[34m"),
+        }
+    }
+}
+
+/// A named value of a message.
+pub type Field<'a> = (&'a str, &'a dyn Display);
+
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+static SINK: Mutex<Option<Sink>> = Mutex::new(None);
+
+/// Sends `message!(LEVEL, TEXT, NAME = VALUE, ...)`: `LEVEL` is a variant of [`Level`], `TEXT` and
+/// the values implement `Display`. Nothing is evaluated when the level is hidden.
+#[macro_export]
+macro_rules! log_message {
+    ($level:ident, $text:expr $(, $name:ident = $value:expr)* $(,)?) => {
+        if $crate::observe::log::enabled($crate::observe::log::Level::$level) {
+            $crate::observe::log::emit(
+                $crate::observe::log::Level::$level,
+                &$text,
+                &[$((stringify!($name), &$value)),*],
+            );
+        }
+    };
+}
+
+/// As `message!`, at most once per second from this place in the program; the next message says
+/// how many were left out (field `suppressed`).
+#[macro_export]
+macro_rules! limited_message {
+    ($level:ident, $text:expr $(, $name:ident = $value:expr)* $(,)?) => {
+        if $crate::observe::log::enabled($crate::observe::log::Level::$level) {
+            static SITE: $crate::observe::log::CallSite = $crate::observe::log::CallSite::new();
+            match SITE.admit() {
+                None => {}
+                Some(0) => $crate::observe::log::emit(
+                    $crate::observe::log::Level::$level,
+                    &$text,
+                    &[$((stringify!($name), &$value)),*],
+                ),
+                Some(suppressed) => $crate::observe::log::emit(
+                    $crate::observe::log::Level::$level,
+                    &$text,
+                    &[$((stringify!($name), &$value),)* ("suppressed", &suppressed)],
+                ),
+            }
+        }
+    };
+}
+
+/// Sets level, style and place of all messages from now on. `file` is the opened log file or
+/// standard output; `None` = standard error. Without this call: text of level info on standard
+/// error.
+pub fn init(settings: &model::Log, file: Option<OwnedFd>) {
+    let level = Level::from_name(&settings.level).unwrap_or(Level::Info);
+    let mut guard = lock();
+    *guard = Some(Sink::with_settings(settings, file));
+    LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+/// Goes on in `file`, after a rotation.
+pub fn reopen(file: OwnedFd) {
+    let mut guard = lock();
+    guard.get_or_insert_with(|| Sink::new(None)).reopen(file);
+}
+
+/// Whether messages of `level` are shown.
+pub fn enabled(level: Level) -> bool {
+    level as u8 <= LEVEL.load(Ordering::Relaxed)
+}
+
+/// Messages lost since the start because nobody read them or writing failed.
+pub fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
+/// Writes one message. Use the macros, which ask [`enabled`] first.
+pub fn emit(level: Level, text: &dyn Display, fields: &[Field<'_>]) {
+    let written = lock()
+        .get_or_insert_with(|| Sink::new(None))
+        .message(level, text, fields);
+    count_if_lost(written);
+}
+
+/// Writes one `line` (without its line end) that a worker of `app` printed, whatever the level.
+pub fn app_output(app: &str, worker: usize, line: &[u8]) {
+    let written = lock()
+        .get_or_insert_with(|| Sink::new(None))
+        .app_output(app, worker, line);
+    count_if_lost(written);
+}
+
+fn count_if_lost(written: bool) {
+    if !written {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn lock() -> MutexGuard<'static, Option<Sink>> {
+    SINK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One place in the program that [`limited!`] was written at.
+#[derive(Debug)]
+pub struct CallSite {
+    /// Millisecond of the monotonic clock from which the next message may pass.
+    next: AtomicU64,
+    suppressed: AtomicU64,
+}
+
+impl CallSite {
+    /// For a `static` only: the limit is per value.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default call site would limit nothing"
+    )]
+    pub const fn new() -> Self {
+        Self {
+            next: AtomicU64::new(0),
+            suppressed: AtomicU64::new(0),
+        }
+    }
+
+    /// `Some(n)`: the message may go out, and `n` were left out before it. `None`: leave it out.
+    pub fn admit(&self) -> Option<u64> {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+        self.admit_at(now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000)
+    }
+
+    fn admit_at(&self, now: u64) -> Option<u64> {
+        let next = self.next.load(Ordering::Relaxed);
+        let claimed = now >= next
+            && self
+                .next
+                .compare_exchange(next, now + 1000, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if claimed {
+            return Some(self.suppressed.swap(0, Ordering::Relaxed));
+        }
+        self.suppressed.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
