@@ -1,6 +1,26 @@
 //! The data path: sockets, routes, handlers, upstreams, files, logs.
+//!
+//! `front` is the process; the other rooms are listed in the order in which a request meets them.
 
-pub mod error_page;
+pub mod front;
+pub mod link;
+
+pub mod listener;
+pub mod downstream;
+pub mod exchange;
 pub mod forwarded;
-pub mod observe;
 pub mod request_id;
+pub mod route;
+pub mod handler;
+pub mod upstream;
+
+pub mod error;
+pub mod error_page;
+pub mod generation;
+pub mod observe;
+pub mod thread;
+
+mod buffer;
+mod clock;
+mod deadline;
+mod socket;

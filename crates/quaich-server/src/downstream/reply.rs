@@ -1,0 +1,367 @@
+//! The writing half of a client's HTTP/1 connection: one response at a time, framed here and nowhere
+//! else (RFC 9112 section 6).
+//!
+//! Every piece that a handler gives is sent before the call returns: nothing is held back.
+
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+use std::task::{Context, Poll, ready};
+
+use quaich_proto::h1::{self, BodyLength, Version};
+use quaich_proto::headers::HeaderId;
+use quaich_proto::method::Method;
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use crate::socket::Socket;
+use crate::thread::Thread;
+
+/// Pieces up to this size are copied behind what waits already and leave in one piece with it.
+const COPY: usize = 16 * 1024;
+
+/// Bytes that one `sendfile` may move, so that other connections have their turn.
+const FILE_TURN: u64 = 1024 * 1024;
+
+/// How the body of the current response ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// No head was written yet.
+    NotBegun,
+    /// There is no body, whatever the handler gives.
+    None,
+    /// So many bytes are owed.
+    Known(u64),
+    /// Chunks.
+    Chunked,
+    /// The end of the connection.
+    UntilClose,
+}
+
+/// Writes one connection. Lives as long as the connection is busy.
+pub struct Reply<'c> {
+    socket: &'c Socket,
+    thread: &'c Thread,
+    deadline: &'c Deadline,
+    out: Vec<u8>,
+    sent: usize,
+    framing: Framing,
+    body_bytes: u64,
+    close: bool,
+}
+
+impl<'c> Reply<'c> {
+    /// A writer of `socket`.
+    pub fn new(socket: &'c Socket, thread: &'c Thread, deadline: &'c Deadline) -> Self {
+        Self {
+            socket,
+            thread,
+            deadline,
+            out: Vec::with_capacity(2048),
+            sent: 0,
+            framing: Framing::NotBegun,
+            body_bytes: 0,
+            close: false,
+        }
+    }
+
+    /// Makes ready for the next response.
+    pub fn reset(&mut self) {
+        self.framing = Framing::NotBegun;
+        self.body_bytes = 0;
+        self.close = false;
+    }
+
+    /// Whether a head was written, so that no other can be.
+    pub fn has_begun(&self) -> bool {
+        self.framing != Framing::NotBegun
+    }
+
+    /// Body bytes given to the kernel or waiting for it.
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes
+    }
+
+    /// The connection ends with this response.
+    pub fn set_close(&mut self) {
+        self.close = true;
+    }
+
+    /// Whether the connection ends with this response.
+    pub fn closes(&self) -> bool {
+        self.close || self.framing == Framing::UntilClose
+    }
+
+    /// Writes the head of `exchange.response` with the framing that suits `length` and the client.
+    /// Sends nothing yet.
+    pub fn begin(&mut self, exchange: &mut Exchange, length: BodyLength) {
+        let status = exchange.response.status;
+        let request = &exchange.request;
+        exchange.notes.status = status;
+        h1::status_line(&mut self.out, status);
+        self.standard_fields(exchange);
+        for (id, name, value) in exchange.response.headers.iter() {
+            if !matches!(id, HeaderId::ContentLength | HeaderId::Connection) {
+                h1::field(&mut self.out, name, value);
+            }
+        }
+        let bodyless = status < 200 || status == 204 || status == 304;
+        let head_only = request.method == Method::Head;
+        self.framing = match length {
+            _ if status < 200 || status == 204 => Framing::None,
+            BodyLength::Empty if bodyless => Framing::None,
+            BodyLength::Empty => self.known(0),
+            BodyLength::Known(length) => self.known(length),
+            _ if bodyless || head_only => Framing::None,
+            BodyLength::Chunked | BodyLength::UntilClose => self.unknown(request.version),
+        };
+        if bodyless || head_only {
+            self.framing = Framing::None;
+        }
+        self.connection_field(request.version);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn standard_fields(&mut self, exchange: &Exchange) {
+        if let Some(server) = &self.thread.server_line {
+            self.out.extend_from_slice(server);
+        }
+        if self.thread.settings.date_header && !exchange.response.headers.contains(HeaderId::Date) {
+            self.thread.clock.append_date_line(&mut self.out);
+        }
+    }
+
+    fn known(&mut self, length: u64) -> Framing {
+        h1::field_u64(&mut self.out, b"Content-Length", length);
+        Framing::Known(length)
+    }
+
+    fn unknown(&mut self, version: Version) -> Framing {
+        match version {
+            Version::Http11 => {
+                h1::field(&mut self.out, b"Transfer-Encoding", b"chunked");
+                Framing::Chunked
+            }
+            Version::Http10 => Framing::UntilClose,
+        }
+    }
+
+    fn connection_field(&mut self, version: Version) {
+        match (self.closes(), version) {
+            (true, _) => h1::field(&mut self.out, b"Connection", b"close"),
+            (false, Version::Http10) => h1::field(&mut self.out, b"Connection", b"keep-alive"),
+            (false, Version::Http11) => {}
+        }
+    }
+
+    /// Writes a `101` head with the response's own `Connection` and `Upgrade`, after which the
+    /// connection carries what the two ends please.
+    pub fn begin_tunnel(&mut self, exchange: &mut Exchange) {
+        exchange.notes.status = exchange.response.status;
+        h1::status_line(&mut self.out, exchange.response.status);
+        self.standard_fields(exchange);
+        for (_, name, value) in exchange.response.headers.iter() {
+            h1::field(&mut self.out, name, value);
+        }
+        self.out.extend_from_slice(b"\r\n");
+        self.framing = Framing::UntilClose;
+    }
+
+    /// A whole response in one piece.
+    pub async fn whole(&mut self, exchange: &mut Exchange, body: &[u8]) -> Result<(), Error> {
+        self.begin(exchange, BodyLength::Known(body.len() as u64));
+        self.data(body).await?;
+        self.finish().await
+    }
+
+    /// Sends a piece of the body, with everything that waits before it.
+    pub async fn data(&mut self, piece: &[u8]) -> Result<(), Error> {
+        let piece = self.admit(piece);
+        if piece.is_empty() {
+            return self.flush().await;
+        }
+        if self.framing == Framing::Chunked {
+            h1::chunk_head(&mut self.out, piece.len());
+        }
+        if piece.len() <= COPY {
+            self.out.extend_from_slice(piece);
+            self.end_chunk();
+            return self.flush().await;
+        }
+        let mut done = 0;
+        poll_fn(|cx| self.poll_send_with(cx, piece, &mut done)).await?;
+        self.end_chunk();
+        Ok(())
+    }
+
+    /// Adds a piece of the body behind what waits, without sending it. For small pieces that are
+    /// known to be followed by [`finish`](Self::finish) or [`data`](Self::data) at once.
+    pub fn add(&mut self, piece: &[u8]) {
+        let piece = self.admit(piece);
+        if piece.is_empty() {
+            return;
+        }
+        if self.framing == Framing::Chunked {
+            h1::chunk_head(&mut self.out, piece.len());
+        }
+        self.out.extend_from_slice(piece);
+        self.end_chunk();
+    }
+
+    /// What of `piece` belongs into the response: nothing without a body, no more than was promised.
+    fn admit<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
+        let piece = match &mut self.framing {
+            Framing::None | Framing::NotBegun => &[],
+            Framing::Known(left) => {
+                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(piece.len());
+                *left -= take as u64;
+                &piece[..take]
+            }
+            Framing::Chunked | Framing::UntilClose => piece,
+        };
+        self.body_bytes += piece.len() as u64;
+        piece
+    }
+
+    fn end_chunk(&mut self) {
+        if self.framing == Framing::Chunked {
+            self.out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Sends `length` bytes of a regular file from `offset`. Fails when the file is shorter.
+    pub async fn file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        mut offset: u64,
+        length: u64,
+    ) -> Result<(), Error> {
+        let mut left = match &mut self.framing {
+            Framing::None | Framing::NotBegun => return Ok(()),
+            Framing::Known(owed) => {
+                let take = length.min(*owed);
+                *owed -= take;
+                take
+            }
+            Framing::Chunked | Framing::UntilClose => length,
+        };
+        self.body_bytes += left;
+        if self.framing == Framing::Chunked && left > 0 {
+            h1::chunk_head(&mut self.out, usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        self.flush().await?;
+        while left > 0 {
+            let turn = left.min(FILE_TURN) as usize;
+            let sent =
+                poll_fn(|cx| self.poll_progress(cx, |s, cx| {
+                    s.poll_sendfile(cx, file, &mut offset, turn)
+                }))
+                .await?;
+            if sent == 0 {
+                return Err(Error::new(Kind::Truncated, crate::error::Side::Internal));
+            }
+            left -= sent as u64;
+        }
+        self.end_chunk();
+        Ok(())
+    }
+
+    /// Ends the response. Fails when fewer bytes were given than promised: the caller must then
+    /// abort the connection, so that a cut answer never looks complete.
+    pub async fn finish(&mut self) -> Result<(), Error> {
+        match self.framing {
+            Framing::Known(left) if left > 0 => {
+                return Err(Error::new(Kind::Truncated, crate::error::Side::Internal));
+            }
+            Framing::Chunked => self.out.extend_from_slice(h1::LAST_CHUNK),
+            _ => {}
+        }
+        self.flush().await
+    }
+
+    /// Sends what waits.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Polls [`flush`](Self::flush).
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut nothing = 0;
+        self.poll_send_with(cx, &[], &mut nothing)
+    }
+
+    /// Sends what waits, then `piece` from `done` on.
+    fn poll_send_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        piece: &[u8],
+        done: &mut usize,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            let waiting = self.out.get(self.sent..).unwrap_or_default();
+            let rest = piece.get(*done..).unwrap_or_default();
+            let parts = [IoSlice::new(waiting), IoSlice::new(rest)];
+            let parts = match (waiting.is_empty(), rest.is_empty()) {
+                (true, true) => {
+                    self.out.clear();
+                    self.sent = 0;
+                    return Poll::Ready(Ok(()));
+                }
+                (false, true) => &parts[..1],
+                (true, false) => &parts[1..],
+                (false, false) => &parts[..],
+            };
+            let ahead = waiting.len();
+            let count = ready!(Self::poll_progress_of(
+                self.socket,
+                self.deadline,
+                self.thread,
+                cx,
+                |socket, cx| socket.poll_write(cx, parts)
+            ))?;
+            self.sent += count.min(ahead);
+            *done += count.saturating_sub(ahead);
+        }
+    }
+
+    fn poll_progress(
+        &self,
+        cx: &mut Context<'_>,
+        io: impl FnMut(&Socket, &mut Context<'_>) -> Poll<std::io::Result<usize>>,
+    ) -> Poll<Result<usize, Error>> {
+        Self::poll_progress_of(self.socket, self.deadline, self.thread, cx, io)
+    }
+
+    /// One step of output under the write deadline, which starts when the client first keeps us
+    /// waiting and again after each step.
+    fn poll_progress_of(
+        socket: &Socket,
+        deadline: &Deadline,
+        thread: &Thread,
+        cx: &mut Context<'_>,
+        mut io: impl FnMut(&Socket, &mut Context<'_>) -> Poll<std::io::Result<usize>>,
+    ) -> Poll<Result<usize, Error>> {
+        match io(socket, cx) {
+            Poll::Ready(Ok(count)) => {
+                deadline.clear();
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Error::CLIENT_GONE)),
+            Poll::Pending => {
+                if !deadline.is_set() {
+                    deadline.set(thread.settings.write_timeout);
+                }
+                match deadline.check(cx) {
+                    Ok(()) => Poll::Pending,
+                    Err(_) => Poll::Ready(Err(Error::downstream(Kind::WriteTimeout))),
+                }
+            }
+        }
+    }
+
+    /// The socket, for a tunnel.
+    pub fn socket(&self) -> &'c Socket {
+        self.socket
+    }
+}

@@ -1,0 +1,224 @@
+//! One exchange from its head to its log line. The steps:
+//!
+//! | step | where |
+//! |---|---|
+//! | 1 client: who asks, after forwarding fields | `forwarded` |
+//! | 2 route: host, path, method ... to a route | `route` |
+//! | 3 handler: files, app, upstream, respond, redirect | `handler` |
+//! | 4 failure: an error becomes a response | here, `error`, `error_page` |
+//! | 5 rest of the request body: read or connection closed | here |
+//! | 6 log and count | here, `observe` |
+//!
+//! An [`Error`] becomes a status here and nowhere else.
+
+use quaich_proto::h1::BodyLength;
+use quaich_proto::headers::HeaderId;
+
+use super::inbound::Inbound;
+use super::reply::Reply;
+use crate::error::{Error, Kind};
+use crate::error_page;
+use crate::exchange::Exchange;
+use crate::exchange::timings::Timings;
+use crate::handler;
+use crate::observe::access_log::Record;
+use crate::route::Found;
+use crate::thread::Thread;
+
+/// What one exchange is served with.
+pub struct Scope<'s, 'c> {
+    /// The thread.
+    pub thread: &'s Thread,
+    /// Index of the listener.
+    pub listener: usize,
+    /// Its port.
+    pub local_port: u16,
+    /// The request, and the response to be.
+    pub exchange: &'s mut Exchange,
+    /// The request body.
+    pub body: &'s mut Inbound<'c>,
+    /// Where the response goes.
+    pub reply: &'s mut Reply<'c>,
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Another request may follow.
+    Next,
+    /// It ends.
+    Close,
+    /// It ends visibly broken, since the response is not complete.
+    Abort,
+}
+
+/// Serves one exchange whose head was read.
+pub async fn serve(scope: &mut Scope<'_, '_>) -> After {
+    let thread = scope.thread;
+    begin(scope);
+    let outcome = handle(scope).await;
+    let after = match outcome {
+        Ok(()) => settle(scope).await,
+        Err(error) => fail(scope, error).await,
+    };
+    scope.exchange.notes.body_bytes = scope.reply.body_bytes();
+    conclude(thread, scope.exchange);
+    after
+}
+
+fn begin(scope: &mut Scope<'_, '_>) {
+    let thread = scope.thread;
+    let exchange = &mut *scope.exchange;
+    exchange.timings = Timings::begin(thread.access_log.is_some());
+    thread.counters.requests.add();
+    if exchange.request.dropped_fields > 0 {
+        thread.counters.dropped_fields.add_many(exchange.request.dropped_fields.into());
+    }
+    thread.trust.apply(&mut exchange.client, &exchange.request.headers);
+    let given = exchange
+        .request
+        .headers
+        .get(HeaderId::XRequestId)
+        .filter(|_| exchange.client.trusted);
+    exchange.request_id = crate::request_id::next(given);
+    if !exchange.request.keep_alive {
+        scope.reply.set_close();
+    }
+}
+
+/// Steps 2 and 3.
+async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
+    let generation = &scope.thread.generation;
+    let Found { site, route } = generation.routes.find(scope.listener, &scope.exchange.request)?;
+    scope.exchange.notes.site = Some(site.index);
+    scope.exchange.notes.route = Some(route.index);
+    scope.body.limit_body(route.max_body.unwrap_or(scope.thread.settings.max_body))?;
+    handler::run(scope, route).await
+}
+
+/// Step 4: answers a failure.
+async fn fail(scope: &mut Scope<'_, '_>, error: Error) -> After {
+    let label = error.label();
+    if scope.exchange.notes.failure.is_empty() {
+        scope.exchange.notes.failure = label;
+    }
+    count_failure(scope.thread, error);
+    let Some(status) = error.status().filter(|_| !scope.reply.has_begun()) else {
+        if scope.exchange.notes.status == 0 {
+            scope.exchange.notes.status = CLIENT_CLOSED;
+        }
+        return After::Abort;
+    };
+    if error.closes() || !(scope.body.is_done() || scope.body.is_discardable()) {
+        scope.reply.set_close();
+    }
+    if send_page(scope.exchange, scope.reply, status, error).await.is_err() {
+        return After::Abort;
+    }
+    if error.closes() { After::Close } else { settle(scope).await }
+}
+
+/// nginx's word for "the client left before it was answered"; only ever seen in the log.
+const CLIENT_CLOSED: u16 = 499;
+
+async fn send_page(
+    exchange: &mut Exchange,
+    reply: &mut Reply<'_>,
+    status: u16,
+    error: Error,
+) -> Result<(), Error> {
+    let mut page = Vec::with_capacity(2048);
+    let accept = exchange.request.headers.get(HeaderId::Accept);
+    let content_type =
+        error_page::render(&mut page, status, exchange.request_id.as_bytes(), accept);
+    // `Allow` of a 405 was put there by the handler; everything else belongs to a response that
+    // is not sent.
+    exchange.response.headers.retain(|_, name, _| name.eq_ignore_ascii_case(b"allow"));
+    exchange.response.status = status;
+    let headers = &mut exchange.response.headers;
+    let retry = error.retry_after().map(|after| after.as_secs().to_string());
+    let fields: [(&[u8], &[u8]); 3] = [
+        (b"Content-Type", content_type.as_bytes()),
+        (b"Cache-Control", b"no-store"),
+        (b"X-Request-ID", exchange.request_id.as_bytes()),
+    ];
+    for (name, value) in fields {
+        // These are fixed or made of hexadecimal digits, hence valid.
+        let _ = headers.push(name, value);
+    }
+    if let Some(seconds) = retry {
+        let _ = headers.push(b"Retry-After", seconds.as_bytes());
+    }
+    reply.whole(exchange, &page).await
+}
+
+/// Step 5: the rest of the request body.
+async fn settle(scope: &mut Scope<'_, '_>) -> After {
+    if scope.reply.closes() {
+        return After::Close;
+    }
+    if scope.body.is_done() {
+        return After::Next;
+    }
+    scope.body.forgo_continue();
+    match scope.body.discard().await {
+        Ok(()) => After::Next,
+        Err(_) => After::Close,
+    }
+}
+
+/// Answers a request that could not be read.
+pub async fn refuse(
+    thread: &Thread,
+    exchange: &mut Exchange,
+    reply: &mut Reply<'_>,
+    error: Error,
+) {
+    let Some(status) = error.status() else {
+        return;
+    };
+    exchange.request_id = crate::request_id::next(None);
+    exchange.timings = Timings::begin(thread.access_log.is_some());
+    thread.counters.requests.add();
+    exchange.notes.failure = error.label();
+    count_failure(thread, error);
+    exchange.response.clear();
+    reply.set_close();
+    // The client may have left; there is nothing more to do for it.
+    let _ = send_page(exchange, reply, status, error).await;
+    exchange.notes.body_bytes = reply.body_bytes();
+    conclude(thread, exchange);
+}
+
+fn count_failure(thread: &Thread, error: Error) {
+    let counters = &thread.counters;
+    match error.kind {
+        Kind::Rejected(..) | Kind::BodyTooLarge => counters.rejected.add(),
+        Kind::ClientGone => counters.client_gone.add(),
+        Kind::RequestTimeout => counters.request_timeouts.add(),
+        Kind::WriteTimeout => counters.write_timeouts.add(),
+        Kind::Truncated => counters.truncated.add(),
+        _ => {}
+    }
+}
+
+/// Step 6.
+fn conclude(thread: &Thread, exchange: &mut Exchange) {
+    match exchange.notes.status {
+        0..=399 => thread.counters.succeeded.add(),
+        400..=499 => thread.counters.client_errors.add(),
+        _ => thread.counters.server_errors.add(),
+    }
+    if let Some(log) = &thread.access_log {
+        exchange.timings.mark_end();
+        if thread.generation.routes.logs(exchange.notes.site, exchange.notes.route) {
+            log.log(&Record::of(exchange, &thread.generation.routes));
+        }
+    }
+}
+
+/// A response without a body of its own.
+pub async fn bodyless(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
+    scope.reply.begin(scope.exchange, BodyLength::Empty);
+    scope.reply.finish().await
+}

@@ -1,0 +1,170 @@
+//! What can go wrong with one exchange, and the one place where that becomes a status.
+//!
+//! Handlers and wires return an [`Error`]; `downstream::service` turns it into an answer and a word
+//! of the access log. Nothing else decides a status for a failure.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client.
+    Downstream,
+    /// A server behind quaich.
+    Upstream,
+    /// A Python app that quaich runs.
+    App,
+    /// quaich itself.
+    Internal,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The client broke the protocol; carries the status and the word for log and metric.
+    Rejected(u16, &'static str),
+    /// The client has left or its connection failed: nobody is there to be answered.
+    ClientGone,
+    /// The client did not send its request in time.
+    RequestTimeout,
+    /// The client did not take its answer in time.
+    WriteTimeout,
+    /// The request body is over the limit.
+    BodyTooLarge,
+    /// No site for the host.
+    NoSite,
+    /// No route for the request, or no file.
+    NotFound,
+    /// A route that only says so.
+    Status(u16),
+    /// The resource does not have this method; the allowed ones are in the header field.
+    MethodNotAllowed,
+    /// Every attempt to connect failed.
+    Connect,
+    /// Connecting took too long.
+    ConnectTimeout,
+    /// The answer took too long.
+    ResponseTimeout,
+    /// The upstream closed before it answered.
+    UpstreamClosed,
+    /// The upstream broke the protocol; carries the word for log and metric.
+    BadResponse(&'static str),
+    /// The answer broke off after its head was sent on.
+    Truncated,
+    /// The worker died while it ran the request.
+    WorkerDied,
+    /// The app raised, or broke the rules of its interface.
+    AppFailed,
+    /// The app took too long.
+    AppTimeout,
+    /// No room in the queue of the app.
+    QueueFull,
+    /// No worker became free in time.
+    QueueTimeout,
+    /// Something on this machine failed: disk, memory, descriptors.
+    Resources,
+}
+
+/// A failure of one exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What happened.
+    pub kind: Kind,
+    /// Whose fault it is.
+    pub side: Side,
+}
+
+impl Error {
+    /// The client has left.
+    pub const CLIENT_GONE: Self = Self::new(Kind::ClientGone, Side::Downstream);
+
+    /// A failure.
+    pub const fn new(kind: Kind, side: Side) -> Self {
+        Self { kind, side }
+    }
+
+    /// A failure of the client.
+    pub const fn downstream(kind: Kind) -> Self {
+        Self::new(kind, Side::Downstream)
+    }
+
+    /// A failure of an upstream server.
+    pub const fn upstream(kind: Kind) -> Self {
+        Self::new(kind, Side::Upstream)
+    }
+
+    /// A failure of an app.
+    pub const fn app(kind: Kind) -> Self {
+        Self::new(kind, Side::App)
+    }
+
+    /// A failure of this machine.
+    pub const fn internal() -> Self {
+        Self::new(Kind::Resources, Side::Internal)
+    }
+
+    /// The status that the client gets; `None` when no answer can be sent any more.
+    pub fn status(&self) -> Option<u16> {
+        Some(match self.kind {
+            Kind::Rejected(status, _) | Kind::Status(status) => status,
+            Kind::ClientGone | Kind::WriteTimeout | Kind::Truncated => return None,
+            Kind::RequestTimeout => 408,
+            Kind::BodyTooLarge => 413,
+            Kind::NoSite => 421,
+            Kind::NotFound => 404,
+            Kind::MethodNotAllowed => 405,
+            Kind::Connect | Kind::UpstreamClosed | Kind::BadResponse(_) | Kind::WorkerDied => 502,
+            Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
+            Kind::AppFailed => 500,
+            Kind::QueueFull | Kind::QueueTimeout => 503,
+            Kind::Resources => 503,
+        })
+    }
+
+    /// Whether the connection to the client must end after the answer, because its framing is no
+    /// longer known.
+    pub fn closes(&self) -> bool {
+        matches!(self.kind, Kind::Rejected(..) | Kind::RequestTimeout | Kind::BodyTooLarge)
+    }
+
+    /// When a client may try again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        matches!(self.kind, Kind::QueueFull | Kind::QueueTimeout | Kind::Resources)
+            .then_some(Duration::from_secs(1))
+    }
+
+    /// The word for logs and metrics.
+    pub fn label(&self) -> &'static str {
+        match self.kind {
+            Kind::Rejected(_, word) | Kind::BadResponse(word) => word,
+            Kind::ClientGone => "client_gone",
+            Kind::RequestTimeout => "request_timeout",
+            Kind::WriteTimeout => "write_timeout",
+            Kind::BodyTooLarge => "body_too_large",
+            Kind::NoSite => "no_site",
+            Kind::NotFound => "not_found",
+            Kind::Status(_) => "status",
+            Kind::MethodNotAllowed => "method_not_allowed",
+            Kind::Connect => "connect_failed",
+            Kind::ConnectTimeout => "connect_timeout",
+            Kind::ResponseTimeout => "response_timeout",
+            Kind::UpstreamClosed => "upstream_closed",
+            Kind::Truncated => "truncated",
+            Kind::WorkerDied => "worker_died",
+            Kind::AppFailed => "app_failed",
+            Kind::AppTimeout => "app_timeout",
+            Kind::QueueFull => "queue_full",
+            Kind::QueueTimeout => "queue_timeout",
+            Kind::Resources => "resources",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+impl std::error::Error for Error {}

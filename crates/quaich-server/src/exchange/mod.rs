@@ -1,0 +1,92 @@
+//! The value that travels: one request, its response and what is noted about both.
+//!
+//! It knows no route, no filter, no socket. One is lent to each busy connection and used again for
+//! its next request, so that its memory is warm.
+
+pub mod timings;
+
+use std::net::IpAddr;
+
+use quaich_proto::h1::{RequestHead, ResponseHead};
+
+use crate::request_id::RequestId;
+use timings::Timings;
+
+/// One request and its response.
+#[derive(Debug)]
+pub struct Exchange {
+    /// What the client asked.
+    pub request: RequestHead,
+    /// What it will be told; handlers fill it, then filters change it.
+    pub response: ResponseHead,
+    /// Who asked.
+    pub client: Client,
+    /// The id in logs, error pages and header fields.
+    pub request_id: RequestId,
+    /// When what happened.
+    pub timings: Timings,
+    /// What the access log says beyond that.
+    pub notes: Notes,
+}
+
+/// Who asked and how, after forwarding fields of trusted proxies were taken into account.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Address of the client; `None` over a unix socket.
+    pub addr: Option<IpAddr>,
+    /// Its port; 0 over a unix socket or when a proxy told the address.
+    pub port: u16,
+    /// Whether the client speaks https to the outermost proxy.
+    pub https: bool,
+    /// Whether the peer is a trusted proxy.
+    pub trusted: bool,
+}
+
+/// Where an exchange went and how it ended.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    /// Index of the site in the configuration.
+    pub site: Option<usize>,
+    /// Index of the route in its site.
+    pub route: Option<usize>,
+    /// The server, or `app.worker`, that answered.
+    pub upstream: String,
+    /// Other attempts before it.
+    pub retries: u32,
+    /// Status sent; 0 when nothing was sent.
+    pub status: u16,
+    /// Body bytes sent.
+    pub body_bytes: u64,
+    /// Why it ended otherwise than well; empty when it did not.
+    pub failure: &'static str,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self {
+            request: RequestHead::new(),
+            response: ResponseHead::new(),
+            client: Client { addr: None, port: 0, https: false, trusted: false },
+            request_id: RequestId::default(),
+            timings: Timings::default(),
+            notes: Notes::default(),
+        }
+    }
+}
+
+impl Exchange {
+    /// Forgets the last exchange, keeps the memory.
+    pub fn reset(&mut self) {
+        self.request.clear();
+        self.response.clear();
+        self.timings = Timings::default();
+        let notes = &mut self.notes;
+        notes.site = None;
+        notes.route = None;
+        notes.upstream.clear();
+        notes.retries = 0;
+        notes.status = 0;
+        notes.body_bytes = 0;
+        notes.failure = "";
+    }
+}

@@ -1,0 +1,251 @@
+//! One data thread: its runtime, its tasks, its end.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use quaich_config::model::Config;
+use serde::Serialize;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::LocalSet;
+
+use super::{Supervisor, tell};
+use crate::clock::{self, Clock};
+use crate::deadline::Deadlines;
+use crate::generation::{Generation, Parts};
+use crate::handler::Channel;
+use crate::link::FromFront;
+use crate::listener::accept::{Acceptor, Admission};
+use crate::observe::access_log::AccessLog;
+use crate::observe::counters::Counters;
+use crate::route::RouteTable;
+use crate::thread::{Thread, ThreadParts};
+use crate::upstream::Shelves;
+use crate::upstream::wire::worker::{self, AppChannel, AppChannelSetup, WorkerReport};
+
+/// Sweeps between two looks at kept connections and open files.
+const REAP_EVERY: u32 = 10;
+
+/// What the threads share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) config: Arc<Config>,
+    pub(super) routes: Arc<RouteTable>,
+    pub(super) shelves: Vec<Shelves>,
+    pub(super) admission: Admission,
+    pub(super) supervisor: Supervisor,
+    pub(super) access_log: Option<Arc<AccessLog>>,
+}
+
+/// The descriptors of one thread.
+pub(super) struct Wiring {
+    pub(super) index: usize,
+    pub(super) listeners: Vec<OwnedFd>,
+    pub(super) roots: Vec<OwnedFd>,
+    /// Region and doorbell of each app.
+    pub(super) channels: Vec<(OwnedFd, OwnedFd)>,
+}
+
+/// What the main thread wants of a data thread.
+pub(super) enum Command {
+    WorkerUp { app: usize, worker: u32, socket: OwnedFd, doorbells: Vec<OwnedFd> },
+    WorkerDown { app: usize, worker: u32 },
+    Status { answer: Sender<Vec<AppStatus>> },
+    Drain { timeout: Duration },
+}
+
+/// One app as one thread sees it; sums over the threads.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct AppStatus {
+    queued: u64,
+    running: u64,
+    served: u64,
+    lost: u64,
+}
+
+impl AppStatus {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.queued += other.queued;
+        self.running += other.running;
+        self.served += other.served;
+        self.lost += other.lost;
+    }
+}
+
+/// Runs the thread until it has drained. Says over `ready` whether it could start.
+pub(super) fn run(
+    wiring: Wiring,
+    shared: Shared,
+    counters: Arc<Counters>,
+    inbox: UnboundedReceiver<Command>,
+    ready: &Sender<std::io::Result<()>>,
+) {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(ready.send(Err(error))),
+    };
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        match start(wiring, &shared, counters) {
+            Ok(thread) => {
+                let _ = ready.send(Ok(()));
+                obey(&thread, inbox).await;
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    });
+    // Whatever still runs has had its time.
+    runtime.shutdown_background();
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_io().enable_time().max_blocking_threads(8).thread_keep_alive(BLOCKING_IDLE);
+    builder.on_thread_park(worker::before_park);
+    builder.on_thread_unpark(|| {
+        clock::update_current();
+        worker::after_park();
+    });
+    builder.build()
+}
+
+/// Threads for blocking work end when there was none for a while.
+const BLOCKING_IDLE: Duration = Duration::from_secs(10);
+
+fn start(
+    wiring: Wiring,
+    shared: &Shared,
+    counters: Arc<Counters>,
+) -> std::io::Result<Rc<Thread>> {
+    let clock = Clock::of_thread();
+    let deadlines = Deadlines::new(clock.clone());
+    let (reports, inbox) = unbounded_channel();
+    let channels = channels(wiring.channels, wiring.index, shared, &reports)?;
+    let parts = Parts {
+        routes: shared.routes.clone(),
+        shelves: shared.shelves.clone(),
+        roots: wiring.roots,
+        channels,
+        deadlines: deadlines.clone(),
+        counters: counters.clone(),
+    };
+    let thread = Thread::new(ThreadParts {
+        settings: Arc::new(shared.config.server.clone()),
+        clock,
+        deadlines,
+        generation: Rc::new(Generation::new(&shared.config, parts)),
+        access_log: shared.access_log.as_ref().map(|log| log.logger()),
+        counters,
+    });
+    tokio::task::spawn_local(sweep(thread.clone()));
+    tokio::task::spawn_local(pass_on(inbox, shared.supervisor.clone()));
+    for (index, fd) in wiring.listeners.into_iter().enumerate() {
+        let acceptor = Acceptor::new(fd, index, shared.admission.clone(), thread.clone())?;
+        tokio::task::spawn_local(acceptor.run());
+    }
+    Ok(thread)
+}
+
+fn channels(
+    fds: Vec<(OwnedFd, OwnedFd)>,
+    thread_index: usize,
+    shared: &Shared,
+    reports: &UnboundedSender<WorkerReport>,
+) -> std::io::Result<Vec<Channel>> {
+    let apps = shared.config.apps.iter().zip(fds).enumerate();
+    apps.map(|(app, (settings, (region, eventfd)))| {
+        AppChannel::new(AppChannelSetup {
+            app,
+            region,
+            thread_index,
+            eventfd,
+            queue: settings.queue,
+            queue_timeout: settings.queue_timeout,
+            timeout: settings.timeout,
+            reports: reports.clone(),
+        })
+    })
+    .collect()
+}
+
+/// Deadlines, and everything that is looked at now and then.
+async fn sweep(thread: Rc<Thread>) {
+    let mut turn = 0_u32;
+    let deadlines = thread.deadlines.clone();
+    deadlines
+        .run(move |resting| {
+            if let Some(log) = &thread.access_log {
+                match resting {
+                    true => log.flush(),
+                    false => log.flush_if_due(thread.clock.now()),
+                }
+            }
+            turn = turn.wrapping_add(1);
+            if resting || turn.is_multiple_of(REAP_EVERY) {
+                thread.generation.upstreams.iter().for_each(|upstream| upstream.reap());
+                thread.generation.files.sweep(thread.clock.unix_second());
+            }
+        })
+        .await;
+}
+
+/// Tells the supervisor about workers that misbehave.
+async fn pass_on(mut inbox: UnboundedReceiver<WorkerReport>, supervisor: Supervisor) {
+    while let Some(report) = inbox.recv().await {
+        let message = match report {
+            WorkerReport::Lied { app, worker, why } => FromFront::Lied { app, worker, why },
+            WorkerReport::Stuck { app, worker, detail } => {
+                FromFront::Stuck { app, worker, detail }
+            }
+        };
+        tell(&supervisor, &message);
+    }
+}
+
+async fn obey(thread: &Rc<Thread>, mut inbox: UnboundedReceiver<Command>) {
+    while let Some(command) = inbox.recv().await {
+        match command {
+            Command::WorkerUp { app, worker, socket, doorbells } => {
+                if let Some(channel) = thread.generation.channels.get(app) {
+                    channel.worker_up(worker, socket, doorbells);
+                }
+            }
+            Command::WorkerDown { app, worker } => {
+                if let Some(channel) = thread.generation.channels.get(app) {
+                    channel.worker_down(worker);
+                }
+            }
+            Command::Status { answer } => drop(answer.send(app_status(thread))),
+            Command::Drain { timeout } => return drain(thread, timeout).await,
+        }
+    }
+}
+
+fn app_status(thread: &Thread) -> Vec<AppStatus> {
+    let channels = thread.generation.channels.iter();
+    channels
+        .map(|channel| {
+            let stats = channel.stats();
+            AppStatus {
+                queued: stats.queued as u64,
+                running: stats.running as u64,
+                served: stats.served,
+                lost: stats.lost,
+            }
+        })
+        .collect()
+}
+
+/// Lets running exchanges finish, at most for `timeout`.
+async fn drain(thread: &Rc<Thread>, timeout: Duration) {
+    thread.start_drain();
+    // The acceptors end in their next turn; a connection in the backlog may be accepted before.
+    tokio::task::yield_now().await;
+    let _ = tokio::time::timeout(timeout, thread.emptied()).await;
+    if let Some(log) = &thread.access_log {
+        log.flush();
+    }
+}

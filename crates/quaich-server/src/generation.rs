@@ -1,0 +1,99 @@
+//! One loaded configuration, ready to run on one thread: routes, handlers, upstreams. Immutable.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use quaich_config::model::{self, Action, Config};
+
+use crate::deadline::Deadlines;
+use crate::handler::app::App;
+use crate::handler::files::{FileHandler, OpenFileCache};
+use crate::handler::redirect::Redirect;
+use crate::handler::respond::Respond;
+use crate::handler::{Channel, End, Handler};
+use crate::observe::counters::Counters;
+use crate::route::RouteTable;
+use crate::upstream::{Shelves, Upstream};
+
+/// A configuration on one thread.
+pub struct Generation {
+    /// Which route a request belongs to.
+    pub routes: Arc<RouteTable>,
+    /// What answers, by `Route::handler`.
+    pub handlers: Vec<Handler>,
+    /// Servers that run elsewhere, in configuration order.
+    pub upstreams: Vec<Rc<Upstream>>,
+    /// Channels of the apps, in configuration order.
+    pub channels: Vec<Channel>,
+    /// Open files of all routes.
+    pub files: Rc<OpenFileCache>,
+}
+
+/// What a generation is built from, beside the configuration.
+pub struct Parts {
+    /// The route table, shared by all threads.
+    pub routes: Arc<RouteTable>,
+    /// Shelves of kept connections, one per upstream.
+    pub shelves: Vec<Shelves>,
+    /// A directory for each route with `files`, in order.
+    pub roots: Vec<OwnedFd>,
+    /// Channels of the apps, in configuration order.
+    pub channels: Vec<Channel>,
+    /// Of the thread.
+    pub deadlines: Rc<Deadlines>,
+    /// Of the thread.
+    pub counters: Arc<Counters>,
+}
+
+impl Generation {
+    /// Builds the handlers of every route.
+    pub fn new(config: &Config, parts: Parts) -> Self {
+        let upstreams: Vec<_> = config
+            .upstreams
+            .iter()
+            .zip(&parts.shelves)
+            .map(|(settings, shelves)| {
+                Rc::new(Upstream::new(settings, shelves, &parts.deadlines, &parts.counters))
+            })
+            .collect();
+        let files = OpenFileCache::new(Default::default());
+        let mut roots = parts.roots.into_iter();
+        let handlers = config
+            .sites
+            .iter()
+            .flat_map(|site| &site.routes)
+            .map(|route| Handler {
+                files: route.files.as_ref().and_then(|settings| {
+                    Some(FileHandler::new(settings, roots.next()?, files.clone()))
+                }),
+                end: end(route, config, &upstreams, &parts.channels),
+            })
+            .collect();
+        Self { routes: parts.routes, handlers, upstreams, channels: parts.channels, files }
+    }
+}
+
+fn end(
+    route: &model::Route,
+    config: &Config,
+    upstreams: &[Rc<Upstream>],
+    channels: &[Channel],
+) -> End {
+    match &route.action {
+        Action::App(index) => match (config.apps.get(*index), channels.get(*index)) {
+            (Some(settings), Some(channel)) => End::App(App::new(settings, channel.clone())),
+            _ => End::Status(503),
+        },
+        Action::Upstream(index) => match upstreams.get(*index) {
+            Some(upstream) => End::Upstream(upstream.clone()),
+            None => End::Status(503),
+        },
+        Action::NotFound => End::NotFound,
+        Action::Redirect { to, code } => End::Redirect(Redirect::new(to, *code)),
+        Action::Respond { status, body, content_type } => {
+            End::Respond(Respond::new(*status, body, content_type))
+        }
+        Action::Status(status) => End::Status(*status),
+    }
+}

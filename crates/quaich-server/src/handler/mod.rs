@@ -1,0 +1,65 @@
+//! The end of a route: what answers.
+
+pub mod app;
+pub mod files;
+pub mod proxy;
+pub mod redirect;
+pub mod respond;
+mod send_file;
+mod tunnel;
+
+use std::rc::Rc;
+
+use crate::downstream::service::Scope;
+use crate::error::{Error, Kind};
+use crate::route::Route;
+use crate::upstream::Upstream;
+use crate::upstream::wire::worker::AppChannel;
+
+/// What answers on one route, ready to run. One per route and thread.
+pub struct Handler {
+    /// Tried first.
+    pub files: Option<files::FileHandler>,
+    /// Else this.
+    pub end: End,
+}
+
+/// What answers when no file does.
+pub enum End {
+    /// A Python app.
+    App(app::App),
+    /// Servers that run elsewhere.
+    Upstream(Rc<Upstream>),
+    /// A fixed response.
+    Respond(respond::Respond),
+    /// Another URL.
+    Redirect(redirect::Redirect),
+    /// An error page.
+    Status(u16),
+    /// There were only files.
+    NotFound,
+}
+
+/// The channel of an app, shared by its routes.
+pub type Channel = Rc<AppChannel>;
+
+/// Answers the request of `scope` as `route` says.
+pub async fn run(scope: &mut Scope<'_, '_>, route: &Route) -> Result<(), Error> {
+    let generation = scope.thread.generation.clone();
+    let Some(handler) = generation.handlers.get(route.handler) else {
+        return Err(Error::internal());
+    };
+    if let Some(files) = &handler.files
+        && send_file::run(scope, route, files, !matches!(handler.end, End::NotFound)).await?
+    {
+        return Ok(());
+    }
+    match &handler.end {
+        End::App(app) => app::run(scope, route, app).await,
+        End::Upstream(upstream) => proxy::run(scope, route, upstream).await,
+        End::Respond(respond) => respond::run(scope, respond).await,
+        End::Redirect(redirect) => redirect::run(scope, redirect).await,
+        End::Status(status) => Err(Error::downstream(Kind::Status(*status))),
+        End::NotFound => Err(Error::downstream(Kind::NotFound)),
+    }
+}

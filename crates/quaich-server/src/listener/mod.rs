@@ -1,0 +1,6 @@
+//! Accepts connections on sockets that the supervisor has bound.
+
+pub mod accept;
+mod per_ip;
+
+pub use per_ip::PerAddress;

@@ -1,0 +1,83 @@
+//! Counted things of one front thread: written by the thread alone, read by `status`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The counters of one front thread.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: Counter,)*
+        }
+
+        impl Counters {
+            /// Name and value of each.
+            pub fn values(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name.value()),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted.
+    accepted,
+    /// Connections open now.
+    connections,
+    /// Connections closed at once because of a limit.
+    refused,
+    /// Requests begun.
+    requests,
+    /// Responses with a status of 1xx to 3xx.
+    succeeded,
+    /// Responses of 4xx.
+    client_errors,
+    /// Responses of 5xx.
+    server_errors,
+    /// Requests refused as malformed or over a limit.
+    rejected,
+    /// Header fields dropped because of an ambiguous name.
+    dropped_fields,
+    /// Clients that left before their answer was complete.
+    client_gone,
+    /// Answers cut because their source broke off.
+    truncated,
+    /// Requests that took too long to arrive.
+    request_timeouts,
+    /// Clients that took their answer too slowly.
+    write_timeouts,
+    /// Connections made to upstreams.
+    upstream_connects,
+    /// Requests sent over a kept upstream connection.
+    upstream_reuses,
+    /// Requests sent again over another connection.
+    upstream_retries,
+    /// Panics caught at the edge of a connection.
+    panics,
+}
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn add(&self) {
+        self.add_many(1);
+    }
+
+    /// `count` more. Only the owning thread may call it: it is a plain load and store.
+    pub fn add_many(&self, count: u64) {
+        self.0.store(self.value().wrapping_add(count), Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub fn subtract(&self) {
+        self.0.store(self.value().wrapping_sub(1), Ordering::Relaxed);
+    }
+
+    /// The value now.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

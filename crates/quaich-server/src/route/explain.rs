@@ -1,0 +1,117 @@
+//! Says which site and route a request would get, and why not the others: `quaich route`.
+
+use quaich_config::model::{Action, Config};
+use quaich_proto::h1::{Limits, RequestHead, parse_request};
+use serde::Serialize;
+
+use super::{RouteTable, strip_mount};
+
+/// Where a request would go.
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    /// Host as used for the choice of the site.
+    pub host: String,
+    /// Normalised path as it would be forwarded.
+    pub path: String,
+    /// Site name; `None` = 421.
+    pub site: Option<String>,
+    /// Every route that was looked at, in order, the chosen one last.
+    pub routes: Vec<Tried>,
+    /// What would answer, in words; an error status when no route matches.
+    pub action: String,
+}
+
+/// One route that was looked at.
+#[derive(Debug, Serialize)]
+pub struct Tried {
+    /// `file:line`
+    pub origin: String,
+    /// The first condition that did not hold; `None` = this is the route.
+    pub failed: Option<&'static str>,
+}
+
+/// Explains the request `method target` with the given header fields, `Host` among them. Fails with
+/// the reason when it is not a valid request.
+pub fn explain(
+    config: &Config,
+    method: &str,
+    target: &str,
+    headers: &[(String, String)],
+) -> Result<Explanation, String> {
+    let table = RouteTable::compile(config).map_err(|error| error.to_string())?;
+    let request = request(config, method, target, headers)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut explanation = Explanation {
+        host: text(request.host()),
+        path: text(request.path()),
+        site: None,
+        routes: Vec::new(),
+        action: "421: no site has this host".into(),
+    };
+    // The first listener stands for all: the command is not told which one is meant.
+    let listeners = 0..config.server.listeners.len().max(1);
+    let site = listeners.into_iter().find_map(|listener| table.site(listener, request.host()));
+    let Some(site) = site else {
+        return Ok(explanation);
+    };
+    explanation.site = Some(site.name.clone());
+    explanation.action = "404: no route of the site matches".into();
+    for route in &site.routes {
+        let failed = route.matcher.matches(&request).err();
+        explanation.routes.push(Tried { origin: route.origin.clone(), failed });
+        if failed.is_none() {
+            explanation.action = describe(config, site.index, route.index, &request);
+            break;
+        }
+    }
+    Ok(explanation)
+}
+
+fn request(
+    config: &Config,
+    method: &str,
+    target: &str,
+    headers: &[(String, String)],
+) -> Result<RequestHead, String> {
+    let mut text = format!("{method} {target} HTTP/1.1\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    let server = &config.server;
+    let limits = Limits {
+        max_uri: server.max_uri,
+        max_field: server.max_header,
+        max_header: server.max_header,
+        max_headers: server.max_headers,
+    };
+    let mut head = RequestHead::new();
+    match parse_request(text.as_bytes(), &limits, &mut head) {
+        Ok(Some(_)) => Ok(head),
+        Ok(None) => Err("the request is not complete".into()),
+        Err(reject) => Err(format!("{}: {}", reject.status, reject.reason.explain())),
+    }
+}
+
+fn describe(config: &Config, site: usize, route: usize, request: &RequestHead) -> String {
+    let Some(route) = config.sites.get(site).and_then(|site| site.routes.get(route)) else {
+        return String::new();
+    };
+    let mut words = String::new();
+    if let Some(files) = &route.files {
+        words.push_str(&format!("a file below {}, else ", files.root.display()));
+    }
+    words.push_str(&match &route.action {
+        Action::App(app) => format!("app `{}`", config.apps[*app].name),
+        Action::Upstream(upstream) => format!("upstream `{}`", config.upstreams[*upstream].name),
+        Action::NotFound => "404".into(),
+        Action::Redirect { to, code } => format!("redirect {code} to {to}"),
+        Action::Respond { status, .. } | Action::Status(status) => format!("status {status}"),
+    });
+    if !route.prefix.is_empty() {
+        let rest = strip_mount(request.path(), route.prefix.as_bytes()).unwrap_or_default();
+        let rest = String::from_utf8_lossy(rest);
+        words.push_str(&format!(", mounted at {}: it sees the path `{rest}`", route.prefix));
+    }
+    words
+}

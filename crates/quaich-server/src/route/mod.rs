@@ -1,0 +1,141 @@
+//! Which site and which route a request belongs to. Pure: knows requests and the configuration, no
+//! sockets and no handlers.
+
+pub mod explain;
+mod glob;
+mod host;
+mod matcher;
+mod path;
+
+use quaich_config::model::{self, Config};
+use quaich_proto::h1::RequestHead;
+
+use crate::error::{Error, Kind};
+use host::Hosts;
+use matcher::Matcher;
+
+pub use path::strip_mount;
+
+/// All sites with their routes, ready to be asked.
+#[derive(Debug)]
+pub struct RouteTable {
+    sites: Vec<Site>,
+    hosts: Hosts,
+}
+
+/// A site.
+#[derive(Debug)]
+pub struct Site {
+    /// Place in the configuration.
+    pub index: usize,
+    /// Table name.
+    pub name: String,
+    listeners: Vec<usize>,
+    routes: Vec<Route>,
+    log: bool,
+}
+
+/// A route: conditions and what its handler needs to know of it.
+#[derive(Debug)]
+pub struct Route {
+    /// Place in the configuration.
+    pub index: usize,
+    /// Place over all sites: which handler is its end.
+    pub handler: usize,
+    /// `file:line`
+    pub origin: String,
+    /// Mount point without trailing slash; empty = none.
+    pub prefix: Vec<u8>,
+    /// Its own limit of the request body.
+    pub max_body: Option<u64>,
+    /// Its own limit of the time to the answer.
+    pub timeout: Option<std::time::Duration>,
+    matcher: Matcher,
+    log: bool,
+}
+
+/// What a request belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'t> {
+    /// The site.
+    pub site: &'t Site,
+    /// The route in it.
+    pub route: &'t Route,
+}
+
+impl RouteTable {
+    /// Compiles the sites of `config`. Fails only for a regular expression that does not compile,
+    /// which the configuration's own check has refused before.
+    pub fn compile(config: &Config) -> Result<Self, regex::Error> {
+        let mut sites = Vec::with_capacity(config.sites.len());
+        let mut handler = 0;
+        for (index, site) in config.sites.iter().enumerate() {
+            let mut routes = Vec::with_capacity(site.routes.len());
+            for (index, route) in site.routes.iter().enumerate() {
+                routes.push(Route::compile(index, handler, route)?);
+                handler += 1;
+            }
+            sites.push(Site {
+                index,
+                name: site.name.clone(),
+                listeners: site.listeners.clone(),
+                routes,
+                log: site.access_log,
+            });
+        }
+        Ok(Self { sites, hosts: Hosts::compile(&config.sites) })
+    }
+
+    /// The route of a request that came in over `listener`.
+    pub fn find(&self, listener: usize, request: &RequestHead) -> Result<Found<'_>, Error> {
+        let site = self.site(listener, request.host()).ok_or(Error::downstream(Kind::NoSite))?;
+        let route = site.routes.iter().find(|route| route.matcher.matches(request).is_ok());
+        match route {
+            Some(route) => Ok(Found { site, route }),
+            None => Err(Error::downstream(Kind::NotFound)),
+        }
+    }
+
+    /// The site for a host name: an exact name wins over the longest suffix, that over `*`.
+    pub fn site(&self, listener: usize, host: &[u8]) -> Option<&Site> {
+        self.hosts
+            .candidates(host)
+            .filter_map(|index| self.sites.get(index))
+            .find(|site| site.listeners.is_empty() || site.listeners.contains(&listener))
+    }
+
+    /// Whether the exchange is to be logged.
+    pub fn logs(&self, site: Option<usize>, route: Option<usize>) -> bool {
+        let Some(site) = site.and_then(|site| self.sites.get(site)) else {
+            return true;
+        };
+        site.log && route.and_then(|r| site.routes.get(r)).is_none_or(|route| route.log)
+    }
+
+    /// Name of a site, for logs.
+    pub fn site_name(&self, site: Option<usize>) -> &str {
+        site.and_then(|site| self.sites.get(site)).map_or("", |site| &site.name)
+    }
+
+    /// `file:line` of a route, for logs.
+    pub fn route_origin(&self, site: Option<usize>, route: Option<usize>) -> &str {
+        site.and_then(|site| self.sites.get(site))
+            .and_then(|site| site.routes.get(route?))
+            .map_or("", |route| &route.origin)
+    }
+}
+
+impl Route {
+    fn compile(index: usize, handler: usize, route: &model::Route) -> Result<Self, regex::Error> {
+        Ok(Self {
+            index,
+            handler,
+            origin: route.origin.clone(),
+            prefix: route.prefix.clone().into_bytes(),
+            max_body: route.max_body,
+            timeout: route.timeout,
+            matcher: Matcher::compile(route)?,
+            log: route.log,
+        })
+    }
+}

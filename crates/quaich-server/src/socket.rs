@@ -1,0 +1,153 @@
+//! A non-blocking stream socket, TCP or unix, on the thread's reactor: the one place that reads and
+//! writes connections of clients and upstreams.
+//!
+//! Reads stop asking the kernel after a short read and writes after a short write, so that no call
+//! is made only to learn that there is nothing to do.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{self, RecvFlags, SendFlags, Shutdown};
+use tokio::io::unix::AsyncFd;
+
+/// A connected stream socket.
+#[derive(Debug)]
+pub struct Socket {
+    fd: AsyncFd<OwnedFd>,
+}
+
+impl Socket {
+    /// Registers `fd`, which must be a non-blocking stream socket, with the running reactor.
+    pub fn new(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self { fd: AsyncFd::new(fd)? })
+    }
+
+    /// Takes the socket off the reactor.
+    pub fn into_inner(self) -> OwnedFd {
+        self.fd.into_inner()
+    }
+
+    /// Reads into `buf`; 0 means that the peer has finished sending.
+    pub fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_read_ready(cx))?;
+            match net::recv(self.fd.get_ref(), &mut *buf, RecvFlags::empty()) {
+                Ok((count, _)) => {
+                    if count > 0 && count < buf.len() {
+                        guard.clear_ready();
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+                Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Writes what fits of `parts`, in order.
+    pub fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_write_ready(cx))?;
+            match self.send(parts) {
+                Ok(count) => return Poll::Ready(Ok(count)),
+                Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    fn send(&self, parts: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+        match parts {
+            [one] => net::send(self.fd.get_ref(), one, SendFlags::NOSIGNAL),
+            // The process ignores SIGPIPE, so that writev may be used.
+            many => rustix::io::writev(self.fd.get_ref(), many),
+        }
+    }
+
+    /// Waits until there is something to read, without reading it.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.fd.poll_read_ready(cx))?.retain_ready();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits until there is room to write.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.fd.poll_write_ready(cx))?.retain_ready();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Moves up to `count` bytes of a regular file into the socket. 0 means end of file.
+    pub fn poll_sendfile(
+        &self,
+        cx: &mut Context<'_>,
+        file: BorrowedFd<'_>,
+        offset: &mut u64,
+        count: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_write_ready(cx))?;
+            match rustix::fs::sendfile(self.fd.get_ref(), file, Some(offset), count) {
+                Ok(sent) => return Poll::Ready(Ok(sent)),
+                Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Whether the peer has closed or sent something unasked, as far as the kernel has told us.
+    /// Makes no system call while nothing has arrived.
+    pub fn is_disturbed(&self) -> bool {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut probe = [0; 1];
+        match self.fd.poll_read_ready(&mut cx) {
+            Poll::Pending => false,
+            Poll::Ready(Err(_)) => true,
+            Poll::Ready(Ok(mut guard)) => {
+                match net::recv(self.fd.get_ref(), &mut probe[..], RecvFlags::PEEK) {
+                    Err(rustix::io::Errno::AGAIN) => {
+                        guard.clear_ready();
+                        false
+                    }
+                    _ => true,
+                }
+            }
+        }
+    }
+
+    /// See [`poll_read`](Self::poll_read).
+    pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(cx, buf)).await
+    }
+
+    /// Tells the peer that nothing more will be sent.
+    pub fn shutdown_write(&self) {
+        // A peer that has gone already needs not be told.
+        let _ = net::shutdown(self.fd.get_ref(), Shutdown::Write);
+    }
+
+    /// Makes the close visible to the peer as a failure: a reset instead of an orderly end.
+    pub fn reset_on_close(&self) {
+        let _ = net::sockopt::set_socket_linger(self.fd.get_ref(), Some(std::time::Duration::ZERO));
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.get_ref().as_fd()
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.get_ref().as_raw_fd()
+    }
+}

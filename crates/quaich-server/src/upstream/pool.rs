@@ -1,0 +1,123 @@
+//! Kept connections to one server: those of this thread first, then a shelf shared by all threads.
+//!
+//! A thread keeps up to its share; what is beyond goes to the shelf, taken off the thread's reactor,
+//! where a busier thread finds it. The shelf's lock is touched only when a thread has none or too
+//! many of its own.
+
+use std::cell::RefCell;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Shelves;
+use super::wire::http1::Conn;
+use crate::deadline::Deadlines;
+use crate::socket::Socket;
+
+/// Connections to one server that no thread holds.
+#[derive(Debug)]
+pub struct Shelf {
+    idle: Mutex<Vec<(OwnedFd, Instant)>>,
+    count: AtomicUsize,
+    capacity: usize,
+    share: usize,
+}
+
+impl Shelf {
+    /// Room for what `threads` threads do not keep themselves of `keepalive` connections.
+    pub fn new(keepalive: usize, threads: usize) -> Self {
+        let threads = threads.max(1);
+        let share = if threads == 1 { keepalive } else { keepalive.div_ceil(2 * threads) };
+        Self {
+            idle: Mutex::default(),
+            count: AtomicUsize::new(0),
+            capacity: keepalive.saturating_sub(share * threads),
+            share,
+        }
+    }
+
+    fn take(&self) -> Option<OwnedFd> {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let fd = idle.pop().map(|(fd, _)| fd);
+        self.count.store(idle.len(), Ordering::Relaxed);
+        fd
+    }
+
+    fn put(&self, fd: OwnedFd) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < self.capacity {
+            idle.push((fd, Instant::now()));
+        }
+        self.count.store(idle.len(), Ordering::Relaxed);
+    }
+
+    fn reap(&self, older: Duration) {
+        if self.count.load(Ordering::Relaxed) > 0 {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|(_, since)| since.elapsed() < older);
+            self.count.store(idle.len(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Kept connections to one server, as one thread sees them.
+pub struct Pool {
+    idle: RefCell<Vec<(Conn, Instant)>>,
+    shelves: Shelves,
+    index: usize,
+    timeout: Duration,
+}
+
+impl Pool {
+    /// An empty pool over shelf `index`.
+    pub fn new(shelves: Shelves, index: usize, timeout: Duration) -> Self {
+        Self { idle: RefCell::default(), shelves, index, timeout }
+    }
+
+    /// The connection used last that is still open.
+    pub fn take(&self, deadlines: &Rc<Deadlines>) -> Option<Conn> {
+        loop {
+            let local = self.idle.borrow_mut().pop();
+            let conn = match local {
+                Some((conn, _)) => conn,
+                None => {
+                    let fd = self.shelves.get(self.index)?.take()?;
+                    Conn::new(Socket::new(fd).ok()?, deadlines.register())
+                }
+            };
+            if !conn.is_disturbed() {
+                return Some(conn);
+            }
+        }
+    }
+
+    /// Keeps a connection, or closes it when there are enough.
+    pub fn put(&self, conn: Conn) {
+        let Some(shelf) = self.shelves.get(self.index) else {
+            return;
+        };
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < shelf.share {
+            idle.push((conn, Instant::now()));
+        } else {
+            drop(idle);
+            shelf.put(conn.into_fd());
+        }
+    }
+
+    /// Closes connections that were idle for too long.
+    pub fn reap(&self) {
+        // Oldest first: the pool is a stack.
+        let mut idle = self.idle.borrow_mut();
+        let keep = idle.iter().position(|(_, since)| since.elapsed() < self.timeout);
+        idle.drain(..keep.unwrap_or(idle.len()));
+        if let Some(shelf) = self.shelves.get(self.index) {
+            shelf.reap(self.timeout);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! HTTP/1.1 to a server: one exchange at a time over one connection (RFC 9112).
+//!
+//! A connection may be used again only when the request was sent whole and the response read to its
+//! exact end, with nothing behind it.
+
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::os::fd::OwnedFd;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use quaich_proto::h1::{
+    self, BodyLength, ChunkStep, ChunkedDecoder, Limits, ResponseHead, parse_response,
+};
+use quaich_proto::method::Method;
+
+use crate::buffer::{self, Buffer};
+use crate::deadline::Deadline;
+use crate::error::{Error, Kind};
+use crate::socket::Socket;
+
+/// Interim (1xx) responses that a server may send before the final one.
+const MAX_INTERIM: u32 = 8;
+
+/// What a response head of a server may be.
+const LIMITS: Limits =
+    Limits { max_uri: 8 * 1024, max_field: 32 * 1024, max_header: 64 * 1024, max_headers: 256 };
+
+/// A connection to a server.
+pub struct Conn {
+    socket: Socket,
+    deadline: Deadline,
+}
+
+impl Conn {
+    /// A connection over `socket`, whose waits `deadline` bounds.
+    pub fn new(socket: Socket, deadline: Deadline) -> Self {
+        Self { socket, deadline }
+    }
+
+    /// Whether the server closed it, or sent something unasked.
+    pub fn is_disturbed(&self) -> bool {
+        self.socket.is_disturbed()
+    }
+
+    /// Takes it off this thread.
+    pub fn into_fd(self) -> OwnedFd {
+        self.socket.into_inner()
+    }
+
+    /// The socket, for a tunnel.
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Sends `parts` in order. Waits at most `timeout` for each step.
+    pub async fn send(&self, parts: [&[u8]; 2], timeout: Duration) -> Result<(), Error> {
+        let mut sent = 0;
+        poll_fn(|cx| self.poll_send(cx, parts, &mut sent, timeout)).await
+    }
+
+    fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        parts: [&[u8]; 2],
+        sent: &mut usize,
+        timeout: Duration,
+    ) -> Poll<Result<(), Error>> {
+        let [first, second] = parts;
+        loop {
+            let head = first.get(*sent..).unwrap_or_default();
+            let rest = second.get(sent.saturating_sub(first.len())..).unwrap_or_default();
+            let both = [IoSlice::new(head), IoSlice::new(rest)];
+            let slices = match (head.is_empty(), rest.is_empty()) {
+                (true, true) => return Poll::Ready(Ok(())),
+                (false, true) => &both[..1],
+                (true, false) => &both[1..],
+                (false, false) => &both[..],
+            };
+            match self.socket.poll_write(cx, slices) {
+                Poll::Ready(Ok(count)) => {
+                    *sent += count;
+                    self.deadline.set(timeout);
+                }
+                Poll::Ready(Err(_)) => {
+                    return Poll::Ready(Err(Error::upstream(Kind::UpstreamClosed)));
+                }
+                Poll::Pending => {
+                    self.deadline
+                        .check(cx)
+                        .map_err(|_| Error::upstream(Kind::ResponseTimeout))?;
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// A reader for the next response.
+    pub fn response(&self, timeout: Duration) -> Response<'_> {
+        self.deadline.set(timeout);
+        Response {
+            conn: self,
+            buffer: Buffer::lend(),
+            timeout,
+            body: Body::Done,
+            lent: 0,
+            received: false,
+            keep_alive: false,
+        }
+    }
+
+    /// Nothing is awaited of it any more.
+    pub fn rest(&self) {
+        self.deadline.rest();
+    }
+}
+
+#[derive(Debug)]
+enum Body {
+    Done,
+    Known(u64),
+    Chunked(ChunkedDecoder),
+    UntilClose,
+}
+
+/// Reads one response.
+pub struct Response<'c> {
+    conn: &'c Conn,
+    buffer: Buffer,
+    timeout: Duration,
+    body: Body,
+    lent: usize,
+    received: bool,
+    keep_alive: bool,
+}
+
+impl Response<'_> {
+    /// Whether any byte of the response has come.
+    pub fn has_begun(&self) -> bool {
+        self.received
+    }
+
+    /// Reads the final response head. `upgrade` says whether the request asked to switch protocols.
+    pub async fn head(
+        &mut self,
+        head: &mut ResponseHead,
+        method: &Method,
+        upgrade: bool,
+    ) -> Result<(), Error> {
+        let mut interim = 0;
+        loop {
+            self.one_head(head, method).await?;
+            match head.status {
+                101 if upgrade => return Ok(()),
+                101 => return Err(Error::upstream(Kind::BadResponse("unasked_101"))),
+                100..=199 => {
+                    interim += 1;
+                    if interim > MAX_INTERIM {
+                        return Err(Error::upstream(Kind::BadResponse("too_many_interim")));
+                    }
+                }
+                _ => break,
+            }
+        }
+        self.keep_alive = head.keep_alive;
+        self.body = match head.body {
+            BodyLength::Empty | BodyLength::Known(0) => Body::Done,
+            BodyLength::Known(length) => Body::Known(length),
+            BodyLength::Chunked => Body::Chunked(ChunkedDecoder::new()),
+            BodyLength::UntilClose => Body::UntilClose,
+        };
+        Ok(())
+    }
+
+    async fn one_head(&mut self, head: &mut ResponseHead, method: &Method) -> Result<(), Error> {
+        loop {
+            if !self.buffer.is_empty() {
+                let parsed = parse_response(self.buffer.filled(), &LIMITS, method, head);
+                match parsed {
+                    Ok(Some(count)) => {
+                        self.buffer.consume(count);
+                        return Ok(());
+                    }
+                    Ok(None) => self.buffer.grow(LIMITS.max_header + buffer::SIZE),
+                    Err(bad) => {
+                        return Err(Error::upstream(Kind::BadResponse(bad.label())));
+                    }
+                }
+            }
+            let count = poll_fn(|cx| self.poll_fill(cx)).await?;
+            if count == 0 {
+                return Err(Error::upstream(Kind::UpstreamClosed));
+            }
+        }
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+        let room = self.buffer.room();
+        match self.conn.socket.poll_read(cx, room) {
+            Poll::Ready(Ok(count)) => {
+                self.buffer.advance(count);
+                self.received |= count > 0;
+                self.conn.deadline.set(self.timeout);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(_)) if self.received => {
+                Poll::Ready(Err(Error::upstream(Kind::Truncated)))
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Error::upstream(Kind::UpstreamClosed))),
+            Poll::Pending => match self.conn.deadline.check(cx) {
+                Ok(()) => Poll::Pending,
+                Err(_) => Poll::Ready(Err(Error::upstream(Kind::ResponseTimeout))),
+            },
+        }
+    }
+
+    /// The next piece of the body; `None` at its end, which is exact: a body that broke off is an
+    /// error.
+    pub async fn data(&mut self) -> Result<Option<&[u8]>, Error> {
+        let range = poll_fn(|cx| self.poll_data(cx)).await?;
+        Ok(range.and_then(|(start, end)| self.buffer.filled().get(start..end)))
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<(usize, usize)>, Error>> {
+        self.buffer.consume(std::mem::take(&mut self.lent));
+        loop {
+            if matches!(self.body, Body::Done) {
+                return Poll::Ready(Ok(None));
+            }
+            if !self.buffer.is_empty() {
+                match self.decode()? {
+                    Some(range) => return Poll::Ready(Ok(Some(range))),
+                    None if matches!(self.body, Body::Done) => continue,
+                    None => {}
+                }
+            }
+            if ready!(self.poll_fill(cx))? == 0 {
+                if matches!(self.body, Body::UntilClose) {
+                    self.body = Body::Done;
+                    continue;
+                }
+                return Poll::Ready(Err(Error::upstream(Kind::Truncated)));
+            }
+        }
+    }
+
+    fn decode(&mut self) -> Result<Option<(usize, usize)>, Error> {
+        let filled = self.buffer.filled();
+        let (range, consumed, done) = match &mut self.body {
+            Body::Done => return Ok(None),
+            Body::Known(left) => {
+                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(filled.len());
+                *left -= take as u64;
+                (Some((0, take)), take, *left == 0)
+            }
+            Body::UntilClose => (Some((0, filled.len())), filled.len(), false),
+            Body::Chunked(decoder) => match decoder.decode(filled) {
+                Ok(ChunkStep::NeedMore { consumed }) => (None, consumed, false),
+                Ok(ChunkStep::Data { start, end, consumed }) => {
+                    (Some((start, end)), consumed, false)
+                }
+                Ok(ChunkStep::Done { consumed }) => (None, consumed, true),
+                Err(_) => return Err(Error::upstream(Kind::BadResponse("bad_chunk"))),
+            },
+        };
+        if done {
+            self.body = Body::Done;
+        }
+        match range {
+            Some(_) => self.lent = consumed,
+            None => self.buffer.consume(consumed),
+        }
+        Ok(range)
+    }
+
+    /// Whether more of the body is here already, so that nothing needs to be awaited for it.
+    pub fn is_done(&self) -> bool {
+        matches!(self.body, Body::Done)
+    }
+
+    /// Whether the connection may carry another request: the response ended exactly.
+    pub fn is_reusable(&mut self) -> bool {
+        self.buffer.consume(std::mem::take(&mut self.lent));
+        self.keep_alive && self.is_done() && self.buffer.is_empty()
+    }
+
+    /// What was read beyond the head: the first bytes of a tunnel.
+    pub fn take_surplus(&mut self) -> Vec<u8> {
+        let surplus = self.buffer.filled().to_vec();
+        self.buffer.consume(surplus.len());
+        surplus
+    }
+}
+
+/// Appends the request line.
+pub fn request_line(out: &mut Vec<u8>, method: &[u8], path: &[u8], query: Option<&[u8]>) {
+    out.extend_from_slice(method);
+    out.push(b' ');
+    out.extend_from_slice(path);
+    if let Some(query) = query {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+}
+
+/// Appends the framing of a request body and the end of the head.
+pub fn end_head(out: &mut Vec<u8>, body: BodyLength) {
+    match body {
+        BodyLength::Known(length) => h1::field_u64(out, b"Content-Length", length),
+        BodyLength::Chunked => h1::field(out, b"Transfer-Encoding", b"chunked"),
+        BodyLength::Empty | BodyLength::UntilClose => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}

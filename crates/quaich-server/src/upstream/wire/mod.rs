@@ -1,0 +1,3 @@
+//! Wire formats: how a request is put to a server and its response read.
+
+pub mod http1;
