@@ -1,3 +1,9 @@
 //! Sans-I/O codecs: bytes become messages and back. No sockets, no clock.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod h1;
+pub mod headers;
+pub mod method;
+pub mod target;
 pub mod worker;
