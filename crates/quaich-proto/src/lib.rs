@@ -1,1 +1,3 @@
 //! Sans-I/O codecs: bytes become messages and back. No sockets, no clock.
+
+pub mod worker;
