@@ -1,0 +1,3 @@
+//! How a request travels to who answers it.
+
+pub mod worker;
