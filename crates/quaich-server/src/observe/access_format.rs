@@ -60,8 +60,12 @@ pub struct Record<'a> {
     pub site: &'a str,
     /// Origin of the route, empty = none matched.
     pub route: &'a str,
-    /// Who made the answer.
-    pub backend: Backend<'a>,
+    /// The app that answered, empty = none did.
+    pub app: &'a str,
+    /// The upstream that answered, empty = none did.
+    pub upstream: &'a str,
+    /// Which worker of the app or server of the upstream, empty = none did.
+    pub server: &'a str,
     /// One word in snake_case on how it ended, e.g. `client_gone`; empty = as it should.
     pub outcome: &'static str,
     /// Number of the connection in this process.
@@ -85,28 +89,6 @@ pub struct Timings {
     pub first_byte: Option<u64>,
     /// From the first byte of the request to the last of the answer.
     pub total: u64,
-}
-
-/// Who made the answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backend<'a> {
-    /// quaich itself: files, redirects, error pages.
-    #[default]
-    None,
-    /// A worker of an app.
-    App {
-        /// Name of the app.
-        name: &'a str,
-        /// Number of the worker.
-        worker: usize,
-    },
-    /// A server of an upstream.
-    Upstream {
-        /// Name of the upstream.
-        name: &'a str,
-        /// Id of the server.
-        server: &'a str,
-    },
 }
 
 /// One line's shape, compiled.
@@ -138,7 +120,7 @@ pub enum Piece {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is documented by its row in PLACEHOLDERS")]
 pub enum Value {
-    Backend,
+    App,
     Bytes,
     Client,
     Connection,
@@ -165,13 +147,14 @@ pub enum Value {
     Target,
     Time,
     TimeCommon,
+    Upstream,
     User,
     UserAgent,
 }
 
 /// Name, value and meaning of every placeholder, in alphabetical order.
 pub const PLACEHOLDERS: &[(&str, Value, &str)] = &[
-    ("backend", Value::Backend, "app or upstream that answered"),
+    ("app", Value::App, "app that answered"),
     ("bytes", Value::Bytes, "bytes of the answer's body"),
     ("client", Value::Client, "client address, or `unix`"),
     (
@@ -220,7 +203,11 @@ pub const PLACEHOLDERS: &[(&str, Value, &str)] = &[
     ("route", Value::Route, "where the route stands, `file:line`"),
     ("scheme", Value::Scheme, "`http` or `https`"),
     ("sent_bytes", Value::SentBytes, "bytes of the whole answer"),
-    ("server", Value::Server, "worker number or upstream server"),
+    (
+        "server",
+        Value::Server,
+        "worker of the app or server of the upstream that answered",
+    ),
     ("site", Value::Site, "name of the site"),
     (
         "status",
@@ -242,6 +229,7 @@ pub const PLACEHOLDERS: &[(&str, Value, &str)] = &[
         Value::TimeCommon,
         "the same as the common log format writes it",
     ),
+    ("upstream", Value::Upstream, "upstream that answered"),
     ("user", Value::User, "authenticated user"),
     ("user_agent", Value::UserAgent, "`User-Agent` as sent"),
 ];
@@ -352,17 +340,9 @@ fn placeholder(name: &str) -> Option<Piece> {
 
 fn append_value(out: &mut Vec<u8>, value: Value, record: &Record<'_>, time: &mut Timestamp) {
     match value {
-        Value::Backend => match record.backend {
-            Backend::None => out.push(b'-'),
-            Backend::App { name, .. } | Backend::Upstream { name, .. } => {
-                escape::word(out, name.as_bytes());
-            }
-        },
-        Value::Server => match record.backend {
-            Backend::None => out.push(b'-'),
-            Backend::App { worker, .. } => decimal(out, worker as u64),
-            Backend::Upstream { server, .. } => escape::word(out, server.as_bytes()),
-        },
+        Value::App => word_or(out, record.app, "-"),
+        Value::Upstream => word_or(out, record.upstream, "-"),
+        Value::Server => word_or(out, record.server, "-"),
         Value::Bytes => decimal(out, record.body_bytes),
         Value::Client => client(out, record.client),
         Value::Connection => decimal(out, record.connection),

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use quaich_config::model;
 
-pub use super::access_format::{Backend, Record, Timings};
 use super::access_format::{Format, TemplateError};
+pub use super::access_format::{Record, Timings};
 use super::timestamp::Timestamp;
 use super::writer::Writer;
 

@@ -141,12 +141,8 @@ impl Shared {
                 Job::Write { mut lines, count } => {
                     if let Err(error) = file.append(&lines) {
                         self.failed.fetch_add(count, Ordering::Relaxed);
-                        super::log::limited!(
-                            Warn,
-                            "log lines lost: cannot write",
-                            log = self.name,
-                            lines = count,
-                            error = error
+                        super::log::warn_limited!(
+                            "lines of the {} are lost: {error}", self.name; lines = count
                         );
                     }
                     lines.clear();
