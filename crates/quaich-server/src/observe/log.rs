@@ -234,3 +234,54 @@ impl CallSite {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_site_admits_one_message_a_second_and_counts_the_rest() {
+        let site = CallSite::new();
+        assert_eq!(site.admit_at(5_000), Some(0));
+        assert_eq!(site.admit_at(5_000), None);
+        assert_eq!(site.admit_at(5_999), None);
+        assert_eq!(site.admit_at(6_000), Some(2));
+        assert_eq!(site.admit_at(9_000), Some(0));
+    }
+
+    #[test]
+    fn many_threads_at_one_call_site_get_one_message_through() {
+        let site = CallSite::new();
+        let admitted: usize = std::thread::scope(|scope| {
+            let ask = || (0..1000).filter(|_| site.admit_at(1).is_some()).count();
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("no panic"))
+                .sum()
+        });
+        assert_eq!(admitted, 1);
+        assert_eq!(site.admit_at(2_000), Some(3_999));
+    }
+
+    #[test]
+    fn levels_have_the_names_of_the_configuration() {
+        for level in [Level::Error, Level::Warn, Level::Info, Level::Debug] {
+            assert_eq!(Level::from_name(level.name()), Some(level));
+        }
+        assert_eq!(Level::from_name("loud"), None);
+    }
+
+    #[test]
+    fn the_macros_take_arguments_and_fields() {
+        let port = 80;
+        crate::log_debug!("not shown {}", unreachable_argument());
+        info!("listening on port {port}");
+        warn!("{} of {}", 1, 2; app = "shop", pid = 7);
+        warn_limited!("again"; port = port);
+    }
+
+    fn unreachable_argument() -> &'static str {
+        panic!("a hidden message evaluates nothing")
+    }
+}
