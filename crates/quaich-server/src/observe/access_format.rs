@@ -397,3 +397,7 @@ fn millis_or_dash(out: &mut Vec<u8>, micros: Option<u64>) {
         None => out.push(b'-'),
     }
 }
+
+#[cfg(test)]
+#[path = "access_format_tests.rs"]
+mod tests;
