@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
+use quaich_proto::headers::Headers;
 
+use super::super::record::Timings;
 use super::*;
 
 fn headers() -> Headers {
@@ -160,6 +162,25 @@ fn every_placeholder_compiles_and_shows_something() {
         PLACEHOLDERS.is_sorted_by_key(|(name, ..)| *name),
         "sorted for people"
     );
+}
+
+#[test]
+fn the_manual_names_every_placeholder_and_every_json_member() {
+    let manual = include_str!("../../../../docs/reference/access-log.md");
+    for (name, _, meaning) in PLACEHOLDERS {
+        let row = format!("| `{name}` | {meaning} |");
+        assert!(manual.contains(&row), "missing: {row}");
+    }
+    let headers = headers();
+    let mut record = record(&headers);
+    (record.upstream, record.outcome, record.retries) = ("u", "client_gone", 1);
+    (record.timings.connect, record.timings.first_byte) = (Some(1), Some(1));
+    record.remote_user = Some(b"ann");
+    let json: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&line(&model::AccessFormat::Json, &record)).expect("JSON");
+    for name in json.keys() {
+        assert!(manual.contains(&format!("| `{name}` |")), "missing: {name}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use quaich_config::model;
 
 use super::access_format::{Format, TemplateError};
-pub use super::access_format::{Record, Timings};
+pub use super::record::{Record, Timings};
 use super::timestamp::Timestamp;
 use super::writer::Writer;
 

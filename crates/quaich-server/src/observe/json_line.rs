@@ -3,9 +3,9 @@
 //!
 //! Called by `access_format`. A member whose value does not exist is left out.
 
-use super::access_format::Record;
 use super::escape;
 use super::number::{client, decimal, millis};
+use super::record::Record;
 use super::timestamp::Timestamp;
 use quaich_proto::headers::HeaderId;
 

@@ -2,9 +2,9 @@
 //!
 //! Called by `access_format`. For eyes only: its shape may change at any time.
 
-use super::access_format::Record;
 use super::escape;
 use super::number::decimal;
+use super::record::Record;
 use super::timestamp::Timestamp;
 
 const DIM: &str = "\x1b[2m";
