@@ -1,21 +1,21 @@
 //! Who the client is behind trusted proxies, and what upstreams and apps are told about it.
 //!
-//! The data path calls [`resolve`] once per request, skips the fields for which [`is_dropped`]
-//! holds when it copies the request's header, and appends quaich's own with
-//! [`append_forwarding`]. A field of a peer that is not trusted must have no effect at all.
+//! The data path calls [`Trust::apply`] once per request, skips the fields for which
+//! [`is_dropped`] holds when it copies the request's header, and tells an upstream or app what
+//! [`Trust::public`] found. A field of a peer that is not trusted must have no effect at all.
 
 mod address;
+mod append;
 mod dropped;
 mod elements;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use quaich_config::model::Network;
 use quaich_proto::headers::{HeaderId, Headers};
 
+pub use append::append;
 pub use dropped::is_dropped;
-
-use crate::observe::number;
 
 /// The networks of `[server] trust`.
 #[derive(Clone, Debug, Default)]
@@ -47,28 +47,26 @@ impl Trust {
     }
 }
 
-/// What the connection and the request itself say.
-#[derive(Clone, Copy, Debug)]
-pub struct Connection<'a> {
-    /// The other end; `None` = a unix socket.
-    pub peer: Option<IpAddr>,
-    /// Whether it speaks TLS.
-    pub https: bool,
-    /// `Host` or authority, as sent; may be empty.
-    pub host: &'a [u8],
-    /// Port that the client connected to; 0 for a unix socket.
-    pub port: u16,
-}
-
-/// What is believed about a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client<'a> {
+/// Who sends a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Client {
+    /// The other end of the connection; `None` = a unix socket.
+    pub peer: Option<SocketAddr>,
+    /// Whether that end speaks TLS.
+    pub peer_https: bool,
+    /// Whether it is trusted.
+    pub trusted: bool,
     /// The address that the request came from; `None` = a unix socket.
     pub addr: Option<IpAddr>,
-    /// Whether the peer is trusted.
-    pub trusted: bool,
+    /// Port at that address; 0 = unknown, e.g. behind a proxy.
+    pub port: u16,
     /// Whether the client spoke TLS to the outermost trusted proxy.
     pub https: bool,
+}
+
+/// The place at which a client addressed a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Public<'a> {
     /// Host and port as the client wrote them; may be empty.
     pub host: &'a [u8],
     /// Port that the client connected to; 0 = unknown.
@@ -77,88 +75,125 @@ pub struct Client<'a> {
     pub prefix: &'a [u8],
 }
 
-impl Client<'_> {
+impl Client {
+    /// The peer of a new connection, before any request.
+    pub fn new(peer: Option<SocketAddr>, https: bool) -> Self {
+        let mut client = Self {
+            peer,
+            peer_https: https,
+            ..Self::default()
+        };
+        client.reset();
+        client
+    }
+
     /// `https` or `http`.
     pub fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
     }
+
+    fn reset(&mut self) {
+        self.trusted = false;
+        self.addr = self.peer.map(|peer| peer.ip().to_canonical());
+        self.port = self.peer.map_or(0, |peer| peer.port());
+        self.https = self.peer_https;
+    }
+
+    fn move_behind_proxy(&mut self, addr: IpAddr) {
+        self.addr = Some(addr);
+        self.port = 0;
+    }
 }
 
-/// Finds out who sent a request. Of a peer that is not trusted nothing but the connection counts.
-///
-/// `X-Forwarded-For` is read from the right: the first address that is not trusted is the client.
-/// `Forwarded` (RFC 7239) counts only where there is no `X-Forwarded-For`: proxies that write the
-/// latter often let the former of a client pass. Of other `X-Forwarded-*` fields the last value
-/// counts, for the nearest proxy wrote it. A value that is malformed is as good as absent.
-pub fn resolve<'a>(trust: &Trust, conn: &Connection<'a>, headers: &'a Headers) -> Client<'a> {
-    let mut client = Client {
-        addr: conn.peer.map(|peer| peer.to_canonical()),
-        trusted: !trust.networks.is_empty() && trust.contains(conn.peer),
-        https: conn.https,
-        host: conn.host,
-        port: conn.port,
-        prefix: b"",
-    };
-    if !client.trusted {
-        return client;
+impl Trust {
+    /// Finds out who sent a request, anew for each request of a connection. Of a peer that is not
+    /// trusted nothing but the connection counts.
+    ///
+    /// `X-Forwarded-For` is read from the right: the first address that is not trusted is the
+    /// client. `Forwarded` (RFC 7239) counts only where there is no `X-Forwarded-For`: proxies
+    /// that write the latter often let the former of a client pass. Of other `X-Forwarded-*`
+    /// fields the last value counts, for the nearest proxy wrote it. A value that is malformed is
+    /// as good as absent.
+    pub fn apply(&self, client: &mut Client, headers: &Headers) {
+        client.reset();
+        if self.networks.is_empty() || !self.contains(client.addr) {
+            return;
+        }
+        client.trusted = true;
+        if headers.contains(HeaderId::XForwardedFor) {
+            if let Some(addr) = self.nearest_x_forwarded_for(headers) {
+                client.move_behind_proxy(addr);
+            }
+        } else if let Some(element) = self.nearest_forwarded(headers) {
+            if let Some(addr) = element.client.and_then(address::parse) {
+                client.move_behind_proxy(addr);
+            }
+            client.https = element.proto.and_then(is_https).unwrap_or(client.https);
+        }
+        let proto = last_value(headers, HeaderId::XForwardedProto);
+        client.https = proto.and_then(is_https).unwrap_or(client.https);
     }
-    if headers.contains(HeaderId::XForwardedFor) {
-        believe_x_forwarded_for(&mut client, trust, headers);
-    } else if headers.contains(HeaderId::Forwarded) {
-        believe_forwarded(&mut client, trust, headers);
-    }
-    believe_x_forwarded(&mut client, headers);
-    client
-}
 
-fn believe_x_forwarded_for(client: &mut Client<'_>, trust: &Trust, headers: &Headers) {
-    let mut nearest = NearestUntrusted::default();
-    for line in headers.get_all(HeaderId::XForwardedFor) {
-        for entry in line.split(|&byte| byte == b',') {
-            let entry = entry.trim_ascii();
-            if !entry.is_empty() {
-                let addr = address::parse(entry);
-                nearest.offer(trust, addr, addr);
+    /// Where `client`, to which this trust was applied, addressed the site. `host` is `Host` or
+    /// the authority as sent, `local_port` the port that the peer connected to, 0 = none.
+    pub fn public<'a>(
+        &self,
+        client: &Client,
+        headers: &'a Headers,
+        host: &'a [u8],
+        local_port: u16,
+    ) -> Public<'a> {
+        let mut public = Public {
+            host,
+            port: local_port,
+            prefix: b"",
+        };
+        if !client.trusted {
+            return public;
+        }
+        let told_host = last_value(headers, HeaderId::XForwardedHost).or_else(|| {
+            let no_chain = !headers.contains(HeaderId::XForwardedFor);
+            no_chain
+                .then(|| self.nearest_forwarded(headers)?.host)
+                .flatten()
+        });
+        if let Some(told) = told_host.filter(|host| is_host(host)) {
+            public.host = told;
+        }
+        if public.host != host || client.https != client.peer_https {
+            public.port = port_of(public.host, client.https);
+        }
+        if let Some(port) = last_value(headers, HeaderId::XForwardedPort).and_then(address::port) {
+            public.port = port;
+        }
+        let told_prefix = last_value(headers, HeaderId::XForwardedPrefix).and_then(prefix);
+        public.prefix = told_prefix.unwrap_or_default();
+        public
+    }
+
+    fn nearest_x_forwarded_for(&self, headers: &Headers) -> Option<IpAddr> {
+        let mut nearest = NearestUntrusted::default();
+        for line in headers.get_all(HeaderId::XForwardedFor) {
+            for entry in line.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                if !entry.is_empty() {
+                    let addr = address::parse(entry);
+                    nearest.offer(self, addr, addr);
+                }
             }
         }
+        nearest.found.flatten()
     }
-    client.addr = nearest.found.flatten().or(client.addr);
-}
 
-fn believe_forwarded<'a>(client: &mut Client<'a>, trust: &Trust, headers: &'a Headers) {
-    let mut nearest = NearestUntrusted::default();
-    for line in headers.get_all(HeaderId::Forwarded) {
-        for element in elements::elements(line) {
-            // What stands behind a malformed element cannot be told apart from its inside.
-            let Ok(element) = element else { return };
-            nearest.offer(trust, element.client.and_then(address::parse), element);
+    fn nearest_forwarded<'a>(&self, headers: &'a Headers) -> Option<elements::Element<'a>> {
+        let mut nearest = NearestUntrusted::default();
+        for line in headers.get_all(HeaderId::Forwarded) {
+            for element in elements::elements(line) {
+                // What stands behind a malformed element cannot be told apart from its inside.
+                let element = element.ok()?;
+                nearest.offer(self, element.client.and_then(address::parse), element);
+            }
         }
-    }
-    let Some(element) = nearest.found else { return };
-    client.addr = element.client.and_then(address::parse).or(client.addr);
-    client.https = element.proto.and_then(is_https).unwrap_or(client.https);
-    if let Some(host) = element.host.filter(|host| is_host(host)) {
-        client.host = host;
-        client.port = port_of(host, client.https);
-    }
-}
-
-fn believe_x_forwarded<'a>(client: &mut Client<'a>, headers: &'a Headers) {
-    let last = |id| last_value(headers, id);
-    if let Some(https) = last(HeaderId::XForwardedProto).and_then(is_https) {
-        client.https = https;
-    }
-    if let Some(host) = last(HeaderId::XForwardedHost).filter(|host| is_host(host)) {
-        client.host = host;
-        client.port = port_of(host, client.https);
-    } else if headers.contains(HeaderId::XForwardedProto) {
-        client.port = port_of(client.host, client.https);
-    }
-    if let Some(port) = last(HeaderId::XForwardedPort).and_then(address::port) {
-        client.port = port;
-    }
-    if let Some(prefix) = last(HeaderId::XForwardedPrefix).and_then(prefix) {
-        client.prefix = prefix;
+        nearest.found
     }
 }
 
@@ -228,111 +263,6 @@ fn prefix(value: &[u8]) -> Option<&[u8]> {
         !s.is_empty() && s != b"." && s != b".." && s.iter().all(allowed)
     };
     (absolute && !value.is_empty() && segments.all(plain)).then_some(value)
-}
-
-/// Appends the header lines `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and `-Prefix`, each with
-/// its line end, and continues a trusted `Forwarded`.
-///
-/// `mount` is the path that this route takes off: empty, or `/x`. Values of a trusted peer are
-/// continued, those of another are not looked at.
-pub fn append_forwarding(
-    out: &mut Vec<u8>,
-    headers: &Headers,
-    conn: &Connection<'_>,
-    client: &Client<'_>,
-    mount: &[u8],
-) {
-    append_x_forwarded_for(out, headers, conn.peer, client.trusted);
-    out.extend_from_slice(b"X-Forwarded-Proto: ");
-    out.extend_from_slice(client.scheme().as_bytes());
-    out.extend_from_slice(b"\r\n");
-    if !client.host.is_empty() {
-        line(out, b"X-Forwarded-Host: ", client.host);
-    }
-    if client.port != 0 {
-        out.extend_from_slice(b"X-Forwarded-Port: ");
-        number::decimal(out, u64::from(client.port));
-        out.extend_from_slice(b"\r\n");
-    }
-    if !client.prefix.is_empty() || !mount.is_empty() {
-        out.extend_from_slice(b"X-Forwarded-Prefix: ");
-        out.extend_from_slice(client.prefix);
-        line(out, b"", mount);
-    }
-    if client.trusted && headers.contains(HeaderId::Forwarded) {
-        continue_forwarded(out, headers, conn);
-    }
-}
-
-fn append_x_forwarded_for(
-    out: &mut Vec<u8>,
-    headers: &Headers,
-    peer: Option<IpAddr>,
-    trusted: bool,
-) {
-    let start = out.len();
-    out.extend_from_slice(b"X-Forwarded-For: ");
-    let first = out.len();
-    if trusted {
-        for value in headers
-            .get_all(HeaderId::XForwardedFor)
-            .filter(|value| !value.is_empty())
-        {
-            separate(out, first);
-            out.extend_from_slice(value);
-        }
-    }
-    if peer.is_some() {
-        separate(out, first);
-        number::client(out, peer);
-    }
-    if out.len() == first {
-        out.truncate(start);
-    } else {
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// RFC 7239 section 4: each proxy adds an element on the connection that it received.
-fn continue_forwarded(out: &mut Vec<u8>, headers: &Headers, conn: &Connection<'_>) {
-    out.extend_from_slice(b"Forwarded: ");
-    let first = out.len();
-    for value in headers
-        .get_all(HeaderId::Forwarded)
-        .filter(|value| !value.is_empty())
-    {
-        separate(out, first);
-        out.extend_from_slice(value);
-    }
-    separate(out, first);
-    out.extend_from_slice(b"for=");
-    match conn.peer.map(|peer| peer.to_canonical()) {
-        None => out.extend_from_slice(b"unknown"),
-        Some(IpAddr::V4(_)) => number::client(out, conn.peer),
-        Some(IpAddr::V6(_)) => {
-            out.extend_from_slice(b"\"[");
-            number::client(out, conn.peer);
-            out.extend_from_slice(b"]\"");
-        }
-    }
-    out.extend_from_slice(if conn.https {
-        b";proto=https"
-    } else {
-        b";proto=http"
-    });
-    out.extend_from_slice(b"\r\n");
-}
-
-fn separate(out: &mut Vec<u8>, first: usize) {
-    if out.len() > first {
-        out.extend_from_slice(b", ");
-    }
-}
-
-fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

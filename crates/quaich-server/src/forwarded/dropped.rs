@@ -37,7 +37,7 @@ const NAMES: [&[u8]; 15] = [
 
 /// Whether the request field `name`, as received, is left out of what is sent on.
 ///
-/// The fields that `append_forwarding` writes itself are always left out; a client that is not
+/// The fields that `append` writes itself are always left out; a client that is not
 /// `trusted` may not say anything about address, scheme, host, path, user or certificate.
 pub fn is_dropped(id: HeaderId, name: &[u8], trusted: bool) -> bool {
     match id {

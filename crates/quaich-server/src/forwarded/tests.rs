@@ -24,18 +24,36 @@ fn headers(fields: &[(&str, &str)]) -> Headers {
     headers
 }
 
-fn plain(peer: Option<IpAddr>) -> Connection<'static> {
-    Connection {
-        peer,
-        https: false,
-        host: b"site.example",
-        port: 8000,
+/// Who is found to send `fields` from `peer`, and where to.
+struct Found {
+    client: Client,
+    host: String,
+    port: u16,
+    prefix: String,
+    sent: String,
+}
+
+fn find(trust: &Trust, peer: Option<IpAddr>, fields: &[(&str, &str)], mount: &str) -> Found {
+    let headers = headers(fields);
+    let mut client = Client::new(peer.map(|ip| SocketAddr::new(ip, 4711)), false);
+    trust.apply(&mut client, &headers);
+    let public = trust.public(&client, &headers, b"site.example", 8000);
+    let mut sent = Vec::new();
+    append(&mut sent, &headers, &client, &public, mount.as_bytes());
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("ASCII");
+    let (host, port, prefix) = (text(public.host), public.port, text(public.prefix));
+    Found {
+        client,
+        host,
+        port,
+        prefix,
+        sent: text(&sent),
     }
 }
 
 fn addr(fields: &[(&str, &str)]) -> Option<IpAddr> {
     let trust = trust(&[("10.0.0.0", 8), ("2001:db8::", 32)]);
-    resolve(&trust, &plain(ip("10.0.0.1")), &headers(fields)).addr
+    find(&trust, ip("10.0.0.1"), fields, "").client.addr
 }
 
 const ALL: [(&str, &str); 6] = [
@@ -49,45 +67,42 @@ const ALL: [(&str, &str); 6] = [
 
 #[test]
 fn fields_of_an_untrusted_peer_have_no_effect() {
-    let headers = headers(&ALL);
     for trust in [Trust::default(), trust(&[("10.0.0.0", 8)])] {
         for peer in [ip("192.0.2.1"), ip("::1"), None] {
-            let conn = plain(peer);
-            let client = resolve(&trust, &conn, &headers);
-            let expected = Client {
-                addr: peer,
-                trusted: false,
-                https: false,
-                host: b"site.example",
-                port: 8000,
-                prefix: b"",
-            };
-            assert_eq!(client, expected);
-            let mut out = Vec::new();
-            append_forwarding(&mut out, &headers, &conn, &client, b"");
-            let out = String::from_utf8(out).expect("ASCII");
-            assert!(!out.contains("evil") && !out.contains("203.0.113"), "{out}");
+            let found = find(&trust, peer, &ALL, "");
+            assert_eq!(found.client, Client::new(found.client.peer, false));
+            assert_eq!(found.client.addr, peer);
+            assert_eq!((found.host.as_str(), found.port), ("site.example", 8000));
+            assert_eq!(found.prefix, "");
+            let sent = found.sent;
+            assert!(
+                !sent.contains("evil") && !sent.contains("203.0.113"),
+                "{sent}"
+            );
         }
     }
 }
 
 #[test]
 fn a_trusted_peer_says_everything() {
-    let headers = headers(&ALL);
-    let client = resolve(
-        &trust(&[("10.0.0.0", 8)]),
-        &plain(ip("::ffff:10.1.2.3")),
-        &headers,
-    );
-    let expected = Client {
-        addr: ip("203.0.113.7"),
+    let found = find(&trust(&[("10.0.0.0", 8)]), ip("::ffff:10.1.2.3"), &ALL, "");
+    let client = found.client;
+    assert!(client.trusted && client.https);
+    assert_eq!((client.addr, client.port), (ip("203.0.113.7"), 0));
+    assert_eq!((found.host.as_str(), found.port), ("evil.example:444", 445));
+    assert_eq!(found.prefix, "/evil");
+}
+
+#[test]
+fn each_request_of_a_connection_is_judged_anew() {
+    let trust = trust(&[("10.0.0.0", 8)]);
+    let mut client = find(&trust, ip("10.0.0.1"), &ALL, "").client;
+    trust.apply(&mut client, &headers(&[]));
+    let direct = Client {
         trusted: true,
-        https: true,
-        host: b"evil.example:444",
-        port: 445,
-        prefix: b"/evil",
+        ..Client::new(client.peer, false)
     };
-    assert_eq!(client, expected);
+    assert_eq!(client, direct);
 }
 
 #[test]
@@ -161,30 +176,24 @@ fn forwarded_is_read_alike_but_yields_to_x_forwarded_for() {
 
 #[test]
 fn scheme_and_host_come_from_the_element_of_the_client() {
-    let trust = trust(&[("10.0.0.0", 8)]);
-    let headers = headers(&[(
-        "Forwarded",
-        "for=6.6.6.6;host=evil, for=203.0.113.7;proto=https;host=a.example, for=10.1.1.1;proto=http",
-    )]);
-    let client = resolve(&trust, &plain(ip("10.0.0.1")), &headers);
-    assert_eq!(
-        (client.https, client.host, client.port),
-        (true, &b"a.example"[..], 443)
+    let chain = "for=6.6.6.6;host=evil, for=203.0.113.7;proto=https;host=a.example, \
+                 for=10.1.1.1;proto=http";
+    let found = find(
+        &trust(&[("10.0.0.0", 8)]),
+        ip("10.0.0.1"),
+        &[("Forwarded", chain)],
+        "",
     );
+    assert!(found.client.https);
+    assert_eq!((found.host.as_str(), found.port), ("a.example", 443));
 }
 
 #[test]
 fn the_last_value_of_a_list_counts_and_malformed_ones_do_not() {
     let trust = trust(&[("10.0.0.0", 8)]);
     let resolve = |fields: &[(&str, &str)]| {
-        let headers = headers(fields);
-        let client = resolve(&trust, &plain(ip("10.0.0.1")), &headers);
-        (
-            client.scheme(),
-            String::from_utf8_lossy(client.host).into_owned(),
-            client.port,
-            String::from_utf8_lossy(client.prefix).into_owned(),
-        )
+        let found = find(&trust, ip("10.0.0.1"), fields, "");
+        (found.client.scheme(), found.host, found.port, found.prefix)
     };
     let site = |scheme, port| (scheme, "site.example".to_owned(), port, String::new());
     assert_eq!(
@@ -224,13 +233,8 @@ fn the_peer_of_a_unix_socket_is_trusted_if_loopback_is() {
 }
 
 fn sent(peer: Option<IpAddr>, fields: &[(&str, &str)], mount: &str) -> String {
-    let headers = headers(fields);
-    let conn = plain(peer);
     let trust = trust(&[("10.0.0.0", 8), ("127.0.0.1", 32), ("2001:db8::", 32)]);
-    let client = resolve(&trust, &conn, &headers);
-    let mut out = Vec::new();
-    append_forwarding(&mut out, &headers, &conn, &client, mount.as_bytes());
-    String::from_utf8(out).expect("ASCII")
+    find(&trust, peer, fields, mount).sent
 }
 
 #[test]

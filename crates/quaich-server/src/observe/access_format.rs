@@ -4,15 +4,14 @@
 //! Called by `access_log` for each line and by the configuration check. Nothing here allocates or
 //! uses `std::fmt` once the template is compiled.
 
-use std::net::IpAddr;
-
 use quaich_config::model;
-use quaich_proto::headers::{HeaderId, Headers};
+use quaich_proto::headers::HeaderId;
 
 use super::escape;
 use super::json_line;
 use super::number::{client, decimal, millis};
 use super::pretty_line;
+use super::record::Record;
 use super::timestamp::Timestamp;
 
 /// The common log format of NCSA and Apache, as a template.
@@ -22,92 +21,6 @@ pub const COMMON: &str =
 /// The combined log format, as a template.
 pub const COMBINED: &str = "{client} - {user} [{time_common}] \"{method} {target} {protocol}\" \
                             {status} {bytes} \"{referer}\" \"{user_agent}\"";
-
-/// What is known of a request when its answer has left, or when it failed.
-#[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
-    /// The client, behind trusted proxies too; `None` = the peer of a unix socket.
-    pub client: Option<IpAddr>,
-    /// Who authenticated.
-    pub remote_user: Option<&'a [u8]>,
-    /// When the request began, milliseconds since 1970.
-    pub unix_millis: u64,
-    /// As received; empty when the request line was not understood.
-    pub method: &'a [u8],
-    /// As received, path and query.
-    pub target: &'a [u8],
-    /// `HTTP/1.1`
-    pub protocol: &'static str,
-    /// `http` or `https`
-    pub scheme: &'static str,
-    /// Of the answer; 0 = none was sent.
-    pub status: u16,
-    /// Of the answer's body, as sent.
-    pub body_bytes: u64,
-    /// Of the whole answer.
-    pub sent_bytes: u64,
-    /// Of the request's body, as read.
-    pub received_bytes: u64,
-    /// The `Host` field or the authority, as sent.
-    pub host: &'a [u8],
-    /// Of the request.
-    pub headers: &'a Headers,
-    /// How long what took.
-    pub timings: Timings,
-    /// Own or accepted.
-    pub request_id: &'a [u8],
-    /// Name of the site, empty = none matched.
-    pub site: &'a str,
-    /// Origin of the route, empty = none matched.
-    pub route: &'a str,
-    /// Who made the answer.
-    pub backend: Backend<'a>,
-    /// One word in snake_case on how it ended, e.g. `client_gone`; empty = as it should.
-    pub outcome: &'static str,
-    /// Number of the connection in this process.
-    pub connection: u64,
-    /// Which request of the connection this is, from 1.
-    pub connection_request: u64,
-    /// Further attempts upstream.
-    pub retries: u32,
-}
-
-/// Durations in microseconds; `None` = that phase did not happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timings {
-    /// From the first byte of the request to the end of its head.
-    pub header: Option<u64>,
-    /// In the queue of an app.
-    pub queue: Option<u64>,
-    /// Until the upstream connection stood.
-    pub connect: Option<u64>,
-    /// From the request's hand-over to the first byte of the answer.
-    pub first_byte: Option<u64>,
-    /// From the first byte of the request to the last of the answer.
-    pub total: u64,
-}
-
-/// Who made the answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backend<'a> {
-    /// quaich itself: files, redirects, error pages.
-    #[default]
-    None,
-    /// A worker of an app.
-    App {
-        /// Name of the app.
-        name: &'a str,
-        /// Number of the worker.
-        worker: usize,
-    },
-    /// A server of an upstream.
-    Upstream {
-        /// Name of the upstream.
-        name: &'a str,
-        /// Id of the server.
-        server: &'a str,
-    },
-}
 
 /// One line's shape, compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +51,7 @@ pub enum Piece {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is documented by its row in PLACEHOLDERS")]
 pub enum Value {
-    Backend,
+    App,
     Bytes,
     Client,
     Connection,
@@ -165,13 +78,14 @@ pub enum Value {
     Target,
     Time,
     TimeCommon,
+    Upstream,
     User,
     UserAgent,
 }
 
 /// Name, value and meaning of every placeholder, in alphabetical order.
 pub const PLACEHOLDERS: &[(&str, Value, &str)] = &[
-    ("backend", Value::Backend, "app or upstream that answered"),
+    ("app", Value::App, "app that answered"),
     ("bytes", Value::Bytes, "bytes of the answer's body"),
     ("client", Value::Client, "client address, or `unix`"),
     (
@@ -220,7 +134,11 @@ pub const PLACEHOLDERS: &[(&str, Value, &str)] = &[
     ("route", Value::Route, "where the route stands, `file:line`"),
     ("scheme", Value::Scheme, "`http` or `https`"),
     ("sent_bytes", Value::SentBytes, "bytes of the whole answer"),
-    ("server", Value::Server, "worker number or upstream server"),
+    (
+        "server",
+        Value::Server,
+        "worker of the app or server of the upstream that answered",
+    ),
     ("site", Value::Site, "name of the site"),
     (
         "status",
@@ -242,6 +160,7 @@ pub const PLACEHOLDERS: &[(&str, Value, &str)] = &[
         Value::TimeCommon,
         "the same as the common log format writes it",
     ),
+    ("upstream", Value::Upstream, "upstream that answered"),
     ("user", Value::User, "authenticated user"),
     ("user_agent", Value::UserAgent, "`User-Agent` as sent"),
 ];
@@ -352,17 +271,9 @@ fn placeholder(name: &str) -> Option<Piece> {
 
 fn append_value(out: &mut Vec<u8>, value: Value, record: &Record<'_>, time: &mut Timestamp) {
     match value {
-        Value::Backend => match record.backend {
-            Backend::None => out.push(b'-'),
-            Backend::App { name, .. } | Backend::Upstream { name, .. } => {
-                escape::word(out, name.as_bytes());
-            }
-        },
-        Value::Server => match record.backend {
-            Backend::None => out.push(b'-'),
-            Backend::App { worker, .. } => decimal(out, worker as u64),
-            Backend::Upstream { server, .. } => escape::word(out, server.as_bytes()),
-        },
+        Value::App => word_or(out, record.app, "-"),
+        Value::Upstream => word_or(out, record.upstream, "-"),
+        Value::Server => word_or(out, record.server, "-"),
         Value::Bytes => decimal(out, record.body_bytes),
         Value::Client => client(out, record.client),
         Value::Connection => decimal(out, record.connection),
@@ -417,3 +328,7 @@ fn millis_or_dash(out: &mut Vec<u8>, micros: Option<u64>) {
         None => out.push(b'-'),
     }
 }
+
+#[cfg(test)]
+#[path = "access_format_tests.rs"]
+mod tests;

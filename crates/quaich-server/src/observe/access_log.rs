@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use quaich_config::model;
 
-pub use super::access_format::{Backend, Record, Timings};
 use super::access_format::{Format, TemplateError};
+pub use super::record::{Record, Timings};
 use super::timestamp::Timestamp;
 use super::writer::Writer;
 
@@ -157,5 +157,144 @@ impl AccessLogger {
 impl Drop for AccessLogger {
     fn drop(&mut self) {
         self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quaich_proto::headers::Headers;
+    use std::io::{PipeReader, Read};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn template(text: &str) -> model::AccessLog {
+        let format = model::AccessFormat::Template(text.to_owned());
+        model::AccessLog {
+            output: model::LogOutput::Stdout,
+            format,
+        }
+    }
+
+    fn open(settings: &model::AccessLog) -> (AccessLog, PipeReader) {
+        let (reader, writer) = io::pipe().expect("pipe");
+        (
+            AccessLog::new(settings, writer.into()).expect("valid settings"),
+            reader,
+        )
+    }
+
+    fn read_all(mut reader: PipeReader) -> String {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("UTF-8");
+        text
+    }
+
+    fn request(number: u64, headers: &Headers) -> Record<'_> {
+        Record {
+            client: None,
+            remote_user: None,
+            unix_millis: 0,
+            method: b"GET",
+            target: b"/",
+            protocol: "HTTP/1.1",
+            scheme: "http",
+            status: 200,
+            body_bytes: 0,
+            sent_bytes: 0,
+            received_bytes: 0,
+            host: b"",
+            headers,
+            timings: Timings::default(),
+            request_id: b"",
+            site: "",
+            route: "",
+            app: "",
+            upstream: "",
+            server: "",
+            outcome: "",
+            connection: number,
+            connection_request: 1,
+            retries: 0,
+        }
+    }
+
+    #[test]
+    fn lines_of_all_threads_arrive_whole_and_once() {
+        let (log, reader) = open(&template("{connection} {client} {target}"));
+        let reading = std::thread::spawn(|| read_all(reader));
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let logger = log.logger();
+                scope.spawn(move || {
+                    let headers = Headers::new();
+                    for number in 0..25_000 {
+                        logger.log(&request(thread * 25_000 + number, &headers));
+                    }
+                });
+            }
+        });
+        assert!(log.finish(PATIENCE));
+        assert_eq!(log.lost(), 0);
+        drop(log);
+        let text = reading.join().expect("no panic");
+        let mut numbers: Vec<u64> = text
+            .lines()
+            .map(|line| {
+                let number = line.strip_suffix(" unix /").expect("whole");
+                number.parse().expect("number")
+            })
+            .collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..100_000));
+    }
+
+    #[test]
+    fn a_line_waits_for_the_sweep_but_not_long() {
+        let (log, mut reader) = open(&template("{connection}"));
+        let logger = log.logger();
+        let headers = Headers::new();
+        let mut read = |logger: &AccessLogger, now| {
+            logger.flush_if_due(now);
+            assert!(log.finish(PATIENCE));
+            let waiting = rustix::io::ioctl_fionread(&reader).expect("pipe");
+            let mut text = vec![0; usize::try_from(waiting).expect("small")];
+            reader.read_exact(&mut text).expect("read");
+            String::from_utf8(text).expect("ASCII")
+        };
+        logger.log(&request(1, &headers));
+        assert_eq!(read(&logger, 5_000), "1\n", "after idle time at once");
+        logger.log(&request(2, &headers));
+        assert_eq!(read(&logger, 5_099), "");
+        assert_eq!(read(&logger, 5_100), "2\n");
+        logger.log(&request(3, &headers));
+        logger.flush();
+        assert_eq!(read(&logger, 5_101), "3\n");
+    }
+
+    #[test]
+    fn after_a_rotation_lines_go_to_the_new_file() {
+        let (log, old) = open(&template("{connection}"));
+        let logger = log.logger();
+        let headers = Headers::new();
+        logger.log(&request(1, &headers));
+        logger.flush();
+        let (new, writer) = io::pipe().expect("pipe");
+        log.reopen(writer.into());
+        assert_eq!(read_all(old), "1\n", "the old file is closed");
+        logger.log(&request(2, &headers));
+        drop(logger);
+        drop(log);
+        assert_eq!(read_all(new), "2\n");
+    }
+
+    #[test]
+    fn a_wrong_template_is_an_error() {
+        let (_, writer) = io::pipe().expect("pipe");
+        let error = AccessLog::new(&template("{nonsense}"), writer.into()).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "access log format: no placeholder is called `nonsense`"
+        );
     }
 }

@@ -3,9 +3,9 @@
 //!
 //! Called by `access_format`. A member whose value does not exist is left out.
 
-use super::access_format::{Backend, Record};
 use super::escape;
 use super::number::{client, decimal, millis};
+use super::record::Record;
 use super::timestamp::Timestamp;
 use quaich_proto::headers::HeaderId;
 
@@ -29,7 +29,12 @@ pub(super) fn append(out: &mut Vec<u8>, record: &Record<'_>, time: &mut Timestam
     durations(out, record);
     text(out, b"site", record.site.as_bytes());
     text(out, b"route", record.route.as_bytes());
-    backend(out, record);
+    text(out, b"app", record.app.as_bytes());
+    text(out, b"upstream", record.upstream.as_bytes());
+    text(out, b"server", record.server.as_bytes());
+    if record.retries > 0 {
+        number(out, b"retries", u64::from(record.retries));
+    }
     text(
         out,
         b"referer",
@@ -54,23 +59,6 @@ fn durations(out: &mut Vec<u8>, record: &Record<'_>) {
     duration(out, b"queue_ms", timings.queue);
     duration(out, b"connect_ms", timings.connect);
     duration(out, b"first_byte_ms", timings.first_byte);
-}
-
-fn backend(out: &mut Vec<u8>, record: &Record<'_>) {
-    match record.backend {
-        Backend::None => {}
-        Backend::App { name, worker } => {
-            text(out, b"app", name.as_bytes());
-            number(out, b"worker", worker as u64);
-        }
-        Backend::Upstream { name, server } => {
-            text(out, b"upstream", name.as_bytes());
-            text(out, b"server", server.as_bytes());
-        }
-    }
-    if record.retries > 0 {
-        number(out, b"retries", u64::from(record.retries));
-    }
 }
 
 fn name_of(out: &mut Vec<u8>, name: &[u8]) {

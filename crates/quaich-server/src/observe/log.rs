@@ -1,7 +1,7 @@
 //! quaich's own messages: of the supervisor, of the front, and what apps print.
 //!
-//! Everybody calls the macros [`message!`] and [`limited!`]; the process calls [`init`] once. A
-//! message is one line and one `write(2)`. It must never stop the program: a reader that does not
+//! Everybody calls the macros `log::info!` and so on; the process calls [`init`] once. A message is
+//! one line and one `write(2)`. It must never stop the program: a reader that does not
 //! read costs one short wait, then messages are dropped and counted until it reads again.
 
 use std::fmt::Display;
@@ -13,7 +13,10 @@ use super::log_sink::Sink;
 use quaich_config::model;
 
 #[doc(inline)]
-pub use crate::{limited_message as limited, log_message as message};
+pub use crate::{
+    log_debug as debug, log_error as error, log_error_limited as error_limited, log_info as info,
+    log_warn as warn, log_warn_limited as warn_limited,
+};
 
 /// How much a message matters. Lower ones are hidden by `[log] level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,43 +68,77 @@ static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 static SINK: Mutex<Option<Sink>> = Mutex::new(None);
 
-/// Sends `message!(LEVEL, TEXT, NAME = VALUE, ...)`: `LEVEL` is a variant of [`Level`], `TEXT` and
-/// the values implement `Display`. Nothing is evaluated when the level is hidden.
+/// `log_at!(LEVEL, "text {value}", arguments; name = value, ...)`: what the macros of each level
+/// are made of. Nothing is evaluated when the level is hidden.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! log_message {
-    ($level:ident, $text:expr $(, $name:ident = $value:expr)* $(,)?) => {
+macro_rules! log_at {
+    ($level:ident, $($text:expr),+ $(; $($name:ident = $value:expr),+ $(,)?)?) => {
         if $crate::observe::log::enabled($crate::observe::log::Level::$level) {
             $crate::observe::log::emit(
                 $crate::observe::log::Level::$level,
-                &$text,
-                &[$((stringify!($name), &$value)),*],
+                &::core::format_args!($($text),+),
+                &[$($((stringify!($name), &$value)),+)?],
             );
         }
     };
 }
 
-/// As `message!`, at most once per second from this place in the program; the next message says
+/// As `log_at!`, at most once per second from this place in the program; the next message says
 /// how many were left out (field `suppressed`).
+#[doc(hidden)]
 #[macro_export]
-macro_rules! limited_message {
-    ($level:ident, $text:expr $(, $name:ident = $value:expr)* $(,)?) => {
+macro_rules! log_at_limited {
+    ($level:ident, $($text:expr),+ $(; $($name:ident = $value:expr),+ $(,)?)?) => {
         if $crate::observe::log::enabled($crate::observe::log::Level::$level) {
             static SITE: $crate::observe::log::CallSite = $crate::observe::log::CallSite::new();
-            match SITE.admit() {
-                None => {}
-                Some(0) => $crate::observe::log::emit(
+            if let Some(suppressed) = SITE.admit() {
+                let fields: &[$crate::observe::log::Field<'_>] =
+                    &[$($((stringify!($name), &$value),)+)? ("suppressed", &suppressed)];
+                $crate::observe::log::emit(
                     $crate::observe::log::Level::$level,
-                    &$text,
-                    &[$((stringify!($name), &$value)),*],
-                ),
-                Some(suppressed) => $crate::observe::log::emit(
-                    $crate::observe::log::Level::$level,
-                    &$text,
-                    &[$((stringify!($name), &$value),)* ("suppressed", &suppressed)],
-                ),
+                    &::core::format_args!($($text),+),
+                    if suppressed == 0 { &fields[..fields.len() - 1] } else { fields },
+                );
             }
         }
     };
+}
+
+/// Sends a message of level error: `error!("text {value}"; name = value, ...)`. The fields may be left out.
+#[macro_export]
+macro_rules! log_error {
+    ($($message:tt)+) => { $crate::log_at!(Error, $($message)+) };
+}
+
+/// Sends a message of level warn: `warn!("text {value}"; name = value, ...)`. The fields may be left out.
+#[macro_export]
+macro_rules! log_warn {
+    ($($message:tt)+) => { $crate::log_at!(Warn, $($message)+) };
+}
+
+/// Sends a message of level info: `info!("text {value}"; name = value, ...)`. The fields may be left out.
+#[macro_export]
+macro_rules! log_info {
+    ($($message:tt)+) => { $crate::log_at!(Info, $($message)+) };
+}
+
+/// Sends a message of level debug: `debug!("text {value}"; name = value, ...)`. The fields may be left out.
+#[macro_export]
+macro_rules! log_debug {
+    ($($message:tt)+) => { $crate::log_at!(Debug, $($message)+) };
+}
+
+/// As `error!`, at most once per second from this place in the program.
+#[macro_export]
+macro_rules! log_error_limited {
+    ($($message:tt)+) => { $crate::log_at_limited!(Error, $($message)+) };
+}
+
+/// As `warn!`, at most once per second from this place in the program.
+#[macro_export]
+macro_rules! log_warn_limited {
+    ($($message:tt)+) => { $crate::log_at_limited!(Warn, $($message)+) };
 }
 
 /// Sets level, style and place of all messages from now on. `file` is the opened log file or
@@ -156,7 +193,7 @@ fn lock() -> MutexGuard<'static, Option<Sink>> {
     SINK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One place in the program that [`limited!`] was written at.
+/// One place in the program that a limited message is sent from.
 #[derive(Debug)]
 pub struct CallSite {
     /// Millisecond of the monotonic clock from which the next message may pass.
@@ -195,5 +232,56 @@ impl CallSite {
         }
         self.suppressed.fetch_add(1, Ordering::Relaxed);
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_site_admits_one_message_a_second_and_counts_the_rest() {
+        let site = CallSite::new();
+        assert_eq!(site.admit_at(5_000), Some(0));
+        assert_eq!(site.admit_at(5_000), None);
+        assert_eq!(site.admit_at(5_999), None);
+        assert_eq!(site.admit_at(6_000), Some(2));
+        assert_eq!(site.admit_at(9_000), Some(0));
+    }
+
+    #[test]
+    fn many_threads_at_one_call_site_get_one_message_through() {
+        let site = CallSite::new();
+        let admitted: usize = std::thread::scope(|scope| {
+            let ask = || (0..1000).filter(|_| site.admit_at(1).is_some()).count();
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("no panic"))
+                .sum()
+        });
+        assert_eq!(admitted, 1);
+        assert_eq!(site.admit_at(2_000), Some(3_999));
+    }
+
+    #[test]
+    fn levels_have_the_names_of_the_configuration() {
+        for level in [Level::Error, Level::Warn, Level::Info, Level::Debug] {
+            assert_eq!(Level::from_name(level.name()), Some(level));
+        }
+        assert_eq!(Level::from_name("loud"), None);
+    }
+
+    #[test]
+    fn the_macros_take_arguments_and_fields() {
+        let port = 80;
+        crate::log_debug!("not shown {}", unreachable_argument());
+        info!("listening on port {port}");
+        warn!("{} of {}", 1, 2; app = "shop", pid = 7);
+        warn_limited!("again"; port = port);
+    }
+
+    fn unreachable_argument() -> &'static str {
+        panic!("a hidden message evaluates nothing")
     }
 }

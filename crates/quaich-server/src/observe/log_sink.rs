@@ -5,7 +5,6 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use quaich_config::model;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -154,7 +153,7 @@ impl Sink {
 
     fn begin_line(&mut self) {
         self.line.clear();
-        let now = unix_millis();
+        let now = crate::clock::unix_millis();
         match self.style {
             Style::Json => {
                 self.line.extend_from_slice(b"{\"time\":\"");
@@ -250,10 +249,103 @@ impl Sink {
     }
 }
 
-/// Milliseconds since 1970.
-fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |time| {
-        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    /// A sink of `format` whose lines come out of the reader.
+    fn piped(format: &str) -> (Sink, std::io::PipeReader) {
+        let (reader, writer) = std::io::pipe().expect("pipe");
+        let settings = model::Log {
+            level: "info".to_owned(),
+            output: model::LogOutput::Stderr,
+            format: format.to_owned(),
+        };
+        (Sink::with_settings(&settings, Some(writer.into())), reader)
+    }
+
+    fn read_all(sink: Sink, mut reader: std::io::PipeReader) -> String {
+        drop(sink);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("UTF-8");
+        text
+    }
+
+    #[test]
+    fn json_is_the_style_of_a_pipe_and_each_message_is_one_object() {
+        let (mut sink, reader) = piped("auto");
+        assert!(sink.message(
+            Level::Warn,
+            &"a \"b\"\n\x1b[2J",
+            &[("pid", &7), ("path", &"ü")]
+        ));
+        assert!(sink.app_output("shop", 2, b"Traceback \xff\r"));
+        let text = read_all(sink, reader);
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["level"], "warn");
+        assert_eq!(lines[0]["message"], "a \"b\"\n\x1b[2J");
+        assert_eq!(
+            (&lines[0]["pid"], &lines[0]["path"]),
+            (&"7".into(), &"ü".into())
+        );
+        assert_eq!(
+            (&lines[1]["app"], &lines[1]["worker"]),
+            (&"shop".into(), &2.into())
+        );
+        assert_eq!(lines[1]["message"], "Traceback \u{ff}\r");
+        assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn text_has_a_date_a_level_and_no_control_byte() {
+        let (mut sink, reader) = piped("text");
+        sink.message(Level::Error, &"cannot\nbind", &[("addr", &"[::]:80")]);
+        sink.app_output("shop", 1, b"\x1b[31mred\x07");
+        let text = read_all(sink, reader);
+        let lines: Vec<&str> = text.lines().map(|line| &line[24..]).collect();
+        assert_eq!(
+            lines,
+            [
+                r" ERROR  cannot\x0abind  addr=[::]:80",
+                r" [shop.1] \x1b[31mred\x07"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_loses_messages_but_stops_nobody() {
+        let (mut sink, reader) = piped("text");
+        let long = "x".repeat(1000);
+        let written = (0..1000)
+            .filter(|_| sink.message(Level::Info, &long, &[]))
+            .count();
+        assert!(written > 0 && written < 1000, "{written} of 1000");
+        let text = read_all(sink, reader);
+        assert_eq!(text.lines().count(), written);
+        assert!(
+            text.lines().all(|line| line.ends_with(&long)),
+            "lines are whole"
+        );
+    }
+
+    #[test]
+    fn after_a_rotation_messages_go_to_the_new_file() {
+        let (mut sink, reader) = piped("text");
+        sink.message(Level::Info, &"old", &[]);
+        let (new_reader, new_writer) = std::io::pipe().expect("pipe");
+        sink.reopen(new_writer.into());
+        let mut old = String::new();
+        let mut reader = reader;
+        reader
+            .read_to_string(&mut old)
+            .expect("the old file is closed");
+        sink.message(Level::Info, &"new", &[]);
+        assert!(old.ends_with("old\n"));
+        assert!(read_all(sink, new_reader).ends_with("new\n"));
+    }
 }

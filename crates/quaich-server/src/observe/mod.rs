@@ -6,11 +6,13 @@
 
 pub mod access_format;
 pub mod access_log;
+pub mod counters;
 mod escape;
 mod json_line;
 pub mod log;
 mod log_sink;
 pub(crate) mod number;
 mod pretty_line;
+pub mod record;
 pub mod timestamp;
 pub mod writer;

@@ -60,7 +60,8 @@ fn ipv6(out: &mut Vec<u8>, address: Ipv6Addr) {
             at = run_start + run_length;
             continue;
         }
-        if i > 0 && i != run_start + run_length || i > 0 && run_length < 2 {
+        let after_run = run_length > 1 && i == run_start + run_length;
+        if i > 0 && !after_run {
             out.push(b':');
         }
         hexadecimal(out, group);

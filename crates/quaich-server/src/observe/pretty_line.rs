@@ -2,9 +2,9 @@
 //!
 //! Called by `access_format`. For eyes only: its shape may change at any time.
 
-use super::access_format::{Backend, Record};
 use super::escape;
 use super::number::decimal;
+use super::record::Record;
 use super::timestamp::Timestamp;
 
 const DIM: &str = "\x1b[2m";
@@ -49,29 +49,16 @@ pub(super) fn append(out: &mut Vec<u8>, record: &Record<'_>, time: &mut Timestam
         },
     );
     paint(out, DIM);
-    backend(out, record.backend);
+    if !record.server.is_empty() {
+        out.extend_from_slice(b"  ");
+        escape::human(out, record.server.as_bytes());
+    }
     paint(out, RESET);
     if !record.outcome.is_empty() {
         paint(out, "\x1b[33m");
         out.extend_from_slice(b"  ");
         out.extend_from_slice(record.outcome.as_bytes());
         paint(out, RESET);
-    }
-}
-
-fn backend(out: &mut Vec<u8>, backend: Backend<'_>) {
-    match backend {
-        Backend::None => {}
-        Backend::App { name, worker } => {
-            out.extend_from_slice(b"  ");
-            escape::human(out, name.as_bytes());
-            out.push(b'.');
-            decimal(out, worker as u64);
-        }
-        Backend::Upstream { server, .. } => {
-            out.extend_from_slice(b"  ");
-            escape::human(out, server.as_bytes());
-        }
     }
 }
 

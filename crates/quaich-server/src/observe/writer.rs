@@ -141,12 +141,8 @@ impl Shared {
                 Job::Write { mut lines, count } => {
                     if let Err(error) = file.append(&lines) {
                         self.failed.fetch_add(count, Ordering::Relaxed);
-                        super::log::limited!(
-                            Warn,
-                            "log lines lost: cannot write",
-                            log = self.name,
-                            lines = count,
-                            error = error
+                        super::log::warn_limited!(
+                            "lines of the {} are lost: {error}", self.name; lines = count
                         );
                     }
                     lines.clear();
@@ -233,5 +229,145 @@ impl Appender {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::io::Write as _;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn pipe() -> (std::io::PipeReader, OwnedFd) {
+        let (reader, writer) = std::io::pipe().expect("pipe");
+        (reader, writer.into())
+    }
+
+    fn read_all(mut reader: impl Read) -> String {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("UTF-8");
+        text
+    }
+
+    #[test]
+    fn a_rotation_loses_no_line_and_doubles_none() {
+        const LINES: u64 = 100_000;
+        let files: Vec<_> = (0..5)
+            .map(|_| tempfile().expect("temporary file"))
+            .collect();
+        let handle = |at: usize| OwnedFd::from(files[at].try_clone().expect("descriptor"));
+        let writer = Writer::start("test", handle(0)).expect("thread");
+        let mut buffer = Vec::new();
+        for line in 0..LINES {
+            writeln!(buffer, "{line}").expect("memory");
+            if line % 100 == 99 {
+                writer.send(&mut buffer, 100);
+            }
+            if line % 25_000 == 12_549 {
+                writer.reopen(handle(1 + (line / 25_000) as usize));
+            }
+        }
+        assert!(writer.flush(PATIENCE));
+        let texts: Vec<String> = files.into_iter().map(rewound).collect();
+        let lines = texts.iter().flat_map(|text| text.lines());
+        assert!(
+            lines.eq((0..LINES).map(|line| line.to_string())),
+            "all lines, in order, once"
+        );
+        assert!(
+            texts.iter().all(|text| !text.is_empty()),
+            "every file got some"
+        );
+        assert_eq!((writer.dropped(), writer.failed()), (0, 0));
+    }
+
+    fn tempfile() -> io::Result<std::fs::File> {
+        rustix::fs::memfd_create("log", rustix::fs::MemfdFlags::CLOEXEC)
+            .map(std::fs::File::from)
+            .map_err(io::Error::from)
+    }
+
+    fn rewound(mut file: std::fs::File) -> String {
+        use std::io::Seek;
+        file.rewind().expect("rewind");
+        read_all(file)
+    }
+
+    #[test]
+    fn a_stuck_file_costs_lines_and_never_time() {
+        let (reader, file) = pipe();
+        let writer = Writer::start("test", file).expect("thread");
+        let line = [&[b'x'; 1023][..], b"\n"].concat();
+        let sent = 3 * (QUEUE_BYTES / (64 * line.len())) as u64;
+        for _ in 0..sent {
+            writer.send(&mut line.repeat(64), 64);
+        }
+        let dropped = writer.dropped();
+        assert!(dropped > 0 && dropped < sent * 64);
+        let reading = std::thread::spawn(|| read_all(reader));
+        assert!(writer.flush(PATIENCE), "goes on once the reader reads");
+        drop(writer);
+        let text = reading.join().expect("no panic");
+        assert_eq!(text.lines().count() as u64, sent * 64 - dropped);
+        assert!(
+            text.lines().all(|line| line.len() == 1023),
+            "lines are whole"
+        );
+    }
+
+    #[test]
+    fn flush_gives_up_when_the_file_is_stuck() {
+        let (_reader, file) = pipe();
+        let writer = Writer::start("test", file).expect("thread");
+        writer.send(&mut vec![b'x'; QUEUE_BYTES], 1);
+        assert!(!writer.flush(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_counted_and_a_new_file_mends_it() {
+        let (reader, file) = pipe();
+        drop(reader);
+        let writer = Writer::start("test", file).expect("thread");
+        writer.send(&mut b"one\ntwo\n".to_vec(), 2);
+        assert!(writer.flush(PATIENCE));
+        assert_eq!(writer.failed(), 2);
+        let (reader, file) = pipe();
+        writer.reopen(file);
+        writer.send(&mut b"three\n".to_vec(), 1);
+        drop(writer);
+        assert_eq!(read_all(reader), "three\n");
+    }
+
+    #[test]
+    fn dropping_the_writer_writes_what_is_queued() {
+        let (reader, file) = pipe();
+        let writer = Writer::start("test", file).expect("thread");
+        for _ in 0..100 {
+            writer.send(&mut b"line\n".to_vec(), 1);
+        }
+        drop(writer);
+        assert_eq!(read_all(reader), "line\n".repeat(100));
+    }
+
+    #[test]
+    fn a_descriptor_that_does_not_block_is_waited_for() {
+        let (reader, file) = pipe();
+        rustix::io::ioctl_fionbio(&file, true).expect("non-blocking");
+        let writer = Writer::start("test", file).expect("thread");
+        let text = "0123456789\n".repeat(100_000);
+        writer.send(&mut text.clone().into_bytes(), 100_000);
+        drop(writer);
+        assert_eq!(read_all(reader), text);
+    }
+
+    #[test]
+    fn a_line_broken_by_an_error_does_not_swallow_the_next() {
+        let (reader, file) = pipe();
+        let mut appender = Appender { file, torn: true };
+        appender.append(b"next\n").expect("written");
+        drop(appender);
+        assert_eq!(read_all(reader), "\nnext\n");
     }
 }
