@@ -1,1 +1,3 @@
 //! The data path: sockets, routes, handlers, upstreams, files, logs.
+
+pub mod handler;

@@ -1,0 +1,3 @@
+//! The end of a route: what answers a request.
+
+pub mod files;
