@@ -134,6 +134,18 @@ impl OpenFileCache {
         self.len() == 0
     }
 
+    /// Bytes held, by the same count as `CacheLimits::bytes`.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.entries.borrow().total.bytes
+    }
+
+    /// Descriptors held.
+    #[must_use]
+    pub fn held_descriptors(&self) -> usize {
+        self.entries.borrow().total.descriptors
+    }
+
     /// Drops every entry: their descriptors and memory are needed elsewhere.
     pub fn clear(&self) {
         let mut entries = self.entries.borrow_mut();

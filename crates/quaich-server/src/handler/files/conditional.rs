@@ -117,3 +117,122 @@ fn parse_date(text: &[u8]) -> Option<i64> {
     let date = httpdate::parse_http_date(std::str::from_utf8(text).ok()?).ok()?;
     i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ETAG: &[u8] = b"\"5f-a\"";
+    const AT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+    const VALIDATORS: Validators<'_> = Validators {
+        etag: ETAG,
+        modified: 784_111_777,
+    };
+
+    fn headers(fields: &[(&str, &str)]) -> Headers {
+        let mut headers = Headers::new();
+        for (name, value) in fields {
+            headers
+                .push(name.as_bytes(), value.as_bytes())
+                .expect("a valid field");
+        }
+        headers
+    }
+
+    #[test]
+    fn preconditions_follow_rfc_9110_13_2_2() {
+        use Verdict::{Failed, NotModified, Send};
+        let long_list = vec!["\"other\""; 1000].join(", ");
+        let hit_at_end = format!("{long_list}, \"5f-a\"");
+        let cases: &[(&[(&str, &str)], Verdict)] = &[
+            (&[], Send),
+            (&[("If-Match", "\"5f-a\"")], Send),
+            (&[("If-Match", "*")], Send),
+            (&[("If-Match", "\"x\", \"5f-a\"")], Send),
+            (&[("If-Match", "\"x\"")], Failed),
+            (&[("If-Match", "W/\"5f-a\"")], Failed),
+            (&[("If-Match", "5f-a")], Failed),
+            (&[("If-Unmodified-Since", AT)], Send),
+            (&[("If-Unmodified-Since", BEFORE)], Failed),
+            (&[("If-Unmodified-Since", "nonsense")], Send),
+            (
+                &[("If-Match", "\"5f-a\""), ("If-Unmodified-Since", BEFORE)],
+                Send,
+            ),
+            (&[("If-None-Match", "\"5f-a\"")], NotModified),
+            (&[("If-None-Match", "W/\"5f-a\"")], NotModified),
+            (&[("If-None-Match", "*")], NotModified),
+            (&[("If-None-Match", "\"a,b\",\"5f-a\"")], NotModified),
+            (
+                &[("If-None-Match", "\"x\""), ("If-None-Match", "\"5f-a\"")],
+                NotModified,
+            ),
+            (&[("If-None-Match", &long_list)], Send),
+            (&[("If-None-Match", &hit_at_end)], NotModified),
+            (&[("If-None-Match", "\"5f-a")], Send),
+            (&[("If-None-Match", "W/")], Send),
+            (&[("If-None-Match", "")], Send),
+            (
+                &[("If-None-Match", "\"x\""), ("If-Modified-Since", AT)],
+                Send,
+            ),
+            (&[("If-Modified-Since", AT)], NotModified),
+            (&[("If-Modified-Since", AFTER)], NotModified),
+            (&[("If-Modified-Since", BEFORE)], Send),
+            (
+                &[("If-Modified-Since", "Sunday, 06-Nov-94 08:49:37 GMT")],
+                NotModified,
+            ),
+            (
+                &[("If-Modified-Since", "Sun Nov  6 08:49:37 1994")],
+                NotModified,
+            ),
+            (
+                &[("If-Modified-Since", "Mon, 01 Jan 1601 00:00:00 GMT")],
+                Send,
+            ),
+            (
+                &[("If-Modified-Since", "Sat, 01 Jan 10000 00:00:00 GMT")],
+                Send,
+            ),
+            (&[("If-Modified-Since", "")], Send),
+            (
+                &[("If-Match", "\"x\""), ("If-None-Match", "\"5f-a\"")],
+                Failed,
+            ),
+        ];
+        for (fields, verdict) in cases {
+            assert_eq!(
+                evaluate(&headers(fields), VALIDATORS),
+                *verdict,
+                "{fields:?}"
+            );
+            assert_eq!(is_plain(&headers(fields)), fields.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_range_is_honoured_only_for_the_representation_it_was_made_for() {
+        let cases: &[(&[(&str, &str)], bool)] = &[
+            (&[("Range", "bytes=0-1")], true),
+            (&[("Range", "bytes=0-1"), ("If-Range", "\"5f-a\"")], true),
+            (&[("Range", "bytes=0-1"), ("If-Range", "W/\"5f-a\"")], false),
+            (&[("Range", "bytes=0-1"), ("If-Range", "\"x\"")], false),
+            (&[("Range", "bytes=0-1"), ("If-Range", AT)], true),
+            (&[("Range", "bytes=0-1"), ("If-Range", BEFORE)], false),
+            (&[("Range", "bytes=0-1"), ("If-Range", AFTER)], false),
+            (&[("Range", "bytes=0-1"), ("If-Range", "nonsense")], false),
+            (&[("Range", "bytes=0-1"), ("Range", "bytes=2-3")], false),
+            (&[("If-Range", "\"5f-a\"")], false),
+        ];
+        for (fields, honoured) in cases {
+            assert_eq!(
+                range(&headers(fields), VALIDATORS).is_some(),
+                *honoured,
+                "{fields:?}"
+            );
+        }
+    }
+}

@@ -8,6 +8,7 @@ use std::io::Write as _;
 
 use rustix::fs::Dir;
 
+use super::location::push_escape;
 use super::open::{EntryFacts, OpenError, Opened, Wait};
 use super::resolve::Plan;
 
@@ -135,11 +136,6 @@ fn push_path(page: &mut Vec<u8>, name: &[u8]) {
     }
 }
 
-/// Appends `%XX`.
-pub(super) fn push_escape(text: &mut Vec<u8>, byte: u8) {
-    let _ = write!(text, "%{byte:02X}");
-}
-
 fn push_size(page: &mut Vec<u8>, size: u64) {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let mut tenths = u128::from(size) * 10;
@@ -183,4 +179,59 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
     let month = (month_from_march + 2) % 12 + 1;
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(push: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut page = Vec::new();
+        push(&mut page);
+        String::from_utf8(page).expect("pages are UTF-8")
+    }
+
+    #[test]
+    fn names_are_escaped_for_text_and_for_links() {
+        let name = b"<a href=\"x\">&'\n\xff";
+        assert_eq!(
+            text(|page| push_text(page, name)),
+            "&lt;a href=&quot;x&quot;&gt;&amp;&#39;\u{fffd}\u{fffd}"
+        );
+        assert_eq!(
+            text(|page| push_path(page, b"a b:%?#\xc3\xa9~")),
+            "a%20b%3A%25%3F%23%C3%A9~"
+        );
+    }
+
+    #[test]
+    fn sizes_are_rounded_down_to_a_readable_unit() {
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (150 * 1024, "150 KiB"),
+            (5 * 1024 * 1024, "5.0 MiB"),
+            (u64::MAX, "15.9 EiB"),
+        ];
+        for (size, expected) in cases {
+            assert_eq!(text(|page| push_size(page, size)), expected);
+        }
+    }
+
+    #[test]
+    fn dates_are_those_of_the_gregorian_calendar() {
+        let cases = [
+            (0, "1970-01-01 00:00"),
+            (-1, "1969-12-31 23:59"),
+            (951_782_400, "2000-02-29 00:00"),
+            (951_868_800, "2000-03-01 00:00"),
+            (784_111_777, "1994-11-06 08:49"),
+            (4_107_542_400, "2100-03-01 00:00"),
+        ];
+        for (second, expected) in cases {
+            assert_eq!(text(|page| push_date(page, second)), expected);
+        }
+    }
 }

@@ -13,6 +13,7 @@ mod answer;
 mod cache;
 mod conditional;
 mod listing;
+mod location;
 mod mime;
 mod open;
 mod precompressed;
@@ -203,7 +204,7 @@ impl FileHandler {
         match result {
             Ok(Outcome::AddSlash | Outcome::List(_)) if !reads(request) => Found::MethodNotAllowed,
             Ok(Outcome::AddSlash) => Found::Redirect {
-                location: with_slash(request),
+                location: location::with_slash(request.raw_path, request.query),
             },
             Ok(Outcome::Forbidden) | Err(OpenError::Forbidden) => Found::Forbidden,
             Ok(_) | Err(OpenError::Missing) => Found::NotFound,
@@ -303,34 +304,6 @@ fn lookup(wait: Wait, request: &FileRequest<'_>, held: Option<&cache::Found>) ->
         wait,
         now: request.now,
         known,
-    }
-}
-
-/// Exactly one slash leads: `//host/` would be another host's address.
-fn with_slash(request: &FileRequest<'_>) -> Vec<u8> {
-    let leading = request
-        .raw_path
-        .iter()
-        .take_while(|byte| **byte == b'/')
-        .count();
-    let path = request.raw_path.get(leading..).unwrap_or_default();
-    let mut location = Vec::with_capacity(path.len() + request.query.len() + 3);
-    location.push(b'/');
-    push_visible(&mut location, path);
-    location.push(b'/');
-    if !request.query.is_empty() {
-        location.push(b'?');
-        push_visible(&mut location, request.query);
-    }
-    location
-}
-
-fn push_visible(location: &mut Vec<u8>, text: &[u8]) {
-    for byte in text {
-        match byte {
-            b'!'..=b'~' if *byte != b'\\' => location.push(*byte),
-            _ => listing::push_escape(location, *byte),
-        }
     }
 }
 

@@ -77,17 +77,6 @@ impl Identity {
     pub(super) fn settled(&self, now: u64) -> bool {
         i64::try_from(now).is_ok_and(|now| now.saturating_sub(self.changed.0) >= SETTLED)
     }
-
-    #[cfg(test)]
-    pub(super) fn for_test(size: u64, modified: (i64, u32)) -> Self {
-        Self {
-            device: (0, 0),
-            inode: 1,
-            size,
-            modified,
-            changed: modified,
-        }
-    }
 }
 
 /// An entry of a directory, as a listing shows it.

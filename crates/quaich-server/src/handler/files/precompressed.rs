@@ -128,3 +128,55 @@ pub(super) fn choose(headers: &Headers, exists: impl Fn(Coding) -> bool) -> Opti
     }
     best.filter(|_| weights.identity.unwrap_or(0) <= best_weight)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(accept: &[&str], exists: &[Coding]) -> Option<Coding> {
+        let mut headers = Headers::new();
+        for value in accept {
+            headers
+                .push(b"accept-encoding", value.as_bytes())
+                .expect("a valid field");
+        }
+        choose(&headers, |coding| exists.contains(&coding))
+    }
+
+    #[test]
+    fn the_heaviest_coding_that_exists_is_chosen() {
+        use Coding::{Brotli, Gzip, Zstd};
+        let cases: [(&[&str], Option<Coding>); 18] = [
+            (&[], None),
+            (&[""], None),
+            (&["identity"], None),
+            (&["gzip"], Some(Gzip)),
+            (&["x-gzip"], Some(Gzip)),
+            (&["gzip, deflate, br, zstd"], Some(Brotli)),
+            (&["gzip, deflate", "zstd"], Some(Zstd)),
+            (&["GZIP;Q=1"], Some(Gzip)),
+            (&["br;q=0.5, gzip;q=0.8"], Some(Gzip)),
+            (&["br;q=0"], None),
+            (&["*"], Some(Brotli)),
+            (&["br;q=0, *"], Some(Zstd)),
+            (&["*;q=0, gzip"], Some(Gzip)),
+            (&["gzip;q=0.5, identity"], None),
+            (&["gzip;q=0.001"], Some(Gzip)),
+            (&["gzip;q=2"], None),
+            (&["gzip;q=0.5000"], None),
+            (&["gzipped, brotli"], None),
+        ];
+        for (accept, coding) in cases {
+            assert_eq!(chosen(accept, &[Brotli, Zstd, Gzip]), coding, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn a_coding_without_a_sibling_is_passed_over() {
+        assert_eq!(
+            chosen(&["br, gzip;q=0.1"], &[Coding::Gzip]),
+            Some(Coding::Gzip)
+        );
+        assert_eq!(chosen(&["br"], &[Coding::Gzip]), None);
+    }
+}

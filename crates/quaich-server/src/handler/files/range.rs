@@ -115,3 +115,126 @@ fn merged(spans: Vec<Range<u64>>) -> Vec<Range<u64>> {
         joined
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spans(list: &[(u64, u64)]) -> Wanted {
+        Wanted::Spans(list.iter().map(|(start, end)| *start..*end).collect())
+    }
+
+    #[test]
+    fn range_sets_follow_rfc_9110() {
+        let cases: [(&str, u64, Wanted); 27] = [
+            ("bytes=0-0", 10, spans(&[(0, 1)])),
+            ("bytes=2-5", 10, spans(&[(2, 6)])),
+            ("bytes=2-", 10, spans(&[(2, 10)])),
+            ("bytes=2-99", 10, spans(&[(2, 10)])),
+            ("bytes=-3", 10, spans(&[(7, 10)])),
+            ("bytes=-99", 10, spans(&[(0, 10)])),
+            ("BYTES=0-1", 10, spans(&[(0, 2)])),
+            ("bytes=0-1, 4-5", 10, spans(&[(0, 2), (4, 6)])),
+            ("bytes=, 0-1 ,,", 10, spans(&[(0, 2)])),
+            ("bytes=8-9,0-1", 10, spans(&[(8, 10), (0, 2)])),
+            ("bytes=0-4,3-6", 10, spans(&[(0, 7)])),
+            ("bytes=0-,0-,0-", 10, spans(&[(0, 10)])),
+            ("bytes=0-1,50-60", 10, spans(&[(0, 2)])),
+            ("bytes=0-18446744073709551616", 10, spans(&[(0, 10)])),
+            ("bytes=10-", 10, Wanted::Nothing),
+            ("bytes=-0", 10, Wanted::Nothing),
+            ("bytes=99999999999999999999-", 10, Wanted::Nothing),
+            ("bytes=0-", 0, Wanted::Nothing),
+            ("bytes=-5", 0, Wanted::Whole),
+            ("bytes=5-2", 10, Wanted::Whole),
+            ("bytes=a-2", 10, Wanted::Whole),
+            ("bytes=1-2x", 10, Wanted::Whole),
+            ("bytes=-", 10, Wanted::Whole),
+            ("bytes=+1-2", 10, Wanted::Whole),
+            ("bytes=", 10, Wanted::Whole),
+            ("lines=0-1", 10, Wanted::Whole),
+            ("bytes 0-1", 10, Wanted::Whole),
+        ];
+        for (text, size, wanted) in cases {
+            assert_eq!(parse(text.as_bytes(), size), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn more_than_sixteen_ranges_get_the_whole() {
+        let set = |count: usize| {
+            let ranges: Vec<_> = (0..count)
+                .map(|at| format!("{}-{}", at * 4, at * 4))
+                .collect();
+            format!("bytes={}", ranges.join(","))
+        };
+        let Wanted::Spans(spans) = parse(set(MAX_RANGES).as_bytes(), 1000) else {
+            panic!()
+        };
+        assert_eq!(spans.len(), MAX_RANGES);
+        assert_eq!(parse(set(MAX_RANGES + 1).as_bytes(), 1000), Wanted::Whole);
+        let attack = format!("bytes={}", vec!["0-"; 10_000].join(","));
+        assert_eq!(parse(attack.as_bytes(), 1000), Wanted::Whole);
+    }
+
+    fn within_bounds(wanted: &Wanted, size: u64) {
+        let Wanted::Spans(spans) = wanted else { return };
+        assert!(!spans.is_empty() && spans.len() <= MAX_RANGES);
+        let mut sorted = spans.clone();
+        sorted.sort_by_key(|span| span.start);
+        assert!(
+            sorted
+                .iter()
+                .all(|span| span.start < span.end && span.end <= size)
+        );
+        assert!(sorted.windows(2).all(|pair| pair[0].end <= pair[1].start));
+    }
+
+    /// One element of a set: `first-last`, either end possibly missing.
+    fn element() -> impl Strategy<Value = String> {
+        let end = || {
+            prop_oneof![
+                Just(String::new()),
+                (0_u64..40).prop_map(|end| end.to_string())
+            ]
+        };
+        (end(), end()).prop_map(|(first, last)| format!("{first}-{last}"))
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_yields_spans_out_of_bounds(text in ".{0,60}", size: u64) {
+            within_bounds(&parse(text.as_bytes(), size), size);
+            within_bounds(&parse(format!("bytes={text}").as_bytes(), size), size);
+        }
+
+        #[test]
+        fn spans_cover_exactly_the_bytes_asked_for(
+            set in proptest::collection::vec((0_u64..40, 0_u64..10), 1..=MAX_RANGES),
+            size in 1_u64..40,
+        ) {
+            let text: Vec<_> = set.iter().map(|(at, more)| format!("{at}-{}", at + more)).collect();
+            let wanted = parse(format!("bytes={}", text.join(",")).as_bytes(), size);
+            within_bounds(&wanted, size);
+            for byte in 0..size {
+                let asked = set.iter().any(|(at, more)| (*at..=at + more).contains(&byte));
+                let sent = match &wanted {
+                    Wanted::Spans(spans) => spans.iter().any(|span| span.contains(&byte)),
+                    Wanted::Nothing => false,
+                    Wanted::Whole => panic!("a well-formed set was ignored"),
+                };
+                prop_assert_eq!(asked, sent);
+            }
+        }
+
+        #[test]
+        fn sets_of_any_elements_stay_in_bounds(
+            set in proptest::collection::vec(element(), 0..20),
+            size in 0_u64..40,
+        ) {
+            within_bounds(&parse(format!("bytes={}", set.join(",")).as_bytes(), size), size);
+        }
+    }
+}
