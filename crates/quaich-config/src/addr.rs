@@ -1,0 +1,323 @@
+//! Listen addresses, server URLs, host patterns and networks: text in, model values out, and back.
+//!
+//! Called by `lower` and by command line flags. Resolves no name and opens nothing.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::model::{HostPattern, ListenAddr, Network, UpstreamAddr};
+
+/// Why an address was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddrError {
+    /// It is wrong; what was expected, for people.
+    Wrong(String),
+    /// It is right, but its scheme is not in this version.
+    Later(String),
+}
+
+/// A listen address: `":8000"` (all addresses, v6 and v4), `"127.0.0.1:8000"`, `"[::1]:8000"`,
+/// `"localhost:8000"` (127.0.0.1), `"unix:PATH"` (relative to `dir`, `unix:@NAME` abstract),
+/// `"fd:3"`, `"systemd:NAME"`.
+///
+/// # Errors
+/// What was expected, for people.
+pub fn listen(text: &str, dir: &Path) -> Result<ListenAddr, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix_path(path, dir).map(ListenAddr::Unix);
+    }
+    if let Some(number) = text.strip_prefix("fd:") {
+        let fd = number.parse::<i32>().ok().filter(|fd| *fd >= 0);
+        return fd.map(ListenAddr::Fd).ok_or_else(|| {
+            "expected the number of an inherited descriptor, such as \"fd:3\"".into()
+        });
+    }
+    if let Some(name) = text.strip_prefix("systemd:") {
+        if name.is_empty() {
+            return Err(
+                "expected the FileDescriptorName of a socket unit: \"systemd:NAME\"".into(),
+            );
+        }
+        return Ok(ListenAddr::Systemd(name.into()));
+    }
+    tcp(text).map(ListenAddr::Tcp)
+}
+
+fn tcp(text: &str) -> Result<SocketAddr, String> {
+    let expected = "expected an address such as \":8000\", \"127.0.0.1:8000\", \"[::1]:8000\" \
+                    or \"unix:/run/x.sock\"";
+    if text.parse::<u16>().is_ok() {
+        return Err(format!("a port alone is no address: write \":{text}\""));
+    }
+    let (host, port) = text.rsplit_once(':').ok_or(expected)?;
+    let ip = match host {
+        "" | "*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        "localhost" => IpAddr::from([127, 0, 0, 1]),
+        _ => match host
+            .strip_prefix('[')
+            .and_then(|inner| inner.strip_suffix(']'))
+        {
+            Some(inner) => IpAddr::V6(inner.parse().map_err(|_| expected.to_owned())?),
+            None if host.contains(':') => {
+                return Err(format!(
+                    "an IPv6 address stands in brackets: \"[{host}]:{port}\""
+                ));
+            }
+            None => IpAddr::V4(host.parse().map_err(|_| expected.to_owned())?),
+        },
+    };
+    Ok(SocketAddr::new(ip, self::port(port)?))
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse::<u16>() {
+        Ok(port) if digits => Ok(port),
+        _ if digits => Err(format!("port {text} is out of range: ports end at 65535")),
+        _ => Err(format!("`{text}` is not a port")),
+    }
+}
+
+fn unix_path(path: &str, dir: &Path) -> Result<PathBuf, String> {
+    // sun_path holds 108 bytes including the final NUL (unix(7)).
+    match path {
+        "" | "@" => Err("expected a path: \"unix:/run/x.sock\"".into()),
+        _ if path.contains('\0') => Err("a path holds no NUL".into()),
+        _ if path.starts_with('@') => Ok(path.into()),
+        _ => {
+            let full = dir.join(path);
+            let length = full.as_os_str().len();
+            if length > 107 {
+                return Err(format!(
+                    "a socket path has at most 107 bytes, this has {length}"
+                ));
+            }
+            Ok(full)
+        }
+    }
+}
+
+/// The text that `listen` reads back to the same address.
+#[must_use]
+pub fn show_listen(addr: &ListenAddr) -> String {
+    match addr {
+        ListenAddr::Tcp(SocketAddr::V6(v6)) if v6.ip().is_unspecified() => {
+            format!(":{}", v6.port())
+        }
+        ListenAddr::Tcp(addr) => addr.to_string(),
+        ListenAddr::Unix(path) => format!("unix:{}", path.display()),
+        ListenAddr::Fd(fd) => format!("fd:{fd}"),
+        ListenAddr::Systemd(name) => format!("systemd:{name}"),
+    }
+}
+
+/// A server's URL: `"host:port"`, `"http://host[:port]"` or `"http+unix:PATH"`.
+///
+/// # Errors
+/// `Later` for the schemes of other versions, else what was expected.
+pub fn server(text: &str, dir: &Path) -> Result<UpstreamAddr, AddrError> {
+    if let Some(path) = text
+        .strip_prefix("http+unix:")
+        .or_else(|| text.strip_prefix("unix:"))
+    {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return unix_path(path, dir)
+            .map(UpstreamAddr::Unix)
+            .map_err(AddrError::Wrong);
+    }
+    let (rest, default_port) = match text.split_once("://") {
+        Some(("http", rest)) => (rest, Some(80)),
+        Some((scheme, _)) => return Err(other_scheme(scheme)),
+        None => match text.split_once("+unix:") {
+            Some((scheme, _)) => return Err(other_scheme(scheme)),
+            None => (text, None),
+        },
+    };
+    host_port(rest, default_port).map_err(AddrError::Wrong)
+}
+
+fn other_scheme(scheme: &str) -> AddrError {
+    const LATER: [&str; 5] = ["https", "h2c", "fastcgi", "scgi", "uwsgi"];
+    if LATER.contains(&scheme) {
+        return AddrError::Later(format!("`{scheme}` servers"));
+    }
+    AddrError::Wrong(format!(
+        "`{scheme}` is not a scheme; servers are http://host:port"
+    ))
+}
+
+fn host_port(text: &str, default_port: Option<u16>) -> Result<UpstreamAddr, String> {
+    let expected = "expected \"host:port\", \"http://host:port\" or \"http+unix:/path\"";
+    let authority = text.strip_suffix('/').unwrap_or(text);
+    if authority.contains('/') {
+        return Err("a server's URL has no path".into());
+    }
+    if authority.contains('@') || authority.contains('?') || authority.contains('#') {
+        return Err(expected.into());
+    }
+    let (host, port) = if let Some(inner) = authority.strip_prefix('[') {
+        let (host, rest) = inner.split_once(']').ok_or(expected)?;
+        host.parse::<Ipv6Addr>()
+            .map_err(|_| format!("`{host}` is not an IPv6 address"))?;
+        (
+            host,
+            if rest.is_empty() {
+                None
+            } else {
+                Some(rest.strip_prefix(':').ok_or(expected)?)
+            },
+        )
+    } else {
+        match authority.split_once(':') {
+            Some((_, port)) if port.contains(':') => {
+                return Err("an IPv6 address stands in brackets: \"[::1]:8000\"".into());
+            }
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        }
+    };
+    let port = match (port, default_port) {
+        (Some(port), _) => self::port(port)?,
+        (None, Some(port)) => port,
+        (None, None) => return Err(expected.into()),
+    };
+    if port == 0 {
+        return Err("port 0 cannot be connected to".into());
+    }
+    if !host.contains(':') {
+        host_name(host)?;
+    }
+    Ok(UpstreamAddr::Tcp {
+        host: host.to_ascii_lowercase(),
+        port,
+    })
+}
+
+/// The URL that `server` reads back to the same address.
+#[must_use]
+pub fn show_server(addr: &UpstreamAddr) -> String {
+    match addr {
+        UpstreamAddr::Tcp { host, port } if host.contains(':') => format!("http://[{host}]:{port}"),
+        UpstreamAddr::Tcp { host, port } => format!("http://{host}:{port}"),
+        UpstreamAddr::Unix(path) => format!("http+unix:{}", path.display()),
+    }
+}
+
+/// A host pattern: `"shop.example.org"`, `"*.example.org"`, `"*"`, `"192.0.2.1"`, `"[::1]"`.
+///
+/// # Errors
+/// What was expected, for people.
+pub fn host(text: &str) -> Result<HostPattern, String> {
+    let lower = text.to_ascii_lowercase();
+    let name = lower.strip_suffix('.').unwrap_or(&lower);
+    if name == "*" {
+        return Ok(HostPattern::Any);
+    }
+    if let Some(inner) = name.strip_prefix('[') {
+        let inner = inner
+            .strip_suffix(']')
+            .ok_or("a host has no port; `listen` says the port")?;
+        let ip: Ipv6Addr = inner
+            .parse()
+            .map_err(|_| format!("`{inner}` is not an IPv6 address"))?;
+        return Ok(HostPattern::Exact(format!("[{ip}]")));
+    }
+    if name.contains("://") {
+        return Err("a host is a name, not a URL".into());
+    }
+    if name.contains(':') {
+        return Err("a host has no port; `listen` says the port".into());
+    }
+    if let Some(rest) = name.strip_prefix("*.") {
+        host_name(rest)?;
+        return Ok(HostPattern::Suffix(format!(".{rest}")));
+    }
+    host_name(name)?;
+    Ok(HostPattern::Exact(name.to_owned()))
+}
+
+fn host_name(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("expected a host name such as \"shop.example.org\"".into());
+    }
+    if name.contains('*') {
+        return Err("`*` stands alone or as the whole first label: \"*.example.org\"".into());
+    }
+    if name.len() > 253
+        || name
+            .split('.')
+            .any(|label| label.is_empty() || label.len() > 63)
+    {
+        return Err("labels have 1 to 63 characters, a name at most 253".into());
+    }
+    match name
+        .chars()
+        .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'))
+    {
+        Some(c) if !c.is_ascii() => {
+            Err("write names of other scripts in their ASCII form (xn--...)".into())
+        }
+        Some(c) => Err(format!(
+            "`{}` cannot stand in a host name",
+            c.escape_default()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The text that `host` reads back to the same pattern.
+#[must_use]
+pub fn show_host(pattern: &HostPattern) -> String {
+    match pattern {
+        HostPattern::Exact(name) => name.clone(),
+        HostPattern::Suffix(suffix) => format!("*{suffix}"),
+        HostPattern::Any => "*".into(),
+    }
+}
+
+/// A network: `"10.0.0.0/8"`, `"2001:db8::/32"`, or one address.
+///
+/// # Errors
+/// What was expected, for people.
+pub fn network(text: &str) -> Result<Network, String> {
+    let expected = "expected a network such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
+    let (addr, prefix) = text
+        .split_once('/')
+        .map_or((text, None), |(a, p)| (a, Some(p)));
+    let addr: IpAddr = addr.parse().map_err(|_| expected.to_owned())?;
+    let bits: u8 = if addr.is_ipv4() { 32 } else { 128 };
+    let prefix = match prefix {
+        None => bits,
+        Some(prefix) => prefix
+            .parse::<u8>()
+            .ok()
+            .filter(|prefix| *prefix <= bits)
+            .ok_or_else(|| format!("the prefix length is 0 to {bits}"))?,
+    };
+    let first = first_address(addr, prefix);
+    if first != addr {
+        return Err(format!(
+            "bits are set behind the prefix; the network is \"{first}/{prefix}\""
+        ));
+    }
+    Ok(Network { addr, prefix })
+}
+
+fn first_address(addr: IpAddr, prefix: u8) -> IpAddr {
+    match addr {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+            IpAddr::V4((u32::from(v4) & mask).into())
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+            IpAddr::V6((u128::from(v6) & mask).into())
+        }
+    }
+}
+
+/// The text that `network` reads back to the same network.
+#[must_use]
+pub fn show_network(network: &Network) -> String {
+    format!("{}/{}", network.addr, network.prefix)
+}

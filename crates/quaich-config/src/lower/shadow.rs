@@ -1,0 +1,113 @@
+//! Warns of routes that can never match: hidden by an earlier one, or contradicting themselves.
+//!
+//! Says nothing when unsure.
+
+use crate::addr;
+use crate::diagnostic::Diagnostic;
+use crate::lower::fields::Fields;
+use crate::lower::{Lower, pattern};
+use crate::model::{FieldMatch, HostPattern, PathPattern, Route};
+use crate::source::Span;
+
+/// Checks the routes of one site, each with its table (the site's own for the short form).
+pub(crate) fn warn(
+    cx: &mut Lower<'_>,
+    (hosts, site): (&[HostPattern], &Fields<'_>),
+    routes: &[(Route, Fields<'_>)],
+) {
+    for (index, (route, fields)) in routes.iter().enumerate() {
+        let place = place(fields);
+        if let Some(diagnostic) = contradiction(route, fields, (hosts, site)) {
+            cx.report(diagnostic);
+            continue;
+        }
+        let hidden_by = routes
+            .iter()
+            .take(index)
+            .find(|(earlier, _)| covers(earlier, route));
+        if let Some((_, earlier)) = hidden_by {
+            let message = "this route can never match: an earlier one takes all its requests";
+            let diagnostic = Diagnostic::warning("unreachable-route", place, message);
+            let diagnostic = diagnostic.also(self::place(earlier), "this one answers first");
+            cx.report(diagnostic.help("put the narrower route first"));
+        }
+    }
+}
+
+/// What shows a route best: its path, else its header or the short form's key.
+fn place(fields: &Fields<'_>) -> Span {
+    let keys = ["path", "prefix", "app", "upstream", "proxy", "root"];
+    let written = keys.into_iter().find(|key| fields.has(key));
+    written.map_or(fields.span, |key| fields.place(key))
+}
+
+fn contradiction(
+    route: &Route,
+    fields: &Fields<'_>,
+    (hosts, site): (&[HostPattern], &Fields<'_>),
+) -> Option<Diagnostic> {
+    let meets = |a: &HostPattern| {
+        hosts
+            .iter()
+            .any(|b| pattern::host_covers(a, b) || pattern::host_covers(b, a))
+    };
+    if let Some(host) = route.host.first().filter(|_| !route.host.iter().any(meets)) {
+        let shown = addr::show_host(host);
+        let message = format!("this route can never match: `{shown}` is no host of its site");
+        let diagnostic = Diagnostic::warning("unreachable-route", fields.place("host"), message);
+        return Some(diagnostic.also(site.place("hosts"), "the hosts of the site"));
+    }
+    let outside = |path: &PathPattern| pattern::outside(&route.prefix, path);
+    if !route.prefix.is_empty() && !route.path.is_empty() && route.path.iter().all(outside) {
+        let message = "this route can never match: its path is not below its prefix";
+        let diagnostic = Diagnostic::warning("unreachable-route", fields.place("path"), message);
+        return Some(diagnostic.also(fields.place("prefix"), "the prefix"));
+    }
+    None
+}
+
+/// Whether `a` takes every request that `b` would.
+fn covers(a: &Route, b: &Route) -> bool {
+    let any = |list: &[String], item: &String| list.contains(item);
+    let methods = a.method.is_empty()
+        || (!b.method.is_empty() && b.method.iter().all(|method| any(&a.method, method)));
+    let all_of = |a: &[FieldMatch], b: &[FieldMatch]| a.iter().all(|field| b.contains(field));
+    methods
+        && all_of(&a.query, &b.query)
+        && all_of(&a.header, &b.header)
+        && hosts(a, b)
+        && paths(a, b)
+}
+
+fn hosts(a: &Route, b: &Route) -> bool {
+    let covered = |host: &HostPattern| a.host.iter().any(|wide| pattern::host_covers(wide, host));
+    a.host.is_empty() || (!b.host.is_empty() && b.host.iter().all(covered))
+}
+
+/// A prefix is one more path condition: both must hold.
+fn paths(a: &Route, b: &Route) -> bool {
+    let mount = |route: &Route| {
+        let prefix = &route.prefix;
+        (!prefix.is_empty()).then(|| PathPattern::Prefix(format!("{prefix}/")))
+    };
+    let narrow: Vec<PathPattern> = match mount(b) {
+        Some(prefix) if b.path.is_empty() => vec![prefix],
+        Some(prefix)
+            if !b
+                .path
+                .iter()
+                .all(|path| pattern::path_covers(&prefix, path)) =>
+        {
+            vec![prefix]
+        }
+        _ => b.path.clone(),
+    };
+    let covered_by = |wide: &[PathPattern]| {
+        !narrow.is_empty()
+            && narrow
+                .iter()
+                .all(|path| wide.iter().any(|wide| pattern::path_covers(wide, path)))
+    };
+    let prefix_covers = mount(a).is_none_or(|prefix| covered_by(&[prefix]));
+    prefix_covers && (a.path.is_empty() || covered_by(&a.path))
+}

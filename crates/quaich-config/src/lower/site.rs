@@ -1,0 +1,197 @@
+//! `[site.NAME]`: hosts, listeners, routes, and the short forms that make its last route.
+
+use crate::addr;
+use crate::diagnostic::Diagnostic;
+use crate::lower::fields::{Fields, Word};
+use crate::lower::{Lower, route, shadow, unknown};
+use crate::model::{Action, App, HostPattern, Route, Server, Site, Upstream};
+use crate::source::Span;
+
+/// What routes refer to by name.
+pub(crate) struct Names<'a> {
+    pub(crate) apps: &'a [App],
+    /// Grows by one for each new `proxy = URL`.
+    pub(crate) upstreams: &'a mut Vec<Upstream>,
+    pub(crate) server: &'a Server,
+}
+
+/// A host of a site, for finding it in two of them.
+struct HostAt {
+    host: HostPattern,
+    span: Span,
+    listeners: Vec<usize>,
+}
+
+pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>, names: &mut Names<'_>) -> Vec<Site> {
+    let mut seen: Vec<HostAt> = Vec::new();
+    let tables = top.named(cx, "site");
+    if tables.is_empty() && !top.has("site") {
+        let message = "there is no site: every request would get 404";
+        let help = "[site.main]\nroot = \"public\"";
+        cx.report(Diagnostic::error("no-sites", top.span, message).help(help));
+    }
+    tables
+        .into_iter()
+        .map(|(name, fields)| site(cx, names, (name, &fields), &mut seen))
+        .collect()
+}
+
+fn site(
+    cx: &mut Lower<'_>,
+    names: &mut Names<'_>,
+    (name, fields): (Word, &Fields<'_>),
+    seen: &mut Vec<HostAt>,
+) -> Site {
+    let listeners = listeners(cx, names.server, fields);
+    let hosts = hosts(cx, fields, &name, (&listeners, seen));
+    let mut routes: Vec<(Route, Fields<'_>)> = Vec::new();
+    let tables = fields.tables(cx, "route");
+    let mut refused = false;
+    for table in tables {
+        match route::lower(cx, names, &table) {
+            Some(route) => routes.push((route, table)),
+            None => refused = true,
+        }
+    }
+    let last = short_form(cx, names, fields);
+    refused |= matches!(last, Short::Refused);
+    if let Short::Route(route) = last {
+        routes.push((*route, fields.clone()));
+    }
+    if routes.is_empty() && !refused {
+        let message = format!("site `{}` has no routes", name.0);
+        let help = "give it app, upstream, proxy or root, or a [[site.NAME.route]]";
+        cx.report(Diagnostic::error("no-routes", fields.span, message).help(help));
+    }
+    shadow::warn(cx, (&hosts, fields), &routes);
+    Site {
+        name: name.0,
+        hosts,
+        listeners,
+        routes: routes.into_iter().map(|(route, _)| route).collect(),
+        access_log: fields.flag(cx, "access_log"),
+    }
+}
+
+fn listeners(cx: &mut Lower<'_>, server: &Server, fields: &Fields<'_>) -> Vec<usize> {
+    let mut found = Vec::new();
+    for word in fields.texts(cx, "listen").unwrap_or_default() {
+        let written = addr::listen(&word.0, &cx.directory(word.1)).ok();
+        let index = server.listeners.iter().position(|listener| {
+            listener.name == word.0 || Some(&listener.addr) == written.as_ref()
+        });
+        match index {
+            Some(index) if !found.contains(&index) => found.push(index),
+            Some(_) => {}
+            None => {
+                let names: Vec<&str> = server.listeners.iter().map(|l| l.name.as_str()).collect();
+                let what = ("listener", word.0.as_str());
+                cx.report(unknown::reference(
+                    "undefined-listener",
+                    what,
+                    word.1,
+                    &names,
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// Host patterns; reports those that a site before has on the same listener.
+fn hosts(
+    cx: &mut Lower<'_>,
+    fields: &Fields<'_>,
+    name: &Word,
+    (listeners, seen): (&[usize], &mut Vec<HostAt>),
+) -> Vec<HostPattern> {
+    let words = match fields.texts(cx, "hosts") {
+        Some(words) => words,
+        None => vec![("*".to_owned(), name.1)],
+    };
+    if words.is_empty() {
+        let message = format!("site `{}` has an empty list of hosts", name.0);
+        let diagnostic = Diagnostic::error("bad-value", fields.place("hosts"), message);
+        cx.report(diagnostic.help("without `hosts` a site answers for every host"));
+    }
+    let mut hosts = Vec::new();
+    for word in words {
+        let host = match addr::host(&word.0) {
+            Ok(host) => host,
+            Err(reason) => {
+                cx.bad_word("hosts", &word, reason);
+                continue;
+            }
+        };
+        let meets = |at: &&HostAt| at.host == host && overlap(&at.listeners, listeners);
+        match seen.iter().find(meets) {
+            Some(first) => {
+                let shown = addr::show_host(&host);
+                let message = format!("host `{shown}` belongs to two sites");
+                let diagnostic = Diagnostic::error("duplicate-host", word.1, message);
+                let diagnostic = diagnostic
+                    .label("again here")
+                    .also(first.span, "first here");
+                cx.report(diagnostic);
+            }
+            None => seen.push(HostAt {
+                host: host.clone(),
+                span: word.1,
+                listeners: listeners.to_vec(),
+            }),
+        }
+        hosts.push(host);
+    }
+    hosts
+}
+
+/// Whether two sets of listeners share one; an empty set is all.
+fn overlap(a: &[usize], b: &[usize]) -> bool {
+    a.is_empty() || b.is_empty() || a.iter().any(|index| b.contains(index))
+}
+
+enum Short {
+    None,
+    Refused,
+    Route(Box<Route>),
+}
+
+/// The route that `root`, `app`, `upstream` and `proxy` of the site stand for.
+fn short_form(cx: &mut Lower<'_>, names: &mut Names<'_>, fields: &Fields<'_>) -> Short {
+    let given: Vec<&str> = ["app", "upstream", "proxy"]
+        .into_iter()
+        .filter(|name| fields.has(name))
+        .collect();
+    if given.is_empty() && !fields.has("root") {
+        return Short::None;
+    }
+    let files = route::plain_files(cx, fields);
+    if given.len() > 1 {
+        route::two_actions(cx, fields, &given);
+    }
+    let mut action = Some(Action::NotFound);
+    for name in &given {
+        action = route::one_action(cx, names, fields, name);
+    }
+    let Some(action) = action else {
+        return Short::Refused;
+    };
+    let written = ["root", "app", "upstream", "proxy"]
+        .into_iter()
+        .find(|name| fields.has(name));
+    let place = written.map_or(fields.span, |name| fields.place(name));
+    Short::Route(Box::new(Route {
+        origin: cx.place(place),
+        host: Vec::new(),
+        path: Vec::new(),
+        method: Vec::new(),
+        query: Vec::new(),
+        header: Vec::new(),
+        prefix: String::new(),
+        files,
+        action,
+        max_body: None,
+        timeout: None,
+        log: true,
+    }))
+}
