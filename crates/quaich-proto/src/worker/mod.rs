@@ -8,6 +8,7 @@
 //! Trust: workers believe the front; the front believes nothing a worker wrote. Whatever the
 //! front reads from the region is copied out first and checked after.
 
+pub mod boot;
 pub mod frame;
 pub mod layout;
 pub mod link;
