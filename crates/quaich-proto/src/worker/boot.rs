@@ -69,8 +69,6 @@ pub struct Start {
     pub dir: PathBuf,
     /// Threads that run requests, at least 1.
     pub threads: u32,
-    /// Unique among all workers of a supervisor's life.
-    pub worker: u32,
     /// The app has more than one worker: `wsgi.multiprocess`.
     pub multiprocess: bool,
     /// Requests after which the worker says [`FromWorker::Retiring`]; 0 = never.
@@ -86,6 +84,8 @@ pub enum ToWorker {
     /// this order: the region, one eventfd per front thread, one eventfd per worker thread, one
     /// socket per front thread.
     Attach {
+        /// The worker's id in this region, from `Layout::next_worker_id`.
+        worker: u32,
         /// Front threads.
         fronts: u32,
     },
@@ -175,8 +175,9 @@ impl ToWorker {
                 out.push(b'S');
                 put_start(&mut out, start);
             }
-            Self::Attach { fronts } => {
+            Self::Attach { worker, fronts } => {
                 out.push(b'A');
+                put_u32(&mut out, *worker);
                 put_u32(&mut out, *fronts);
             }
             Self::Stop { graceful } => out.extend([b'X', u8::from(*graceful)]),
@@ -191,6 +192,7 @@ impl ToWorker {
         let message = match fields.u8()? {
             b'S' => Self::Start(take_start(&mut fields)?),
             b'A' => Self::Attach {
+                worker: fields.u32()?,
                 fronts: fields.u32()?,
             },
             b'X' => Self::Stop {
@@ -270,7 +272,6 @@ fn put_start(out: &mut Vec<u8>, start: &Start) {
     out.push(u8::from(start.factory));
     put_path(out, &start.dir);
     put_u32(out, start.threads);
-    put_u32(out, start.worker);
     out.push(u8::from(start.multiprocess));
     put_u64(out, start.max_requests);
 }
@@ -294,7 +295,6 @@ fn take_start(fields: &mut Fields<'_>) -> Result<Start, Malformed> {
         factory: fields.bool()?,
         dir: fields.path()?,
         threads: fields.u32()?,
-        worker: fields.u32()?,
         multiprocess: fields.bool()?,
         max_requests: fields.u64()?,
     })
@@ -455,7 +455,6 @@ mod tests {
             factory: true,
             dir: "/srv/shop".into(),
             threads: 4,
-            worker: 17,
             multiprocess: true,
             max_requests: 1 << 40,
         })
@@ -485,7 +484,10 @@ mod tests {
                 path,
                 callable: Some("api.app".into()),
             }),
-            ToWorker::Attach { fronts: 2 },
+            ToWorker::Attach {
+                worker: 17,
+                fronts: 2,
+            },
             ToWorker::Stop { graceful: true },
             ToWorker::Stop { graceful: false },
             ToWorker::DumpStacks,
