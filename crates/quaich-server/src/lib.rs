@@ -24,3 +24,5 @@ mod buffer;
 mod clock;
 mod deadline;
 mod socket;
+mod spool;
+mod watch;

@@ -12,6 +12,8 @@ use std::task::{Context, Poll, ready};
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown};
 use tokio::io::unix::AsyncFd;
 
+use crate::watch;
+
 /// A connected stream socket.
 #[derive(Debug)]
 pub struct Socket {
@@ -21,7 +23,7 @@ pub struct Socket {
 impl Socket {
     /// Registers `fd`, which must be a non-blocking stream socket, with the running reactor.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self { fd: AsyncFd::new(fd)? })
+        Ok(Self { fd: watch::both(fd)? })
     }
 
     /// Takes the socket off the reactor.

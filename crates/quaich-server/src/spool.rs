@@ -7,7 +7,8 @@
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -120,16 +121,19 @@ impl Collector {
 /// takes; both belong to one task, which polls one after the other has moved.
 #[derive(Debug, Default)]
 pub struct Spool {
-    memory: RefCell<Vec<u8>>,
-    file: RefCell<Option<Waiting>>,
+    parts: RefCell<VecDeque<Waiting>>,
+    memory: Cell<usize>,
+    disk: Cell<u64>,
     ended: Cell<bool>,
     moves: Cell<u64>,
 }
 
+/// A part that waits.
 #[derive(Debug)]
-struct Waiting {
-    file: SpoolFile,
-    taken: u64,
+enum Waiting {
+    Memory(Vec<u8>),
+    Spooled(SpoolFile),
+    File { file: Arc<File>, offset: u64, length: u64 },
 }
 
 /// The next part of the response.
@@ -152,62 +156,83 @@ pub enum Part {
     End,
 }
 
-impl Part {
-    /// The descriptor of a file part.
-    pub fn borrow(file: &Arc<File>) -> BorrowedFd<'_> {
-        file.as_fd()
-    }
-}
-
 impl Spool {
-    /// Whether no more can be taken in now.
+    /// Whether no more should be pushed now.
     pub fn is_full(&self) -> bool {
-        self.file.borrow().as_ref().is_some_and(|w| w.file.len() - w.taken >= DISK)
+        self.disk.get() >= DISK
     }
 
     /// Adds bytes; `bytes` is empty afterwards.
     pub async fn push(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
-        self.moves.set(self.moves.get() + 1);
-        let on_disk = self.file.borrow().is_some();
-        if !on_disk && self.memory.borrow().len() + bytes.len() <= MEMORY {
-            self.memory.borrow_mut().append(bytes);
+        if self.memory.get() + bytes.len() <= MEMORY {
+            self.memory.set(self.memory.get() + bytes.len());
+            self.push_memory(bytes);
             return Ok(());
         }
-        // What is on disk comes after what is in memory, so both can be taken meanwhile.
-        let waiting = self.file.borrow_mut().take();
-        let mut waiting = match waiting {
-            Some(waiting) => waiting,
-            None => Waiting { file: SpoolFile::create().await?, taken: 0 },
+        let last = match self.parts.borrow_mut().pop_back() {
+            Some(Waiting::Spooled(file)) => Ok(file),
+            other => Err(other),
         };
-        *bytes = waiting.file.append(std::mem::take(bytes)).await?;
-        *self.file.borrow_mut() = Some(waiting);
-        self.moves.set(self.moves.get() + 1);
+        let mut file = match last {
+            Ok(file) => file,
+            Err(other) => {
+                self.parts.borrow_mut().extend(other);
+                SpoolFile::create().await?
+            }
+        };
+        self.disk.set(self.disk.get() + bytes.len() as u64);
+        // The other side finds less meanwhile, but nothing out of order: this part is the last.
+        *bytes = file.append(std::mem::take(bytes)).await?;
+        self.add(Waiting::Spooled(file));
         Ok(())
+    }
+
+    fn push_memory(&self, bytes: &mut Vec<u8>) {
+        if let Some(Waiting::Memory(last)) = self.parts.borrow_mut().back_mut() {
+            last.append(bytes);
+            return self.moved();
+        }
+        self.add(Waiting::Memory(std::mem::take(bytes)));
+    }
+
+    /// Adds bytes of a regular file.
+    pub fn push_file(&self, fd: OwnedFd, offset: u64, length: u64) {
+        self.add(Waiting::File { file: Arc::new(fd.into()), offset, length });
+    }
+
+    fn add(&self, part: Waiting) {
+        self.parts.borrow_mut().push_back(part);
+        self.moved();
+    }
+
+    fn moved(&self) {
+        self.moves.set(self.moves.get() + 1);
     }
 
     /// Nothing will be added any more.
     pub fn end(&self) {
         self.ended.set(true);
-        self.moves.set(self.moves.get() + 1);
+        self.moved();
     }
 
-    /// Takes the next part. `reuse` becomes the memory for later bytes.
-    pub fn take(&self, reuse: Vec<u8>) -> Part {
-        let mut memory = self.memory.borrow_mut();
-        if !memory.is_empty() {
-            self.moves.set(self.moves.get() + 1);
-            return Part::Memory(std::mem::replace(&mut *memory, reuse));
+    /// Takes the next part.
+    pub fn take(&self) -> Part {
+        let Some(part) = self.parts.borrow_mut().pop_front() else {
+            return if self.ended.get() { Part::End } else { Part::Nothing };
+        };
+        self.moved();
+        match part {
+            Waiting::Memory(bytes) => {
+                self.memory.set(self.memory.get() - bytes.len());
+                Part::Memory(bytes)
+            }
+            Waiting::Spooled(file) => {
+                let length = file.len();
+                self.disk.set(self.disk.get() - length);
+                Part::File { file: file.file, offset: 0, length }
+            }
+            Waiting::File { file, offset, length } => Part::File { file, offset, length },
         }
-        let mut slot = self.file.borrow_mut();
-        if let Some(waiting) = &mut *slot {
-            let (offset, length) = (waiting.taken, waiting.file.len() - waiting.taken);
-            let file = waiting.file.file.clone();
-            // Taken whole: from here on, memory is free again and comes after it.
-            *slot = None;
-            self.moves.set(self.moves.get() + 1);
-            return Part::File { file, offset, length };
-        }
-        if self.ended.get() { Part::End } else { Part::Nothing }
     }
 
     /// Grows whenever something was pushed or taken.
@@ -238,7 +263,7 @@ mod tests {
             spool.end();
             let mut got = Vec::new();
             loop {
-                match spool.take(Vec::new()) {
+                match spool.take() {
                     Part::Memory(bytes) => {
                         assert!(bytes.len() <= MEMORY);
                         got.extend_from_slice(&bytes);

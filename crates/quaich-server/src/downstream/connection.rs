@@ -15,7 +15,8 @@ use super::reply::Reply;
 use super::service;
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
-use crate::exchange::{Client, Exchange};
+use crate::exchange::Exchange;
+use crate::forwarded::Client;
 use crate::socket::Socket;
 use crate::thread::Thread;
 
@@ -41,6 +42,7 @@ pub struct Connection {
     pub peer: Client,
     /// Port of the listener, for `SERVER_PORT`; 0 for unix sockets.
     pub local_port: u16,
+    number: u64,
     requests: u64,
 }
 
@@ -66,7 +68,8 @@ impl Connection {
         peer: Client,
         local_port: u16,
     ) -> Self {
-        Self { socket, thread, listener, peer, local_port, requests: 0 }
+        let number = thread.counters.accepted.value();
+        Self { socket, thread, listener, peer, local_port, number, requests: 0 }
     }
 
     /// Serves the connection to its end.
@@ -120,7 +123,7 @@ impl Connection {
                 Ok(Arrival::Idle) => break Phase::Rest,
                 Ok(Arrival::Closed) => break Phase::Close,
                 Err(error) => {
-                    exchange.client.clone_from(&self.peer);
+                    exchange.client = self.peer;
                     service::refuse(&thread, &mut exchange, &mut reply, error).await;
                     break match error.kind {
                         Kind::ClientGone => Phase::Close,
@@ -132,7 +135,9 @@ impl Connection {
             if self.requests >= thread.settings.keepalive_requests || thread.is_draining() {
                 reply.set_close();
             }
-            exchange.client.clone_from(&self.peer);
+            exchange.client = self.peer;
+            exchange.connection = self.number;
+            exchange.connection_request = self.requests;
             let mut scope = service::Scope {
                 thread: &thread,
                 listener: self.listener,

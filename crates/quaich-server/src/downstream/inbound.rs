@@ -43,6 +43,7 @@ pub struct Inbound<'c> {
     received: u64,
     began: Millis,
     continue_due: bool,
+    half_closed: bool,
 }
 
 /// What a wait for a request brought.
@@ -70,6 +71,7 @@ impl<'c> Inbound<'c> {
             received: 0,
             began: 0,
             continue_due: false,
+            half_closed: false,
         }
     }
 
@@ -154,6 +156,11 @@ impl<'c> Inbound<'c> {
         }
     }
 
+    /// Bytes of the current body that were read.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
     /// Whether the whole body has been given out.
     pub fn is_done(&self) -> bool {
         matches!(self.body, Body::Done)
@@ -188,9 +195,9 @@ impl<'c> Inbound<'c> {
 
     /// Counts what [`whole_buffered`](Self::whole_buffered) showed as read.
     pub fn finish_whole(&mut self) {
-        if let Some(whole) = self.whole_buffered() {
-            self.lent += whole.len();
-            self.received += whole.len() as u64;
+        if let Some(length) = self.whole_buffered().map(<[u8]>::len) {
+            self.lent += length;
+            self.received += length as u64;
             self.body = Body::Done;
         }
     }
@@ -316,6 +323,19 @@ impl<'c> Inbound<'c> {
         // The last piece lent out is consumed with the next call, which does not come.
         self.buffer.consume(std::mem::take(&mut self.lent));
         Ok(())
+    }
+
+    /// Ready when the client has left. Reads ahead what it sends meanwhile. A client that has only
+    /// finished sending still waits for its answer, so that is no sign.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        while !self.half_closed && !self.buffer.room().is_empty() {
+            match ready!(self.poll_fill(cx)) {
+                Ok(0) => self.half_closed = true,
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(error),
+            }
+        }
+        Poll::Pending
     }
 
     /// What was read beyond the request: the first bytes of a tunnel.

@@ -2,5 +2,6 @@
 
 pub mod connection;
 pub mod inbound;
+mod log_line;
 pub mod reply;
 pub mod service;

@@ -48,6 +48,7 @@ pub struct Reply<'c> {
     sent: usize,
     framing: Framing,
     body_bytes: u64,
+    sent_bytes: u64,
     close: bool,
 }
 
@@ -62,6 +63,7 @@ impl<'c> Reply<'c> {
             sent: 0,
             framing: Framing::NotBegun,
             body_bytes: 0,
+            sent_bytes: 0,
             close: false,
         }
     }
@@ -70,6 +72,7 @@ impl<'c> Reply<'c> {
     pub fn reset(&mut self) {
         self.framing = Framing::NotBegun;
         self.body_bytes = 0;
+        self.sent_bytes = 0;
         self.close = false;
     }
 
@@ -81,6 +84,11 @@ impl<'c> Reply<'c> {
     /// Body bytes given to the kernel or waiting for it.
     pub fn body_bytes(&self) -> u64 {
         self.body_bytes
+    }
+
+    /// Bytes of the response that the kernel took.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
     }
 
     /// The connection ends with this response.
@@ -262,6 +270,7 @@ impl<'c> Reply<'c> {
                 return Err(Error::new(Kind::Truncated, crate::error::Side::Internal));
             }
             left -= sent as u64;
+            self.sent_bytes += sent as u64;
         }
         self.end_chunk();
         Ok(())
@@ -320,6 +329,7 @@ impl<'c> Reply<'c> {
                 cx,
                 |socket, cx| socket.poll_write(cx, parts)
             ))?;
+            self.sent_bytes += count as u64;
             self.sent += count.min(ahead);
             *done += count.saturating_sub(ahead);
         }

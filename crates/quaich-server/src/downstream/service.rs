@@ -15,13 +15,13 @@ use quaich_proto::h1::BodyLength;
 use quaich_proto::headers::HeaderId;
 
 use super::inbound::Inbound;
+use super::log_line;
 use super::reply::Reply;
 use crate::error::{Error, Kind};
 use crate::error_page;
 use crate::exchange::Exchange;
 use crate::exchange::timings::Timings;
 use crate::handler;
-use crate::observe::access_log::Record;
 use crate::route::Found;
 use crate::thread::Thread;
 
@@ -61,7 +61,8 @@ pub async fn serve(scope: &mut Scope<'_, '_>) -> After {
         Ok(()) => settle(scope).await,
         Err(error) => fail(scope, error).await,
     };
-    scope.exchange.notes.body_bytes = scope.reply.body_bytes();
+    scope.exchange.notes.received_bytes = scope.body.received();
+    note_sent(scope.exchange, scope.reply);
     conclude(thread, scope.exchange);
     after
 }
@@ -186,7 +187,7 @@ pub async fn refuse(
     reply.set_close();
     // The client may have left; there is nothing more to do for it.
     let _ = send_page(exchange, reply, status, error).await;
-    exchange.notes.body_bytes = reply.body_bytes();
+    note_sent(exchange, reply);
     conclude(thread, exchange);
 }
 
@@ -202,6 +203,11 @@ fn count_failure(thread: &Thread, error: Error) {
     }
 }
 
+fn note_sent(exchange: &mut Exchange, reply: &Reply<'_>) {
+    exchange.notes.body_bytes = reply.body_bytes();
+    exchange.notes.sent_bytes = reply.sent_bytes();
+}
+
 /// Step 6.
 fn conclude(thread: &Thread, exchange: &mut Exchange) {
     match exchange.notes.status {
@@ -212,7 +218,7 @@ fn conclude(thread: &Thread, exchange: &mut Exchange) {
     if let Some(log) = &thread.access_log {
         exchange.timings.mark_end();
         if thread.generation.routes.logs(exchange.notes.site, exchange.notes.route) {
-            log.log(&Record::of(exchange, &thread.generation.routes));
+            log_line::write(log, exchange, &thread.generation.routes);
         }
     }
 }

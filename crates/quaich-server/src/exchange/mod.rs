@@ -5,10 +5,9 @@
 
 pub mod timings;
 
-use std::net::IpAddr;
-
 use quaich_proto::h1::{RequestHead, ResponseHead};
 
+use crate::forwarded::Client;
 use crate::request_id::RequestId;
 use timings::Timings;
 
@@ -25,21 +24,12 @@ pub struct Exchange {
     pub request_id: RequestId,
     /// When what happened.
     pub timings: Timings,
+    /// Number of the connection in this process.
+    pub connection: u64,
+    /// Which request of the connection this is, from 1.
+    pub connection_request: u64,
     /// What the access log says beyond that.
     pub notes: Notes,
-}
-
-/// Who asked and how, after forwarding fields of trusted proxies were taken into account.
-#[derive(Clone, Debug)]
-pub struct Client {
-    /// Address of the client; `None` over a unix socket.
-    pub addr: Option<IpAddr>,
-    /// Its port; 0 over a unix socket or when a proxy told the address.
-    pub port: u16,
-    /// Whether the client speaks https to the outermost proxy.
-    pub https: bool,
-    /// Whether the peer is a trusted proxy.
-    pub trusted: bool,
 }
 
 /// Where an exchange went and how it ended.
@@ -49,14 +39,20 @@ pub struct Notes {
     pub site: Option<usize>,
     /// Index of the route in its site.
     pub route: Option<usize>,
-    /// The server, or `app.worker`, that answered.
+    /// The server, or the app, that answered.
     pub upstream: String,
+    /// It was an app.
+    pub by_app: bool,
     /// Other attempts before it.
     pub retries: u32,
     /// Status sent; 0 when nothing was sent.
     pub status: u16,
     /// Body bytes sent.
     pub body_bytes: u64,
+    /// All bytes sent.
+    pub sent_bytes: u64,
+    /// Body bytes read.
+    pub received_bytes: u64,
     /// Why it ended otherwise than well; empty when it did not.
     pub failure: &'static str,
 }
@@ -66,9 +62,11 @@ impl Default for Exchange {
         Self {
             request: RequestHead::new(),
             response: ResponseHead::new(),
-            client: Client { addr: None, port: 0, https: false, trusted: false },
+            client: Client::default(),
             request_id: RequestId::default(),
             timings: Timings::default(),
+            connection: 0,
+            connection_request: 0,
             notes: Notes::default(),
         }
     }
@@ -87,6 +85,9 @@ impl Exchange {
         notes.retries = 0;
         notes.status = 0;
         notes.body_bytes = 0;
+        notes.sent_bytes = 0;
+        notes.received_bytes = 0;
+        notes.by_app = false;
         notes.failure = "";
     }
 }

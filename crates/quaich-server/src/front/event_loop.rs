@@ -9,11 +9,11 @@ use std::time::Duration;
 use quaich_config::model::Config;
 use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
 
 use super::{Supervisor, tell};
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::deadline::Deadlines;
 use crate::generation::{Generation, Parts};
 use crate::handler::Channel;
@@ -21,10 +21,11 @@ use crate::link::FromFront;
 use crate::listener::accept::{Acceptor, Admission};
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::Counters;
+use crate::observe::log;
 use crate::route::RouteTable;
 use crate::thread::{Thread, ThreadParts};
 use crate::upstream::Shelves;
-use crate::upstream::wire::worker::{self, AppChannel, AppChannelSetup, WorkerReport};
+use crate::upstream::wire::worker::{AppChannel, AppChannelSetup, AppRegion, WorkerReport, park_hooks};
 
 /// Sweeps between two looks at kept connections and open files.
 const REAP_EVERY: u32 = 10;
@@ -37,7 +38,9 @@ pub(super) struct Shared {
     pub(super) shelves: Vec<Shelves>,
     pub(super) admission: Admission,
     pub(super) supervisor: Supervisor,
-    pub(super) access_log: Option<Arc<AccessLog>>,
+    pub(super) access_log: Option<AccessLog>,
+    /// One of each app.
+    pub(super) regions: Vec<Arc<AppRegion>>,
 }
 
 /// The descriptors of one thread.
@@ -45,8 +48,8 @@ pub(super) struct Wiring {
     pub(super) index: usize,
     pub(super) listeners: Vec<OwnedFd>,
     pub(super) roots: Vec<OwnedFd>,
-    /// Region and doorbell of each app.
-    pub(super) channels: Vec<(OwnedFd, OwnedFd)>,
+    /// Doorbell of each app.
+    pub(super) doorbells: Vec<OwnedFd>,
 }
 
 /// What the main thread wants of a data thread.
@@ -62,13 +65,18 @@ pub(super) enum Command {
 pub(super) struct AppStatus {
     queued: u64,
     running: u64,
+    workers: u64,
+    idle: u64,
     served: u64,
     lost: u64,
 }
 
 impl AppStatus {
     pub(super) fn add(&mut self, other: &Self) {
-        self.queued += other.queued;
+        // What all threads see is not added up.
+        self.queued = self.queued.max(other.queued);
+        self.workers = self.workers.max(other.workers);
+        self.idle = self.idle.max(other.idle);
         self.running += other.running;
         self.served += other.served;
         self.lost += other.lost;
@@ -104,11 +112,7 @@ pub(super) fn run(
 fn runtime() -> std::io::Result<Runtime> {
     let mut builder = Builder::new_current_thread();
     builder.enable_io().enable_time().max_blocking_threads(8).thread_keep_alive(BLOCKING_IDLE);
-    builder.on_thread_park(worker::before_park);
-    builder.on_thread_unpark(|| {
-        clock::update_current();
-        worker::after_park();
-    });
+    park_hooks(&mut builder);
     builder.build()
 }
 
@@ -122,8 +126,7 @@ fn start(
 ) -> std::io::Result<Rc<Thread>> {
     let clock = Clock::of_thread();
     let deadlines = Deadlines::new(clock.clone());
-    let (reports, inbox) = unbounded_channel();
-    let channels = channels(wiring.channels, wiring.index, shared, &reports)?;
+    let channels = channels(wiring.doorbells, wiring.index, shared)?;
     let parts = Parts {
         routes: shared.routes.clone(),
         shelves: shared.shelves.clone(),
@@ -141,7 +144,6 @@ fn start(
         counters,
     });
     tokio::task::spawn_local(sweep(thread.clone()));
-    tokio::task::spawn_local(pass_on(inbox, shared.supervisor.clone()));
     for (index, fd) in wiring.listeners.into_iter().enumerate() {
         let acceptor = Acceptor::new(fd, index, shared.admission.clone(), thread.clone())?;
         tokio::task::spawn_local(acceptor.run());
@@ -150,22 +152,20 @@ fn start(
 }
 
 fn channels(
-    fds: Vec<(OwnedFd, OwnedFd)>,
+    doorbells: Vec<OwnedFd>,
     thread_index: usize,
     shared: &Shared,
-    reports: &UnboundedSender<WorkerReport>,
 ) -> std::io::Result<Vec<Channel>> {
-    let apps = shared.config.apps.iter().zip(fds).enumerate();
-    apps.map(|(app, (settings, (region, eventfd)))| {
+    let apps = shared.config.apps.iter().zip(&shared.regions).zip(doorbells).enumerate();
+    apps.map(|(app, ((settings, region), doorbell))| {
+        let (reports, inbox) = unbounded_channel();
+        tokio::task::spawn_local(pass_on(app, inbox, shared.supervisor.clone()));
         AppChannel::new(AppChannelSetup {
-            app,
-            region,
+            region: region.clone(),
             thread_index,
-            eventfd,
+            doorbell,
             queue: settings.queue,
-            queue_timeout: settings.queue_timeout,
-            timeout: settings.timeout,
-            reports: reports.clone(),
+            reports,
         })
     })
     .collect()
@@ -193,12 +193,19 @@ async fn sweep(thread: Rc<Thread>) {
 }
 
 /// Tells the supervisor about workers that misbehave.
-async fn pass_on(mut inbox: UnboundedReceiver<WorkerReport>, supervisor: Supervisor) {
+async fn pass_on(
+    app: usize,
+    mut inbox: UnboundedReceiver<WorkerReport>,
+    supervisor: Supervisor,
+) {
     while let Some(report) = inbox.recv().await {
         let message = match report {
-            WorkerReport::Lied { app, worker, why } => FromFront::Lied { app, worker, why },
-            WorkerReport::Stuck { app, worker, detail } => {
-                FromFront::Stuck { app, worker, detail }
+            WorkerReport::Lied { id, why } => {
+                FromFront::Lied { app, worker: id, why: why.to_owned() }
+            }
+            WorkerReport::Stuck { id, method, path, elapsed } => {
+                let detail = format!("{method} {path} after {:.1} s", elapsed.as_secs_f64());
+                FromFront::Stuck { app, worker: id, detail }
             }
         };
         tell(&supervisor, &message);
@@ -209,8 +216,10 @@ async fn obey(thread: &Rc<Thread>, mut inbox: UnboundedReceiver<Command>) {
     while let Some(command) = inbox.recv().await {
         match command {
             Command::WorkerUp { app, worker, socket, doorbells } => {
-                if let Some(channel) = thread.generation.channels.get(app) {
-                    channel.worker_up(worker, socket, doorbells);
+                if let Some(channel) = thread.generation.channels.get(app)
+                    && let Err(error) = channel.worker_up(worker, socket, doorbells)
+                {
+                    log::error!("a worker cannot be attached: {error}"; worker = worker);
                 }
             }
             Command::WorkerDown { app, worker } => {
@@ -230,8 +239,10 @@ fn app_status(thread: &Thread) -> Vec<AppStatus> {
         .map(|channel| {
             let stats = channel.stats();
             AppStatus {
-                queued: stats.queued as u64,
-                running: stats.running as u64,
+                queued: stats.queued,
+                running: stats.in_flight,
+                workers: stats.workers,
+                idle: stats.idle,
                 served: stats.served,
                 lost: stats.lost,
             }

@@ -21,6 +21,7 @@ use crate::observe::counters::Counters;
 use crate::observe::log;
 use crate::route::RouteTable;
 use crate::upstream;
+use crate::upstream::wire::worker::AppRegion;
 use event_loop::{Command, Shared, Wiring};
 
 /// How long the writer of the access log may take for its last lines.
@@ -57,7 +58,7 @@ pub fn tell(supervisor: &Supervisor, message: &FromFront) {
 /// The running front, as its main thread sees it.
 struct Front {
     supervisor: Supervisor,
-    access_log: Option<Arc<AccessLog>>,
+    access_log: Option<AccessLog>,
     threads: Vec<DataThread>,
 }
 
@@ -106,6 +107,7 @@ impl Front {
             admission: Admission::new(config.server.max_connections, config.server.max_per_ip),
             supervisor: supervisor.clone(),
             access_log: access_log.clone(),
+            regions: map_regions(&setup, &fds)?,
             config,
         };
         let wirings = (0..threads).map(|index| wire(index, &setup, &fds));
@@ -196,7 +198,7 @@ impl DataThread {
     }
 }
 
-fn open_access_log(setup: &Setup, fds: &mut Fds) -> std::io::Result<Option<Arc<AccessLog>>> {
+fn open_access_log(setup: &Setup, fds: &mut Fds) -> std::io::Result<Option<AccessLog>> {
     use quaich_config::model::LogOutput;
     use std::os::fd::AsFd;
     let file = match (&setup.config.access_log.output, setup.access_log) {
@@ -206,7 +208,12 @@ fn open_access_log(setup: &Setup, fds: &mut Fds) -> std::io::Result<Option<Arc<A
         _ => std::io::stdout().as_fd().try_clone_to_owned()?,
     };
     let log = AccessLog::new(&setup.config.access_log, file).map_err(std::io::Error::other)?;
-    Ok(Some(Arc::new(log)))
+    Ok(Some(log))
+}
+
+fn map_regions(setup: &Setup, fds: &Fds) -> std::io::Result<Vec<Arc<AppRegion>>> {
+    let map = |app: &AppFds| Ok(Arc::new(AppRegion::map(fds.copy(app.region)?)?));
+    setup.apps.iter().map(map).collect()
 }
 
 /// The descriptors of one thread.
@@ -216,15 +223,13 @@ fn wire(index: usize, setup: &Setup, fds: &Fds) -> std::io::Result<Wiring> {
         let place = sockets.get(index).or(sockets.first()).copied();
         fds.copy(place.unwrap_or(usize::MAX))
     });
-    let channel = |app: &AppFds| {
-        let bell = app.front_eventfds.get(index).copied().unwrap_or(usize::MAX);
-        Ok((fds.copy(app.region)?, fds.copy(bell)?))
-    };
+    let doorbell =
+        |app: &AppFds| fds.copy(app.front_eventfds.get(index).copied().unwrap_or(usize::MAX));
     Ok(Wiring {
         index,
         listeners: listeners.collect::<std::io::Result<_>>()?,
         roots: setup.roots.iter().map(|&i| fds.copy(i)).collect::<std::io::Result<_>>()?,
-        channels: setup.apps.iter().map(channel).collect::<std::io::Result<_>>()?,
+        doorbells: setup.apps.iter().map(doorbell).collect::<std::io::Result<_>>()?,
     })
 }
 

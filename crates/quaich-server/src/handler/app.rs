@@ -4,8 +4,8 @@
 //! produces it and waits here, in memory and then on disk, for a client that is slower. So a client
 //! never holds a worker longer than the app needs.
 
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::rc::Rc;
@@ -14,47 +14,328 @@ use std::task::Poll;
 use quaich_config::model;
 use quaich_proto::h1::{BodyLength, Version};
 use quaich_proto::headers::HeaderId;
+use quaich_proto::method::Method;
+use quaich_proto::worker::frame::HeadView;
 use quaich_proto::worker::message::{Body, RequestMeta};
 
 use super::Channel;
+use crate::downstream::inbound::Inbound;
 use crate::downstream::reply::Reply;
 use crate::downstream::service::Scope;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Side};
 use crate::exchange::Exchange;
+use crate::forwarded;
+use crate::observe::log;
 use crate::route::{Route, strip_mount};
 use crate::spool::{Collected, Collector, Part, Spool};
-use crate::upstream::wire::worker::{AppCall, AppEvent, Failure, SubmitError};
+use crate::upstream::wire::worker::{Answer, AppCall, Failure, SubmitError, Timeouts};
 
 /// Request bodies up to this size travel with the request; larger ones in a file.
-const INLINE: usize = 40 * 1024;
+const INLINE: usize = 32 * 1024;
+
+/// Bytes of a response that are read from a worker at once.
+const READ: usize = 128 * 1024;
 
 /// An app as the end of a route.
 pub struct App {
-    name: Rc<str>,
+    name: String,
     channel: Channel,
+    timeouts: Timeouts,
 }
 
 impl App {
     /// The app behind `channel`.
     pub fn new(settings: &model::App, channel: Channel) -> Self {
-        Self { name: settings.name.as_str().into(), channel }
+        Self {
+            name: settings.name.clone(),
+            channel,
+            timeouts: Timeouts { queue: settings.queue_timeout, run: settings.timeout },
+        }
     }
 }
 
 /// Runs the exchange of `scope` in a worker.
 pub async fn run(scope: &mut Scope<'_, '_>, route: &Route, app: &App) -> Result<(), Error> {
-    scope.exchange.notes.upstream.clear();
     scope.exchange.notes.upstream.push_str(&app.name);
-    let body = collect(scope).await?;
-    let mut call = submit(scope, route, app, &body)?;
-    drop(body);
-    let mut first = Vec::with_capacity(4096);
-    let event = next(scope, &mut call, &mut first).await?;
+    scope.exchange.notes.by_app = true;
+    let mut call = submit(scope, route, app).await?;
+    let mut head = Vec::with_capacity(1024);
+    let mut body = Vec::with_capacity(1024);
+    let answer = first_answer(scope, &mut call, &mut head, &mut body).await?;
     scope.exchange.timings.mark_first_byte();
-    let AppEvent::Head = event else {
-        return Err(Error::app(Kind::AppFailed));
-    };
-    let length = length(scope.exchange);
+    take_head(scope.exchange, &head).ok_or(Error::app(Kind::AppFailed))?;
+    let complete = answer.end.then_some(body.len());
+    let length = length(scope.exchange, complete);
     scope.reply.begin(scope.exchange, length);
-    relay(scope.reply, &mut call).await
+    if answer.end && answer.file.is_none() {
+        scope.reply.add(&body);
+        return scope.reply.finish().await;
+    }
+    relay(scope.reply, call, answer, body).await
+}
+
+/// Reads the request body, then puts the request into the queue of the app.
+async fn submit(
+    scope: &mut Scope<'_, '_>,
+    route: &Route,
+    app: &App,
+) -> Result<AppCall, Error> {
+    let small = scope.body.whole_buffered().is_some_and(|whole| whole.len() <= INLINE);
+    if small {
+        let whole = scope.body.whole_buffered().unwrap_or_default();
+        let body = if whole.is_empty() { Body::None } else { Body::Inline(whole) };
+        let call = enqueue(scope, route, app, body, None)?;
+        scope.body.finish_whole();
+        return Ok(call);
+    }
+    let mut collector = Collector::default();
+    while let Some(piece) = scope.body.data().await? {
+        collector.push(piece).await.map_err(|_| Error::internal())?;
+    }
+    match collector.finish(INLINE).await.map_err(|_| Error::internal())? {
+        Collected::Memory(bytes) => enqueue(scope, route, app, Body::Inline(&bytes), None),
+        Collected::File(file) => {
+            let fd = file.share().map_err(|_| Error::internal())?;
+            enqueue(scope, route, app, Body::File { len: file.len() }, Some(fd))
+        }
+    }
+}
+
+fn enqueue(
+    scope: &Scope<'_, '_>,
+    route: &Route,
+    app: &App,
+    body: Body<'_>,
+    file: Option<OwnedFd>,
+) -> Result<AppCall, Error> {
+    let exchange = &*scope.exchange;
+    let (request, client) = (&exchange.request, &exchange.client);
+    let authority = request.authority();
+    let public =
+        scope.thread.trust.public(client, &request.headers, authority, scope.local_port);
+    let mut addr = [0; 48];
+    let addr = write_addr(client.addr, &mut addr);
+    let path = request.path_decoded();
+    let mut script_name = [public.prefix, route.prefix.as_slice()].concat();
+    let path_info = match strip_mount(path, &route.prefix) {
+        Some(rest) => rest,
+        None => {
+            script_name.clear();
+            path
+        }
+    };
+    let meta = RequestMeta {
+        method: request.method_name(),
+        script_name: &script_name,
+        path_info: if path == b"*" { b"" } else { path_info },
+        query: request.query(),
+        raw_target: request.target(),
+        version: if request.version == Version::Http11 { 11 } else { 10 },
+        scheme_https: client.https,
+        server_name: server_name(public.host, request.host()),
+        server_port: match (public.port, client.https) {
+            (0, true) => 443,
+            (0, false) => 80,
+            (port, _) => port,
+        },
+        remote_addr: addr,
+        remote_port: client.port,
+        remote_user: b"",
+        request_id: exchange.request_id.as_bytes(),
+        content_length: match (request.body, &body) {
+            (BodyLength::Known(length), _) => Some(length),
+            (BodyLength::Chunked, Body::Inline(bytes)) => Some(bytes.len() as u64),
+            (BodyLength::Chunked, Body::File { len }) => Some(*len),
+            _ => None,
+        },
+        chunked: request.body == BodyLength::Chunked,
+        body,
+    };
+    let trusted = client.trusted;
+    let fields = request.headers.iter().filter(|(id, name, _)| {
+        !matches!(id, HeaderId::ContentLength | HeaderId::Expect)
+            && !quaich_proto::h1::is_hop_by_hop(*id)
+            && !is_dropped(*id, name, trusted)
+    });
+    let fields = fields.map(|(id, name, value)| (id as u8, name, value));
+    let timeouts = Timeouts { run: route.timeout.unwrap_or(app.timeouts.run), ..app.timeouts };
+    app.channel.submit(&meta, fields, file.map(Rc::new), timeouts).map_err(|error| match error {
+        SubmitError::QueueFull => Error::app(Kind::QueueFull),
+        SubmitError::TooBig => Error::downstream(Kind::Rejected(431, "header_too_large")),
+    })
+}
+
+/// The app is told what quaich believes in the environment; what a trusted proxy sent it may see.
+fn is_dropped(id: HeaderId, name: &[u8], trusted: bool) -> bool {
+    !trusted && forwarded::is_dropped(id, name, trusted)
+}
+
+/// Host without port; the name of the host when the client named none (HTTP/1.0).
+fn server_name<'n>(public: &'n [u8], host: &'n [u8]) -> &'n [u8] {
+    let end = match public {
+        [b'[', ..] => public.iter().position(|&byte| byte == b']').map(|at| at + 1),
+        _ => public.iter().position(|&byte| byte == b':'),
+    };
+    match &public[..end.unwrap_or(public.len())] {
+        [] if host.is_empty() => b"localhost",
+        [] => host,
+        name => name,
+    }
+}
+
+fn write_addr(addr: Option<IpAddr>, out: &mut [u8; 48]) -> &[u8] {
+    use std::io::Write;
+    let Some(addr) = addr else {
+        return b"";
+    };
+    let mut rest = &mut out[..];
+    // The longest address has 39 bytes.
+    let _ = write!(rest, "{addr}");
+    let left = rest.len();
+    &out[..out.len() - left]
+}
+
+/// Waits for the head of the answer, and meanwhile for the client to leave.
+async fn first_answer(
+    scope: &mut Scope<'_, '_>,
+    call: &mut AppCall,
+    head: &mut Vec<u8>,
+    body: &mut Vec<u8>,
+) -> Result<Answer, Error> {
+    let inbound: &mut Inbound<'_> = scope.body;
+    let answer = poll_fn(|cx| {
+        if let Poll::Ready(answer) = call.poll_read(cx, head, body, READ) {
+            return Poll::Ready(Ok(answer));
+        }
+        inbound.poll_gone(cx).map(Err)
+    })
+    .await?;
+    match answer {
+        Ok(answer) if answer.status.is_some() => Ok(answer),
+        Ok(_) => Err(Error::app(Kind::AppFailed)),
+        Err(failure) => Err(failed(failure)),
+    }
+}
+
+/// Reads the head of the answer into the response.
+fn take_head(exchange: &mut Exchange, head: &[u8]) -> Option<()> {
+    let view = HeadView::decode(head).ok()?;
+    let response = &mut exchange.response;
+    response.status = view.status;
+    for field in view.fields() {
+        let (name, value) = field.ok()?;
+        let id = HeaderId::from_name(name);
+        if !quaich_proto::h1::is_hop_by_hop(id) && id != HeaderId::Server {
+            response.headers.push(name, value).ok()?;
+        }
+    }
+    Some(())
+}
+
+/// The length that the client is told. `complete` is the size of a body that is here whole.
+fn length(exchange: &Exchange, complete: Option<usize>) -> BodyLength {
+    let told = exchange.response.headers.get(HeaderId::ContentLength);
+    let told = told.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    let head_only = exchange.request.method == Method::Head;
+    match (told, complete) {
+        (Some(length), _) => BodyLength::Known(length),
+        _ if exchange.response.status == 304 => BodyLength::Empty,
+        (None, Some(length)) if !head_only => BodyLength::Known(length as u64),
+        _ => BodyLength::Chunked,
+    }
+}
+
+fn failed(failure: Failure) -> Error {
+    match failure {
+        Failure::WorkerDied | Failure::Protocol => Error::app(Kind::WorkerDied),
+        Failure::QueueTimeout => Error::app(Kind::QueueTimeout),
+        Failure::Timeout => Error::app(Kind::AppTimeout),
+        Failure::App(kind, text) => {
+            if !text.is_empty() {
+                log::error!("the app failed: {text}"; kind = format_args!("{kind:?}"));
+            }
+            Error::app(Kind::AppFailed)
+        }
+    }
+}
+
+/// Passes on an answer that comes in parts: one side takes it from the worker, the other gives it to
+/// the client, and what lies between them waits in a spool.
+async fn relay(
+    reply: &mut Reply<'_>,
+    mut call: AppCall,
+    first: Answer,
+    body: Vec<u8>,
+) -> Result<(), Error> {
+    let spool = Spool::default();
+    let mut receive = pin!(receive(&mut call, &spool, first, body));
+    let mut send = pin!(send(reply, &spool));
+    let mut receiving = true;
+    poll_fn(|cx| {
+        loop {
+            let moves = spool.moves();
+            if receiving && let Poll::Ready(received) = receive.as_mut().poll(cx) {
+                receiving = false;
+                // What came before the failure is not sent any more: the answer is cut anyhow.
+                received?;
+            }
+            if let Poll::Ready(sent) = send.as_mut().poll(cx) {
+                return Poll::Ready(sent);
+            }
+            if spool.moves() == moves {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+async fn receive(
+    call: &mut AppCall,
+    spool: &Spool,
+    first: Answer,
+    mut body: Vec<u8>,
+) -> Result<(), Error> {
+    let mut answer = first;
+    let mut head = Vec::new();
+    loop {
+        if !body.is_empty() {
+            spool.push(&mut body).await.map_err(|_| Error::internal())?;
+        }
+        if let Some(part) = answer.file.take() {
+            spool.push_file(part.fd, part.offset, part.len);
+        }
+        if answer.end {
+            spool.end();
+            return Ok(());
+        }
+        poll_fn(|_| if spool.is_full() { Poll::Pending } else { Poll::Ready(()) }).await;
+        answer = call.read(&mut head, &mut body, READ).await.map_err(|failure| Error {
+            kind: Kind::Truncated,
+            ..failed(failure)
+        })?;
+    }
+}
+
+async fn send(reply: &mut Reply<'_>, spool: &Spool) -> Result<(), Error> {
+    reply.flush().await?;
+    loop {
+        match spool.take() {
+            Part::Memory(bytes) => reply.data(&bytes).await?,
+            Part::File { file, offset, length } => {
+                reply.file(file.as_fd(), offset, length).await?;
+            }
+            Part::Nothing => {
+                let moves = spool.moves();
+                poll_fn(|_| match spool.moves() == moves {
+                    true => Poll::Pending,
+                    false => Poll::Ready(()),
+                })
+                .await;
+            }
+            Part::End => {
+                return reply.finish().await.map_err(|e| Error { side: Side::App, ..e });
+            }
+        }
+    }
 }

@@ -45,7 +45,7 @@ pub async fn run(
                 upstream.keep(conn, server);
                 return Ok(());
             }
-            Ok(Ended::Closed) => return Ok(()),
+            Ok(Ended::Closed | Ended::Switched) => return Ok(()),
             Err(Failed { error, safe: true }) if attempts.again() => {
                 scope.exchange.notes.retries += 1;
                 scope.thread.counters.upstream_retries.add();
@@ -102,6 +102,8 @@ enum Ended {
     Reusable,
     /// Well, and the connection with it.
     Closed,
+    /// The connection now carries another protocol.
+    Switched,
 }
 
 /// A failed attempt, and whether another one is safe.
@@ -126,7 +128,7 @@ async fn exchange(
     let outcome = match sent {
         // The server may have answered before it closed: read on.
         Ok(()) | Err(Error { kind: Kind::UpstreamClosed, .. }) if !streams => {
-            download(exchange, reply, &mut response, conn).await
+            download(exchange, reply, &mut response).await
         }
         Ok(()) => both_ways(exchange, body, reply, &mut response, conn, timeout).await,
         Err(error) => Err(error),
@@ -138,10 +140,12 @@ async fn exchange(
             let exact = response.is_reusable() && body.is_done();
             Ok(if exact { Ended::Reusable } else { Ended::Closed })
         }
-        Ok(Ended::Closed) => {
-            body.finish_whole();
+        Ok(Ended::Switched) => {
+            let early = tunnel::Early { up: body.take_surplus(), down: response.take_surplus() };
+            tunnel::run(reply.socket(), conn.socket(), &early).await;
             Ok(Ended::Closed)
         }
+        Ok(Ended::Closed) => Ok(Ended::Closed),
         Err(error) => {
             let unanswered = !response.has_begun() && !reply.has_begun();
             let closed = error.kind == Kind::UpstreamClosed;
@@ -161,7 +165,7 @@ async fn both_ways(
 ) -> Result<Ended, Error> {
     let chunked = body.remaining().is_none();
     let mut upload = pin!(upload(body, conn, chunked, timeout));
-    let mut download = pin!(download(exchange, reply, response, conn));
+    let mut download = pin!(download(exchange, reply, response));
     let mut uploading = true;
     poll_fn(|cx| {
         if uploading && let Poll::Ready(done) = upload.as_mut().poll(cx) {
@@ -205,13 +209,14 @@ async fn download(
     exchange: &mut Exchange,
     reply: &mut Reply<'_>,
     response: &mut Response<'_>,
-    conn: &Conn,
 ) -> Result<Ended, Error> {
     let upgrade = exchange.request.upgrade;
     response.head(&mut exchange.response, &exchange.request.method, upgrade).await?;
     exchange.timings.mark_first_byte();
     if exchange.response.status == 101 {
-        return switch(exchange, reply, response, conn).await;
+        reply.begin_tunnel(exchange);
+        reply.flush().await?;
+        return Ok(Ended::Switched);
     }
     let length = length(exchange);
     drop_hop_by_hop(&mut exchange.response);
@@ -253,19 +258,6 @@ fn drop_hop_by_hop(response: &mut ResponseHead) {
     });
 }
 
-async fn switch(
-    exchange: &mut Exchange,
-    reply: &mut Reply<'_>,
-    response: &mut Response<'_>,
-    conn: &Conn,
-) -> Result<Ended, Error> {
-    let early = response.take_surplus();
-    reply.begin_tunnel(exchange);
-    reply.flush().await?;
-    tunnel::run(reply.socket(), conn.socket(), &early).await;
-    Ok(Ended::Closed)
-}
-
 /// Writes the request head for the server: the client's, without what belongs to the client's
 /// connection, with the fields that say who asked.
 fn write_head(out: &mut Vec<u8>, scope: &Scope<'_, '_>, route: &Route) {
@@ -289,7 +281,7 @@ fn write_head(out: &mut Vec<u8>, scope: &Scope<'_, '_>, route: &Route) {
         if !(ours
             || h1::is_hop_by_hop(id)
             || listed.names(name)
-            || forwarded::is_forwarding(id, name))
+            || forwarded::is_dropped(id, name, exchange.client.trusted))
         {
             h1::field(out, name, value);
         }
@@ -298,7 +290,10 @@ fn write_head(out: &mut Vec<u8>, scope: &Scope<'_, '_>, route: &Route) {
         h1::field(out, b"Connection", b"upgrade");
         h1::field(out, b"Upgrade", protocol);
     }
-    forwarded::append(out, exchange, scope.local_port, &route.prefix);
+    let (client, authority) = (&exchange.client, request.authority());
+    let public =
+        scope.thread.trust.public(client, &request.headers, authority, scope.local_port);
+    forwarded::append(out, &request.headers, client, &public, &route.prefix);
     h1::field(out, b"X-Request-ID", exchange.request_id.as_bytes());
     http1::end_head(out, request.body);
 }

@@ -1,13 +1,13 @@
 //! Sends what the `files` handler found.
 
-use std::os::fd::AsFd;
-
 use quaich_proto::h1::BodyLength;
 use quaich_proto::headers::HeaderId;
 
-use super::files::{FileAnswer, FileHandler, FileRequest, Found, Piece};
+use super::files::{self, FileAnswer, FileHandler, FileRequest, Found, Piece};
 use crate::downstream::service::{Scope, bodyless};
-use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use crate::error::{Error, Kind, Side};
+use crate::observe::log;
 use crate::route::{Route, strip_mount};
 
 /// Answers with a file if there is one; `false` when there is none, so that something else may
@@ -37,14 +37,15 @@ pub(super) async fn run(
     match found {
         Found::NotFound => return Ok(false),
         Found::MethodNotAllowed => {
-            let allow = scope.exchange.response.headers.push(b"Allow", b"GET, HEAD");
+            let headers = &mut scope.exchange.response.headers;
+            let allow = headers.push(b"Allow", files::ALLOW.as_bytes());
             allow.map_err(|_| Error::internal())?;
             return Err(Error::downstream(Kind::MethodNotAllowed));
         }
         Found::Redirect { location } => {
             let response = &mut scope.exchange.response;
-            response.status = 301;
-            let pushed = response.headers.push_known(HeaderId::Location, location.as_bytes());
+            response.status = files::REDIRECT_STATUS;
+            let pushed = response.headers.push_known(HeaderId::Location, &location);
             pushed.map_err(|_| Error::internal())?;
             bodyless(scope).await?;
         }
@@ -57,6 +58,11 @@ pub(super) async fn run(
             scope.reply.whole(scope.exchange, &page).await?;
         }
         Found::File(answer) => send(scope, &answer).await?,
+        Found::Forbidden => return Err(Error::downstream(Kind::Status(403))),
+        Found::Failed(error) => {
+            log::error_limited!("a file cannot be served: {error}");
+            return Err(Error::new(Kind::Status(500), Side::Internal));
+        }
     }
     Ok(true)
 }
@@ -67,7 +73,7 @@ async fn send(scope: &mut Scope<'_, '_>, answer: &FileAnswer) -> Result<(), Erro
     response.headers.append_block(answer.head()).map_err(|_| Error::internal())?;
     let length = match answer.status() {
         304 => BodyLength::Empty,
-        _ => BodyLength::Known(answer.content_length()),
+        _ => told_length(scope.exchange),
     };
     scope.reply.begin(scope.exchange, length);
     let mut index = 0;
@@ -75,10 +81,17 @@ async fn send(scope: &mut Scope<'_, '_>, answer: &FileAnswer) -> Result<(), Erro
         match piece {
             Piece::Memory(bytes) => scope.reply.add(bytes),
             Piece::File { fd, offset, len } => {
-                scope.reply.file(fd.as_fd(), offset, len).await?;
+                scope.reply.file(fd, offset, len).await?;
             }
         }
         index += 1;
     }
     scope.reply.finish().await
+}
+
+/// The length that the answer's own head tells, which HEAD has without a body.
+fn told_length(exchange: &Exchange) -> BodyLength {
+    let told = exchange.response.headers.get(HeaderId::ContentLength);
+    told.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok())
+        .map_or(BodyLength::Empty, BodyLength::Known)
 }

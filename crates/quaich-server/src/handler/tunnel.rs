@@ -49,10 +49,18 @@ impl<'s> Flow<'s> {
     }
 }
 
-/// Runs until both directions have ended, or one has failed. `early` goes to the client first.
-pub(super) async fn run(client: &Socket, server: &Socket, early: &[u8]) {
-    let mut up = Flow::new(client, server, &[]);
-    let mut down = Flow::new(server, client, early);
+/// What was read before the tunnel began.
+pub(super) struct Early {
+    /// From the client.
+    pub(super) up: Vec<u8>,
+    /// From the server.
+    pub(super) down: Vec<u8>,
+}
+
+/// Runs until both directions have ended, or one has failed.
+pub(super) async fn run(client: &Socket, server: &Socket, early: &Early) {
+    let mut up = Flow::new(client, server, &early.up);
+    let mut down = Flow::new(server, client, &early.down);
     poll_fn(|cx| match (up.poll(cx), down.poll(cx)) {
         (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(()),
         (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(()),

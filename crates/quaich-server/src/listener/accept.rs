@@ -1,7 +1,7 @@
 //! Accepts connections of one socket and gives each its task.
 
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,10 +15,11 @@ use tokio::io::unix::AsyncFd;
 
 use super::PerAddress;
 use crate::downstream::connection::Connection;
-use crate::exchange::Client;
+use crate::forwarded::Client;
 use crate::observe::log;
 use crate::socket::Socket;
 use crate::thread::Thread;
+use crate::watch;
 
 /// After the process has run out of descriptors: a connection that ends soon gives one back.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -63,7 +64,7 @@ impl Acceptor {
             .ok()
             .and_then(|addr| SocketAddr::try_from(addr).ok())
             .map_or(0, |addr| addr.port());
-        Ok(Self { fd: AsyncFd::new(fd)?, index, port, admission, thread })
+        Ok(Self { fd: watch::readable(fd)?, index, port, admission, thread })
     }
 
     /// Accepts until the thread drains.
@@ -116,7 +117,7 @@ impl Acceptor {
         let Ok(socket) = Socket::new(fd) else {
             return counters.refused.add();
         };
-        let client = client(addr, peer.map_or(0, |peer| peer.port()));
+        let client = Client::new(peer, false);
         let thread = self.thread.clone();
         let connection = Connection::new(socket, thread.clone(), self.index, client, self.port);
         let open = Open::new(thread, self.admission.open.clone());
@@ -134,10 +135,6 @@ impl Acceptor {
             tokio::time::sleep(EXHAUSTED_PAUSE).await;
         }
     }
-}
-
-fn client(addr: Option<IpAddr>, port: u16) -> Client {
-    Client { addr, port, https: false, trusted: false }
 }
 
 /// Counts a connection while it is open.

@@ -51,6 +51,7 @@ pub struct Route {
     /// Its own limit of the time to the answer.
     pub timeout: Option<std::time::Duration>,
     matcher: Matcher,
+    upstream: String,
     log: bool,
 }
 
@@ -72,7 +73,7 @@ impl RouteTable {
         for (index, site) in config.sites.iter().enumerate() {
             let mut routes = Vec::with_capacity(site.routes.len());
             for (index, route) in site.routes.iter().enumerate() {
-                routes.push(Route::compile(index, handler, route)?);
+                routes.push(Route::compile(index, handler, route, config)?);
                 handler += 1;
             }
             sites.push(Site {
@@ -117,16 +118,28 @@ impl RouteTable {
         site.and_then(|site| self.sites.get(site)).map_or("", |site| &site.name)
     }
 
+    /// Name of the upstream of a route, for logs; empty for other routes.
+    pub fn upstream_name(&self, site: Option<usize>, route: Option<usize>) -> &str {
+        self.route(site, route).map_or("", |route| &route.upstream)
+    }
+
+    fn route(&self, site: Option<usize>, route: Option<usize>) -> Option<&Route> {
+        self.sites.get(site?)?.routes.get(route?)
+    }
+
     /// `file:line` of a route, for logs.
     pub fn route_origin(&self, site: Option<usize>, route: Option<usize>) -> &str {
-        site.and_then(|site| self.sites.get(site))
-            .and_then(|site| site.routes.get(route?))
-            .map_or("", |route| &route.origin)
+        self.route(site, route).map_or("", |route| &route.origin)
     }
 }
 
 impl Route {
-    fn compile(index: usize, handler: usize, route: &model::Route) -> Result<Self, regex::Error> {
+    fn compile(
+        index: usize,
+        handler: usize,
+        route: &model::Route,
+        config: &Config,
+    ) -> Result<Self, regex::Error> {
         Ok(Self {
             index,
             handler,
@@ -135,6 +148,10 @@ impl Route {
             max_body: route.max_body,
             timeout: route.timeout,
             matcher: Matcher::compile(route)?,
+            upstream: match route.action {
+                model::Action::Upstream(index) => config.upstreams[index].name.clone(),
+                _ => String::new(),
+            },
             log: route.log,
         })
     }

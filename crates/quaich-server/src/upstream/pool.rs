@@ -115,7 +115,8 @@ impl Pool {
         // Oldest first: the pool is a stack.
         let mut idle = self.idle.borrow_mut();
         let keep = idle.iter().position(|(_, since)| since.elapsed() < self.timeout);
-        idle.drain(..keep.unwrap_or(idle.len()));
+        let old = keep.unwrap_or(idle.len());
+        idle.drain(..old);
         if let Some(shelf) = self.shelves.get(self.index) {
             shelf.reap(self.timeout);
         }

@@ -31,7 +31,7 @@ use self::park::Napping;
 use self::peer::Peers;
 use self::shared::FreeSlot;
 use self::sweep::TICK;
-use self::watch::watch;
+use crate::watch::readable as watch;
 
 mod call;
 mod desk;
@@ -40,7 +40,6 @@ mod peer;
 mod shared;
 mod sweep;
 mod wake;
-mod watch;
 
 /// Free slots a thread keeps to itself; the rest is shared by all front threads.
 const OWN_SLOTS: usize = 32;

@@ -21,7 +21,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
 
 use super::AppChannel;
-use super::watch::watch;
+use crate::clock;
+use crate::watch::readable as watch;
 
 /// Longest nap: what an answer may be late by while the app works on the next request.
 const NAP: Duration = Duration::from_micros(80);
@@ -80,6 +81,7 @@ fn before_park() {
 }
 
 fn after_unpark() {
+    clock::update_current();
     each(|channel| {
         channel.stay_awake();
         channel.napping.risen(channel.drain());

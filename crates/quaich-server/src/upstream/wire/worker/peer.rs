@@ -23,7 +23,7 @@ use tokio::task::AbortHandle;
 
 use super::AppChannel;
 use super::desk::Use;
-use super::watch::watch;
+use crate::watch::readable as watch;
 
 #[derive(Debug)]
 struct Peer {
