@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use quaich_config::model::Symlinks;
+use quaich_proto::headers::Headers;
 
 use super::*;
 
