@@ -107,6 +107,17 @@ impl FileAnswer {
         }
     }
 
+    /// What `Content-Length` in `head` says, for HEAD the length that GET would have; `None` for 304,
+    /// which has no such field.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        match &self.shape {
+            Shape::HeadOnly => Some(self.representation.size()),
+            Shape::NotModified => None,
+            _ => Some(self.body_len()),
+        }
+    }
+
     /// Bytes of all pieces together.
     #[must_use]
     pub fn body_len(&self) -> u64 {
