@@ -3,9 +3,6 @@
 //! The data path takes it from `FileHandler::find` and sends it. A plain GET or HEAD must never
 //! allocate here.
 
-use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
@@ -13,8 +10,9 @@ use std::rc::Rc;
 use quaich_proto::headers::Headers;
 
 use super::conditional::{self, Verdict};
+use super::partial::{self, Boundaries, Composed, Span};
 use super::range::{self, Wanted};
-use super::representation::{Representation, push_length};
+use super::representation::Representation;
 
 /// A complete answer: 200, 206, 304, 412 or 416.
 #[derive(Debug)]
@@ -49,44 +47,12 @@ enum Shape {
     Composed(Box<Composed>),
 }
 
-/// An answer whose header fields are its own.
-#[derive(Debug)]
-struct Composed {
-    status: u16,
-    head: Vec<u8>,
-    /// Part heads and the closing line of a multipart body.
-    text: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-#[derive(Clone, Debug)]
-enum Span {
-    /// Of `Composed::text`.
-    Text(Range<usize>),
-    /// Of the representation.
-    Content(Range<u64>),
-}
-
 /// What of the request matters here.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) head_only: bool,
     pub(super) headers: &'a Headers,
     pub(super) boundaries: &'a Boundaries,
-}
-
-/// Makes multipart boundaries that nobody can foresee, so that no content can hold one.
-#[derive(Debug, Default)]
-pub(super) struct Boundaries {
-    keys: RandomState,
-    made: Cell<u64>,
-}
-
-impl Boundaries {
-    fn next(&self) -> u64 {
-        self.made.set(self.made.get().wrapping_add(1));
-        self.keys.hash_one(self.made.get())
-    }
 }
 
 impl FileAnswer {
@@ -141,6 +107,17 @@ impl FileAnswer {
         }
     }
 
+    /// What `Content-Length` in `head` says, for HEAD the length that GET would have; `None` for 304,
+    /// which has no such field.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        match &self.shape {
+            Shape::HeadOnly => Some(self.representation.size()),
+            Shape::NotModified => None,
+            _ => Some(self.body_len()),
+        }
+    }
+
     /// Bytes of all pieces together.
     #[must_use]
     pub fn body_len(&self) -> u64 {
@@ -148,15 +125,6 @@ impl FileAnswer {
             Shape::Whole => self.representation.size(),
             Shape::Composed(composed) => composed.spans.iter().map(Span::len).sum(),
             _ => 0,
-        }
-    }
-}
-
-impl Span {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Text(range) => range.len() as u64,
-            Self::Content(range) => range.end - range.start,
         }
     }
 }
@@ -183,93 +151,14 @@ fn shape(of: &Representation, asked: &Asked<'_>) -> Shape {
     let Some(range) = range else { return whole };
     match range::parse(range, of.size()) {
         Wanted::Whole => whole,
-        Wanted::Nothing => composed(unsatisfiable(of)),
+        Wanted::Nothing => composed(partial::unsatisfiable(of)),
         Wanted::Spans(spans) => match <[Range<u64>; 1]>::try_from(spans) {
-            Ok([span]) => composed(single(of, span)),
-            Err(spans) => composed(multipart(of, &spans, asked.boundaries.next())),
+            Ok([span]) => composed(partial::single(of, span)),
+            Err(spans) => composed(partial::multipart(of, &spans, asked.boundaries.next())),
         },
     }
 }
 
 fn composed(composed: Composed) -> Shape {
     Shape::Composed(Box::new(composed))
-}
-
-fn unsatisfiable(of: &Representation) -> Composed {
-    let mut head = Vec::with_capacity(64);
-    let _ = write!(head, "Content-Range: bytes */{}\r\n", of.size());
-    push_length(&mut head, 0);
-    Composed {
-        status: 416,
-        head,
-        text: Vec::new(),
-        spans: Vec::new(),
-    }
-}
-
-fn single(of: &Representation, span: Range<u64>) -> Composed {
-    let mut head = of.entity_head().to_vec();
-    push_content_range(&mut head, &span, of.size());
-    push_length(&mut head, span.end - span.start);
-    Composed {
-        status: 206,
-        head,
-        text: Vec::new(),
-        spans: vec![Span::Content(span)],
-    }
-}
-
-/// `multipart/byteranges`, RFC 9110 §14.6.
-fn multipart(of: &Representation, ranges: &[Range<u64>], nonce: u64) -> Composed {
-    let boundary = format!("quaich-{nonce:016x}");
-    let content_type = field_line(of.entity_head(), b"Content-Type: ");
-    let mut text = Vec::with_capacity(ranges.len() * 160);
-    let mut spans = Vec::with_capacity(ranges.len() * 2 + 1);
-    for range in ranges {
-        let start = text.len();
-        let _ = write!(text, "\r\n--{boundary}\r\n");
-        text.extend_from_slice(content_type);
-        push_content_range(&mut text, range, of.size());
-        text.extend_from_slice(b"\r\n");
-        spans.push(Span::Text(start..text.len()));
-        spans.push(Span::Content(range.clone()));
-    }
-    let start = text.len();
-    let _ = write!(text, "\r\n--{boundary}--\r\n");
-    spans.push(Span::Text(start..text.len()));
-
-    let mut head = Vec::with_capacity(of.entity_head().len() + 128);
-    for line in of.entity_head().split_inclusive(|byte| *byte == b'\n') {
-        if line != content_type {
-            head.extend_from_slice(line);
-        }
-    }
-    let _ = write!(
-        head,
-        "Content-Type: multipart/byteranges; boundary={boundary}\r\n"
-    );
-    push_length(&mut head, spans.iter().map(Span::len).sum());
-    Composed {
-        status: 206,
-        head,
-        text,
-        spans,
-    }
-}
-
-/// The line of `head` that begins with `prefix`, its end included.
-fn field_line<'h>(head: &'h [u8], prefix: &[u8]) -> &'h [u8] {
-    let mut lines = head.split_inclusive(|byte| *byte == b'\n');
-    lines
-        .find(|line| line.starts_with(prefix))
-        .unwrap_or_default()
-}
-
-fn push_content_range(head: &mut Vec<u8>, span: &Range<u64>, size: u64) {
-    let last = span.end.saturating_sub(1);
-    let _ = write!(
-        head,
-        "Content-Range: bytes {}-{last}/{size}\r\n",
-        span.start
-    );
 }

@@ -88,7 +88,7 @@ fn render(entries: &[Entry], complete: bool, path: &[u8]) -> Vec<u8> {
     entries.iter().for_each(|entry| push_row(&mut page, entry));
     page.extend_from_slice(b"</table>\n");
     if !complete {
-        let _ = write!(page, "<p>Only {MAX_ENTRIES} entries are shown.</p>\n");
+        let _ = writeln!(page, "<p>Only {MAX_ENTRIES} entries are shown.</p>");
     }
     page
 }

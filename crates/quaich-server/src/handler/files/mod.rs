@@ -16,9 +16,11 @@ mod listing;
 mod location;
 mod mime;
 mod open;
+mod partial;
 mod precompressed;
 mod range;
 mod representation;
+mod request;
 mod resolve;
 
 use std::io;
@@ -28,29 +30,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaich_config::model::Files;
-use quaich_proto::headers::Headers;
 use quaich_proto::method::Method;
 use rustix::io::Errno;
 
 pub use self::answer::{FileAnswer, Piece};
 pub use self::cache::{CacheLimits, OpenFileCache};
+pub use self::request::{ALLOW, FileRequest, Found, REDIRECT_STATUS};
 
-use self::answer::{Asked, Boundaries};
+use self::answer::Asked;
 use self::cache::Owner;
 use self::open::{OpenError, Wait};
+use self::partial::Boundaries;
 use self::precompressed::CODINGS;
 use self::representation::{Content, Description, Representation};
 use self::resolve::{Fetched, Known, Lookup, Outcome, Plan, Resolution, SLOTS, Variant};
 
 /// Seconds for which a cached file is believed without asking the kernel.
 const VALID: u64 = 1;
-
-/// The value of `Allow` that goes with `Found::MethodNotAllowed`.
-pub const ALLOW: &str = "GET, HEAD";
-
-/// The status that goes with `Found::Redirect`. Only GET and HEAD get there, for which 301 and 308
-/// mean the same, and every client knows 301.
-pub const REDIRECT_STATUS: u16 = 301;
 
 /// The files of one route, on one front thread.
 #[derive(Debug)]
@@ -60,48 +56,6 @@ pub struct FileHandler {
     cache: Rc<OpenFileCache>,
     owner: Owner,
     boundaries: Boundaries,
-}
-
-/// What a request asks of a `FileHandler`.
-#[derive(Clone, Copy)]
-pub struct FileRequest<'a> {
-    /// GET and HEAD read; any other method gets 405 or the fallback.
-    pub method: Method,
-    /// Normalised and decoded, after the mount prefix is taken off; begins with `/`.
-    pub path: &'a [u8],
-    /// The same before decoding and with the mount prefix: what redirects are made of.
-    pub raw_path: &'a [u8],
-    /// Without `?`; empty = none.
-    pub query: &'a [u8],
-    /// Of the request.
-    pub headers: &'a Headers,
-    /// Seconds since 1970, at most a second old.
-    pub now: u64,
-    /// Whether something else answers when there is no file. It then also gets every request that
-    /// is neither GET nor HEAD, without a look at the disk.
-    pub has_fallback: bool,
-}
-
-/// What a request gets.
-#[derive(Debug)]
-pub enum Found {
-    /// No file: the fallback's turn, else 404.
-    NotFound,
-    /// 405 with `Allow: GET, HEAD`: there is a file and the method does not read.
-    MethodNotAllowed,
-    /// `REDIRECT_STATUS` to the same path with a slash.
-    Redirect {
-        /// Value of `Location`: an absolute path, visible ASCII.
-        location: Vec<u8>,
-    },
-    /// A file, or what its conditions came to.
-    File(FileAnswer),
-    /// 200, `text/html; charset=utf-8`: this page, of which HEAD gets the length only.
-    Listing(Vec<u8>),
-    /// 403: there is a file, and the process may not read it.
-    Forbidden,
-    /// 500, and a log line: the system refused for a reason that is not the path's.
-    Failed(io::Error),
 }
 
 /// What the blocking pool brings back.
@@ -135,7 +89,7 @@ impl FileHandler {
     /// `None`: ask `find`.
     #[must_use]
     pub fn find_ready(&self, request: &FileRequest<'_>) -> Option<Found> {
-        if request.has_fallback && !reads(request) {
+        if request.has_fallback && !request.reads() {
             return Some(Found::NotFound);
         }
         let held = self.cache.get(self.owner, request.path);
@@ -150,7 +104,7 @@ impl FileHandler {
         let lookup = lookup(Wait::No, request, held.as_deref());
         match self.plan.resolve(request.path, &lookup) {
             Err(OpenError::WouldWait) => None,
-            Ok(Outcome::List(_)) if reads(request) => None,
+            Ok(Outcome::List(_)) if request.reads() => None,
             result => Some(self.conclude(request, result, held.as_deref())),
         }
     }
@@ -160,7 +114,7 @@ impl FileHandler {
         let lookup = lookup(Wait::Allowed, request, held.as_deref());
         let plan = Arc::clone(&self.plan);
         let path = request.path.to_vec();
-        let lists = reads(request);
+        let lists = request.reads();
         let job = move || match plan.resolve(&path, &lookup)? {
             Outcome::List(dir) if lists => listing::page(&plan, &dir, &path).map(Waited::Page),
             outcome => Ok(Waited::Outcome(outcome)),
@@ -184,7 +138,7 @@ impl FileHandler {
         held: Option<&cache::Found>,
     ) -> Found {
         if let Ok(Outcome::File(resolution)) = result {
-            let found = Rc::new(self.represent(resolution, held, request.now));
+            let found = Rc::new(self.represent(*resolution, held, request.now));
             if found
                 .variants
                 .iter()
@@ -202,7 +156,7 @@ impl FileHandler {
             self.cache.remove(self.owner, request.path);
         }
         match result {
-            Ok(Outcome::AddSlash | Outcome::List(_)) if !reads(request) => Found::MethodNotAllowed,
+            Ok(Outcome::AddSlash | Outcome::List(_)) if !request.reads() => Found::MethodNotAllowed,
             Ok(Outcome::AddSlash) => Found::Redirect {
                 location: location::with_slash(request.raw_path, request.query),
             },
@@ -261,7 +215,7 @@ impl FileHandler {
     }
 
     fn answer(&self, request: &FileRequest<'_>, found: &cache::Found) -> Found {
-        if !reads(request) {
+        if !request.reads() {
             return Found::MethodNotAllowed;
         }
         let coding = match found.has_siblings() {
@@ -286,10 +240,6 @@ impl Drop for FileHandler {
     fn drop(&mut self) {
         self.cache.forget(self.owner);
     }
-}
-
-fn reads(request: &FileRequest<'_>) -> bool {
-    matches!(request.method, Method::Get | Method::Head)
 }
 
 fn lookup(wait: Wait, request: &FileRequest<'_>, held: Option<&cache::Found>) -> Lookup {

@@ -25,7 +25,7 @@ pub(super) type Known = [Option<Identity>; SLOTS];
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// A file.
-    File(Resolution),
+    File(Box<Resolution>),
     /// A directory that would answer if the path ended in `/`.
     AddSlash,
     /// A directory to list, as a path below the root.
@@ -218,10 +218,11 @@ impl Plan {
                 *slot = self.sibling(&mut name, *coding, *known, lookup)?;
             }
         }
-        Ok(Outcome::File(Resolution {
+        let resolution = Resolution {
             content_type: media.content_type,
             variants,
-        }))
+        };
+        Ok(Outcome::File(Box::new(resolution)))
     }
 
     /// A sibling that cannot be read is as good as none.

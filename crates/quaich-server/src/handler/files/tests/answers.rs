@@ -45,6 +45,7 @@ fn a_plain_answer_describes_the_file() {
     let head = answer(get("/digits.txt").method(Method::Head).of(&handler));
     assert_eq!((head.status(), head.head()), (200, got.head()));
     assert!(head.piece(0).is_none() && head.body_len() == 0);
+    assert_eq!(head.content_length(), Some(10));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use quaich_config::model::Symlinks;
+use quaich_proto::headers::Headers;
 
 use super::*;
 
@@ -194,6 +195,8 @@ fn body(answer: &FileAnswer) -> Vec<u8> {
         }
     }
     assert_eq!(body.len() as u64, answer.body_len());
+    let told = answer.content_length().map(|length| length.to_string());
+    assert_eq!(field(answer, "Content-Length"), told);
     body
 }
 
