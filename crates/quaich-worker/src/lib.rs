@@ -13,7 +13,7 @@ mod python;
 mod threads;
 mod wsgi;
 
-use std::ffi::c_int;
+use std::cell::UnsafeCell;
 use std::ptr;
 
 use pyo3_ffi as ffi;
@@ -30,12 +30,13 @@ static METHODS: python::Methods<2> = python::Methods([
     ffi::PyMethodDef::zeroed(),
 ]);
 
-struct Module(ffi::PyModuleDef);
+/// Python writes into the definition: it must lie in writable memory.
+struct Module(UnsafeCell<ffi::PyModuleDef>);
 
 // SAFETY: Python guards its own use of the definition with the GIL; we only pass its address.
 unsafe impl Sync for Module {}
 
-static MODULE: Module = Module(ffi::PyModuleDef {
+static MODULE: Module = Module(UnsafeCell::new(ffi::PyModuleDef {
     m_base: ffi::PyModuleDef_HEAD_INIT,
     m_name: c"quaich_worker".as_ptr(),
     m_doc: ptr::null(),
@@ -45,7 +46,7 @@ static MODULE: Module = Module(ffi::PyModuleDef {
     m_traverse: None,
     m_clear: None,
     m_free: None,
-});
+}));
 
 /// Called by Python when it loads the module.
 ///
@@ -53,7 +54,6 @@ static MODULE: Module = Module(ffi::PyModuleDef {
 /// For Python only: the GIL is held.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PyInit_quaich_worker() -> *mut ffi::PyObject {
-    const { assert!(size_of::<c_int>() == 4) };
     // SAFETY: Python takes the address of a definition that lives for ever.
-    unsafe { ffi::PyModuleDef_Init((&raw const MODULE.0).cast_mut()) }
+    unsafe { ffi::PyModuleDef_Init(MODULE.0.get()) }
 }
