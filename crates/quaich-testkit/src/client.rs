@@ -210,6 +210,17 @@ impl RawClient {
         self
     }
 
+    /// Whether something has come, or the connection has ended, within this time.
+    pub fn answered_within(&mut self, patience: Duration) -> bool {
+        if self.unread.is_empty() {
+            self.patience(patience);
+            let came = self.try_fill().is_some();
+            self.patience(PATIENCE);
+            return came;
+        }
+        true
+    }
+
     /// Whether the connection ended by a reset, so that no client can take it for a clean end.
     #[must_use]
     pub fn was_reset(&self) -> bool {
@@ -288,8 +299,14 @@ impl RawClient {
     /// Reads once; false at the end of the connection.
     #[track_caller]
     fn fill(&mut self) -> bool {
+        let in_time = self.try_fill();
+        in_time.unwrap_or_else(|| panic!("nothing came in time. {}", self.conversation()))
+    }
+
+    /// The same; `None` when the deadline passes.
+    fn try_fill(&mut self) -> Option<bool> {
         if self.ended.is_some() {
-            return false;
+            return Some(false);
         }
         let mut buffer = [0; 64 * 1024];
         loop {
@@ -298,11 +315,11 @@ impl RawClient {
                 Ok(count) => self.unread.extend_from_slice(&buffer[..count]),
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    panic!("nothing came in time. {}", self.conversation())
+                    return None;
                 }
                 Err(_) => self.ended = Some(Ending::Reset),
             }
-            return self.ended.is_none();
+            return Some(self.ended.is_none());
         }
     }
 

@@ -1,7 +1,8 @@
 //! The program under test, as a real process.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -39,40 +40,42 @@ pub fn binary() -> PathBuf {
 /// A command line of quaich, not yet started, in a folder and an environment of its own.
 #[derive(Debug)]
 pub struct QuaichCommand {
-    command: Command,
+    args: Vec<OsString>,
+    env: Vec<(String, OsString)>,
+    dir: PathBuf,
+    inherited: Option<OwnedFd>,
     site: TempSite,
 }
 
 impl QuaichCommand {
     /// `quaich ARGS` in the folder of `site`.
     pub fn new<S: AsRef<OsStr>>(site: TempSite, args: impl IntoIterator<Item = S>) -> Self {
-        let mut command = Command::new(binary());
-        command
-            .args(args)
-            .current_dir(site.path())
-            .stdin(Stdio::null())
-            .env_clear();
-        // Only what a program needs to run: nothing of the developer's own settings leaks in.
-        for kept in [
-            "PATH",
-            "LD_LIBRARY_PATH",
-            "RUST_BACKTRACE",
-            "LLVM_PROFILE_FILE",
-        ] {
-            if let Some(value) = std::env::var_os(kept) {
-                command.env(kept, value);
-            }
+        let home = site.path().to_path_buf();
+        let env = ["HOME", "XDG_RUNTIME_DIR"].map(|name| (name.to_string(), home.clone().into()));
+        Self {
+            args: args
+                .into_iter()
+                .map(|arg| arg.as_ref().to_os_string())
+                .collect(),
+            env: env.to_vec(),
+            dir: home,
+            inherited: None,
+            site,
         }
-        command
-            .env("HOME", site.path())
-            .env("XDG_RUNTIME_DIR", site.path());
-        Self { command, site }
     }
 
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.command.env(name, value);
+        self.env
+            .push((name.to_string(), value.as_ref().to_os_string()));
+        self
+    }
+
+    /// Hands a socket over as descriptor 3, the way systemd does (`LISTEN_PID` is set).
+    #[must_use]
+    pub fn inherit(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.inherited = Some(socket.into());
         self
     }
 
@@ -85,7 +88,7 @@ impl QuaichCommand {
     pub fn start(mut self) -> Quaich {
         let notify = self.site.join("notify.sock");
         let socket = UnixDatagram::bind(&notify).expect("a datagram socket can be made");
-        self.command.env("NOTIFY_SOCKET", &notify);
+        self = self.env("NOTIFY_SOCKET", &notify);
         let mut child = self.spawn();
         let log = LogLines::default();
         log.collect(child.stdout.take().expect("stdout is a pipe"));
@@ -127,10 +130,36 @@ impl QuaichCommand {
     }
 
     fn spawn(&mut self) -> Child {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        self.command
-            .spawn()
-            .expect("the built program can be started")
+        let mut command = match self.inherited.take() {
+            None => {
+                let mut program = Command::new(binary());
+                program.stdin(Stdio::null());
+                program
+            }
+            Some(socket) => {
+                // The shell moves the socket to descriptor 3 and becomes the program, so that the
+                // process id is known before it starts.
+                let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ exec \"$0\" \"$@\"";
+                let mut shell = Command::new("sh");
+                shell.args(["-c", script]).arg(binary()).stdin(socket);
+                shell
+            }
+        };
+        command.args(&self.args).current_dir(&self.dir).env_clear();
+        // Only what a program needs to run: nothing of the developer's own settings leaks in.
+        for kept in [
+            "PATH",
+            "LD_LIBRARY_PATH",
+            "RUST_BACKTRACE",
+            "LLVM_PROFILE_FILE",
+        ] {
+            if let Some(value) = std::env::var_os(kept) {
+                command.env(kept, value);
+            }
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the built program can be started")
     }
 }
 
@@ -275,9 +304,8 @@ impl Quaich {
     #[track_caller]
     pub fn cli<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Finished {
         let mut command = QuaichCommand::new(TempSite::new(), args);
-        command.command.current_dir(self.site.path());
-        command.command.env("XDG_RUNTIME_DIR", self.site.path());
-        command.finish()
+        command.dir = self.site.path().to_path_buf();
+        command.env("XDG_RUNTIME_DIR", self.site.path()).finish()
     }
 
     /// `quaich status --json`.
