@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use crate::environment;
 use crate::shell::{self, Outcome, cargo, root, target_dir};
-use crate::tidy;
 
 /// Debian packages of the whole-program tests, each with the path that shows it is there.
 const PACKAGES: &[(&str, &str)] = &[
@@ -21,7 +20,6 @@ const PROFILE: &str = "fast";
 /// Runs everything; `args` are passed on to the test programs (a name to filter by).
 pub(crate) fn run(args: &[String]) -> Outcome {
     let begun = Instant::now();
-    tidy::run()?;
     environment::debian_packages(PACKAGES);
     let root = root();
     let python = environment::venv(

@@ -100,3 +100,11 @@ fn walk(root: &Path) -> Vec<String> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_source_tree_is_tidy() {
+        super::run().expect("the findings are printed above");
+    }
+}

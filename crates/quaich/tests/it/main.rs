@@ -7,6 +7,7 @@ mod access_log;
 mod apps;
 mod cli;
 mod corpus;
+mod docs;
 mod examples;
 mod files;
 mod frameworks;
