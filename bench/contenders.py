@@ -1,0 +1,205 @@
+"""The contenders: from a job to the command lines that serve it in the foreground.
+
+A contender is a function of one argument, the job; it returns None when it does not do that kind of
+job. To add one, write its function and name it in CONTENDERS. Each gets one worker process or event
+loop, no access log, keep-alive on both sides.
+
+A job has: kind (return, proxy, static, wsgi), port, origin (port), dir (scratch), root (static files),
+app (module with `application`), apps (their folder), python (of the peers' environment).
+"""
+import os
+import shutil
+
+REPLY = "Hello World, this is a fixed reply."
+
+
+def _find(name):
+    return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+
+
+def _write(job, name, text):
+    path = os.path.join(job.dir, name)
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def _quaich(job, log):
+    program = os.environ.get("QUAICH") or _find("quaich")
+    if not program:
+        return None
+    if job.kind == "static":
+        action = f'files = {{ root = "{job.root}" }}'
+    else:
+        action = {"return": f'respond = {{ status = 200, body = "{REPLY}" }}', "proxy": 'upstream = "origin"',
+                  "wsgi": 'app = "bench"'}[job.kind]
+    tables = ""
+    if job.kind == "proxy":
+        tables = f'[upstream.origin]\nservers = ["127.0.0.1:{job.origin}"]\nkeepalive = 256\n'
+    if job.kind == "wsgi":
+        tables = f'[app.bench]\nmodule = "{job.app}:application"\ndir = "{job.apps}"\n' \
+                 f'python = "{job.python}"\nworkers = 1\nthreads = 1\n'
+    return [[program, "serve", "-c", _write(job, "quaich.toml", f"""
+[server]
+listen = ["127.0.0.1:{job.port}"]
+threads = 1
+max_connections = 15000
+keepalive = "300s"
+keepalive_requests = 1000000000
+[log.access]
+{log}
+{tables}
+[[site.bench.route]]
+{action}
+""")]]
+
+
+def quaich(job):
+    return _quaich(job, 'output = "off"')
+
+
+def quaich_logging(job):
+    return _quaich(job, f'output = "file:{job.dir}/access.log"\nformat = "combined"') if job.kind == "proxy" else None
+
+
+def _nginx(job, location, upstream=""):
+    program = _find("nginx")
+    if not program:
+        return None
+    temp = " ".join(f"{t}_temp_path {job.dir}/{t};" for t in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    pool = f"upstream up {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}" if upstream else ""
+    config = _write(job, "nginx.conf", f"""
+daemon off; worker_processes 1; pid {job.dir}/nginx.pid; error_log {job.dir}/error.log;
+events {{ worker_connections 15000; }}
+http {{
+  access_log off; sendfile on; keepalive_requests 1000000000; keepalive_timeout 300;
+  client_body_buffer_size 64k; default_type text/plain; {temp} {pool}
+  server {{ listen 127.0.0.1:{job.port} backlog=4096; location / {{ {location} }} }}
+}}
+""")
+    return [program, "-p", job.dir, "-c", config]
+
+
+PASS = 'proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; ' \
+       "proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
+
+
+def nginx(job):
+    location, upstream = {
+        "return": (f'return 200 "{REPLY}";', ""),
+        "static": (f"root {job.root}; open_file_cache max=1000 inactive=60s;", ""),
+        "proxy": (f"{PASS} proxy_buffers 16 16k; proxy_buffer_size 16k;", f"127.0.0.1:{job.origin}"),
+        "wsgi": (None, ""),
+    }[job.kind]
+    argv = location and _nginx(job, location, upstream)
+    return [argv] if argv else None
+
+
+def haproxy(job):
+    program = _find("haproxy")
+    if not program or job.kind not in ("return", "proxy"):
+        return None
+    reply = f'http-request return status 200 content-type text/plain string "{REPLY}"' if job.kind == "return" else ""
+    return [[program, "-db", "-f", _write(job, "haproxy.cfg", f"""
+global
+  nbthread 1
+  maxconn 9000
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 300s
+  timeout server 300s
+  timeout http-keep-alive 300s
+frontend f
+  bind 127.0.0.1:{job.port} backlog 4096
+  option forwardfor
+  {reply}
+  default_backend b
+backend b
+  http-reuse always
+  server o 127.0.0.1:{job.origin} pool-max-conn 256
+""")]]
+
+
+def h2o(job):
+    program = _find("h2o")
+    if not program or job.kind not in ("static", "proxy"):
+        return None
+    action = f'file.dir: "{job.root}"' if job.kind == "static" else \
+        f'proxy.reverse.url: "http://127.0.0.1:{job.origin}/"'
+    return [[program, "-c", _write(job, "h2o.conf", f"""
+listen:
+  host: 127.0.0.1
+  port: {job.port}
+user: root
+num-threads: 1
+max-connections: 15000
+http1-request-timeout: 300
+proxy.timeout.keepalive: 100000
+hosts:
+  default:
+    paths:
+      /:
+        {action}
+""")]]
+
+
+def _tool(job, name):
+    path = os.path.join(os.path.dirname(job.python), name)
+    return path if job.kind == "wsgi" and os.access(path, os.X_OK) else None
+
+
+def granian(job):
+    program = _tool(job, "granian")
+    return program and [[program, "--interface", "wsgi", "--workers", "1", "--runtime-threads", "1",
+                         "--blocking-threads", "1", "--http", "1", "--no-ws", "--log-level", "error",
+                         "--working-dir", job.apps, "--host", "127.0.0.1", "--port", str(job.port),
+                         f"{job.app}:application"]]
+
+
+def _inside_python(job, module, call):
+    if job.kind != "wsgi" or os.system(f"'{job.python}' -c 'import {module}' 2>/dev/null"):
+        return None
+    script = f"import sys; sys.path.insert(0, {job.apps!r}); import {module}, {job.app} as a; {call}"
+    return [[job.python, "-c", script]]
+
+
+def bjoern(job):
+    return _inside_python(job, "bjoern", f"bjoern.run(a.application, '127.0.0.1', {job.port})")
+
+
+def fastwsgi(job):
+    return _inside_python(job, "fastwsgi",
+                          f"fastwsgi.run(wsgi_app=a.application, host='127.0.0.1', port={job.port}, loglevel=0)")
+
+
+def nginx_gunicorn(job):
+    program, socket = _tool(job, "gunicorn"), f"{job.dir}/app.sock"
+    front = program and _nginx(job, PASS, f"unix:{socket}")
+    app = [program, "-w", "1", "-k", "gthread", "--threads", "4", "--chdir", job.apps, "-b", f"unix:{socket}",
+           "--log-level", "error", "--keep-alive", "300", "--worker-connections", "20000", f"{job.app}:application"]
+    return [app, front] if front else None
+
+
+UWSGI_PASS = "".join(f"uwsgi_param {name} {value};" for name, value in {
+    "QUERY_STRING": "$query_string", "REQUEST_METHOD": "$request_method", "CONTENT_TYPE": "$content_type",
+    "CONTENT_LENGTH": "$content_length", "REQUEST_URI": "$request_uri", "PATH_INFO": "$document_uri",
+    "SERVER_PROTOCOL": "$server_protocol", "REQUEST_SCHEME": "$scheme", "REMOTE_ADDR": "$remote_addr",
+    "REMOTE_PORT": "$remote_port", "SERVER_PORT": "$server_port", "SERVER_NAME": "$server_name",
+}.items()) + "uwsgi_pass up;"
+
+
+def nginx_uwsgi(job):
+    program, socket = _tool(job, "uwsgi"), f"{job.dir}/app.sock"
+    front = program and _nginx(job, UWSGI_PASS, f"unix:{socket}")
+    app = [program, "--master", "--processes", "1", "--need-app", "--disable-logging", "--listen", "1024",
+           "--die-on-term", "--virtualenv", os.path.dirname(os.path.dirname(job.python)), "--pythonpath", job.apps,
+           "--module", f"{job.app}:application", "--socket", socket]
+    return [app, front] if front else None
+
+
+CONTENDERS = {
+    "quaich": quaich, "quaich, access log on": quaich_logging, "nginx": nginx, "haproxy": haproxy, "h2o": h2o,
+    "granian": granian, "bjoern": bjoern, "fastwsgi": fastwsgi, "nginx+uwsgi": nginx_uwsgi,
+    "nginx+gunicorn": nginx_gunicorn,
+}

@@ -1,0 +1,355 @@
+#!/usr/bin/env python3
+"""Measures quaich beside its peers on a machine of two cores; see README.md in this folder.
+
+Called by `cargo xtask bench`, which builds the release program and passes its path in QUAICH.
+Python's standard library only; Linux only. Stops all that it started, also when it is interrupted.
+"""
+import argparse
+import contextlib
+import http.client
+import os
+import platform
+import re
+import resource
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from types import SimpleNamespace
+
+import machine
+from contenders import CONTENDERS
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+PEERS = os.path.join(ROOT, ".test", "peers")
+PORT, ORIGIN = 18080, 18081
+CONTENDER_CORE, LOAD_CORE = 0, 1
+
+
+def scenario(kind, path="/", size=None, post=0, app=None, load="wrk", connections=64):
+    return SimpleNamespace(**locals())
+
+
+SCENARIOS = {
+    "return200": scenario("return"),
+    "proxy-1k": scenario("proxy", "/1k", size=1024),
+    "proxy-100k": scenario("proxy", "/100k.bin", size=102400),
+    "proxy-post-16k": scenario("proxy", "/post", post=16384),
+    "static-1k": scenario("static", "/1k.txt", size=1024),
+    "static-1m": scenario("static", "/1m.bin", size=1 << 20),
+    "wsgi-hello": scenario("wsgi", app="hello"),
+    "wsgi-flask": scenario("wsgi", app="flaskapp"),
+    "idle-memory": scenario("proxy", "/1k", size=1024, load="idle", connections=8000),
+}
+
+
+# -------------------------------------------------------------------------------------- processes
+
+def spawn(argv, core, log):
+    return subprocess.Popen(["taskset", "-c", str(core), *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                            start_new_session=True)
+
+
+def stop(procs):
+    pids = machine.tree([p.pid for p in procs])
+    for p in reversed(procs):
+        p.terminate()
+    for p in procs:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            p.wait(4)
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if machine.parent(pid) in (1, os.getpid(), *pids):
+                os.kill(pid, signal.SIGKILL)
+    for p in procs:
+        p.wait()
+
+
+def wait_for(what, ready, procs, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if any(p.poll() is not None for p in procs):
+            raise RuntimeError("it ended at start")
+        if ready():
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"no {what} within {seconds} s")
+
+
+def listens(port):
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    return False
+
+
+# ---------------------------------------------------------------------------------------- fixtures
+
+def fixtures(folder):
+    root = os.path.join(folder, "root")
+    os.mkdir(root)
+    for name, data in {"1k.txt": b"x" * 1024, "1m.bin": os.urandom(1 << 20), "100k.bin": os.urandom(102400)}.items():
+        with open(os.path.join(root, name), "wb") as f:
+            f.write(data)
+    with open(os.path.join(folder, "origin.conf"), "w") as f:
+        f.write(f"""
+daemon off; worker_processes 1; pid {folder}/origin.pid; error_log {folder}/origin.log;
+events {{ worker_connections 15000; }}
+http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; keepalive_timeout 1000;
+  default_type text/plain; client_body_buffer_size 64k; client_body_temp_path {folder}/ob;
+  server {{ listen 127.0.0.1:{ORIGIN} backlog=4096; root {root}; open_file_cache max=100 inactive=1000s;
+    location = /1k {{ return 200 "{'x' * 1024}"; }}
+    location = /post {{ return 200 "ok"; }} }} }}
+""")
+    with open(os.path.join(folder, "post.lua"), "w") as f:
+        f.write('wrk.method = "POST"\nwrk.body = string.rep("x", 16384)\n')
+    return root
+
+
+def check_reply(s):
+    """One request before the load: the answer must be the right one."""
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    for _ in range(3):
+        connection.request("POST" if s.post else "GET", s.path, body=b"x" * s.post if s.post else None)
+        reply = connection.getresponse()
+        body = reply.read()
+    connection.close()
+    if reply.status != 200 or (s.size is not None and len(body) != s.size):
+        raise RuntimeError(f"answers {reply.status} with {len(body)} bytes")
+
+
+# -------------------------------------------------------------------------------------------- load
+
+def seconds(text):
+    number, unit = re.match(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60}[unit]
+
+
+def wrk(s, duration, folder):
+    argv = ["wrk", "-t1", f"-c{s.connections}", f"-d{duration}s", "--latency"]
+    if s.post:
+        argv += ["-s", f"{folder}/post.lua"]
+    out = subprocess.run(["taskset", "-c", str(LOAD_CORE), *argv, f"http://127.0.0.1:{PORT}{s.path}"],
+                         capture_output=True, text=True, check=True).stdout
+    done, took = re.search(r"(\d+) requests in ([\d.]+\w+),", out).groups()
+    wrong = sum(int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", out))
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", out)
+    wrong += sum(map(int, broken.groups())) if broken else 0
+    p99 = seconds(re.search(r"^\s+99%\s+(\S+)", out, re.M)[1])
+    return int(done), seconds(took), p99, wrong
+
+
+def measure_load(s, pids, duration, folder):
+    wrk(s, 1, folder)
+    before = machine.busy_seconds((CONTENDER_CORE, LOAD_CORE))
+    begun = time.monotonic()
+    with machine.Slices(pids) as slices:
+        done, took, p99, wrong = wrk(s, duration, folder)
+    wall = time.monotonic() - begun
+    used = [b - a for a, b in zip(before, machine.busy_seconds((CONTENDER_CORE, LOAD_CORE)))]
+    return {"slices": slices.cost_us(done), "rps": done / took, "p99_ms": p99 * 1e3, "errors": wrong,
+            "both_us": sum(used) / done * 1e6, "busy": [u / wall for u in used]}
+
+
+def measure_idle(s, pids, _duration, _folder):
+    """PSS that each idle keep-alive connection adds, after one answer on each."""
+    start = machine.memory_kib(pids)
+    held = [idle_connection(s) for _ in range(50)]
+    time.sleep(1)
+    base = machine.memory_kib(pids)
+    held += [idle_connection(s) for _ in range(s.connections)]
+    time.sleep(1)
+    full = machine.memory_kib(pids)
+    for connection in held:
+        connection.close()
+    return {"kib": (full - base) / s.connections, "start_mib": start / 1024, "full_mib": full / 1024}
+
+
+def idle_connection(s):
+    c = socket.create_connection(("127.0.0.1", PORT), 10)
+    c.sendall(f"GET {s.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    got = b""
+    while got.count(b"x") < s.size:
+        part = c.recv(65536)
+        if not part:
+            raise RuntimeError("closed an idle connection")
+        got += part
+    return c
+
+
+def sample(s, name, folder, root, duration):
+    """One round of one contender, started anew; None when it does not do this kind of job."""
+    work = tempfile.mkdtemp(dir=folder)
+    os.chmod(work, 0o777)
+    job = SimpleNamespace(kind=s.kind, port=PORT, origin=ORIGIN, dir=work, root=root, app=s.app,
+                          apps=os.path.join(HERE, "apps"), python=os.path.join(PEERS, "bin", "python"))
+    argvs = CONTENDERS[name](job)
+    if not argvs:
+        return None
+    procs = []
+    with open(f"{work}/log", "wb") as log:
+        try:
+            for argv in argvs:
+                procs.append(spawn(argv, CONTENDER_CORE, log))
+                if len(procs) < len(argvs):
+                    wait_for("socket", lambda: os.path.exists(f"{work}/app.sock"), procs)
+            wait_for("listener", lambda: listens(PORT), procs)
+            check_reply(s)
+            pids = machine.tree([p.pid for p in procs])
+            speed = machine.calibrate(CONTENDER_CORE, LOAD_CORE)
+            measure = measure_idle if s.load == "idle" else measure_load
+            return measure(s, pids, duration, folder) | {"speed_ms": speed}
+        except (RuntimeError, OSError, subprocess.CalledProcessError, http.client.HTTPException) as why:
+            with open(f"{work}/log", errors="replace") as said:
+                print(f"  {name}: {why}\n{said.read()[-500:]}", file=sys.stderr)
+            return {"failed": str(why)}
+        finally:
+            stop(procs)
+            shutil.rmtree(work, ignore_errors=True)
+
+
+# ------------------------------------------------------------------------------------------- table
+
+def quick(slices):
+    """The 20th percentile: the cost with the machine at its full speed."""
+    return sorted(slices)[len(slices) // 5]
+
+
+def load_table(samples):
+    rows = []
+    for name, rounds in samples.items():
+        good = [r for r in rounds if r.get("slices")]
+        if good:
+            costs = [quick(r["slices"]) for r in good]
+            rows.append((min(costs), name, good, costs))
+    rows.sort(key=lambda row: row[0])
+    peers = [cost for cost, name, *_ in rows if not name.startswith("quaich")]
+    yield "| contender | CPU µs/request | rounds | x best peer | both cores µs | req/s | p99 ms | errors |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    for cost, name, good, costs in rows:
+        ratio = f"{cost / peers[0]:.2f}" if peers else ""
+        mid = {key: statistics.median(r[key] for r in good) for key in ("both_us", "rps", "p99_ms")}
+        yield f"| {name} | **{cost:.1f}** | {min(costs):.1f}-{max(costs):.1f} | {ratio} | {mid['both_us']:.1f} " \
+              f"| {mid['rps']:,.0f} | {mid['p99_ms']:.1f} | {sum(r['errors'] for r in good)} |"
+
+
+def idle_table(samples):
+    yield "| contender | KiB per idle connection | MiB at start | MiB with all |"
+    yield "|---|--:|--:|--:|"
+    rows = [(min(r["kib"] for r in good), name, good[0]) for name, rounds in samples.items()
+            if (good := [r for r in rounds if "kib" in r])]
+    for kib, name, one in sorted(rows, key=lambda row: row[0]):
+        yield f"| {name} | **{kib:.2f}** | {one['start_mib']:.1f} | {one['full_mib']:.1f} |"
+
+
+def write_page(sections):
+    """Puts the tables into docs/performance.md, section by section; what was not measured stays."""
+    path = os.path.join(ROOT, "docs", "performance.md")
+    with open(path) as f:
+        page = f.read()
+    for name, lines in sections.items():
+        block = f"<!-- {name} -->\n" + "\n".join(lines) + f"\n<!-- end {name} -->"
+        page = re.sub(rf"<!-- {name} -->.*?<!-- end {name} -->", lambda _: block, page, flags=re.S)
+    with open(path, "w") as f:
+        f.write(page)
+
+
+# -------------------------------------------------------------------------------------------- main
+
+def install():
+    """The peers' Python environment, once."""
+    wanted = os.path.join(HERE, "requirements.txt")
+    stamp = os.path.join(PEERS, "requirements.installed")
+    with open(wanted) as f:
+        text = f.read()
+    with contextlib.suppress(OSError), open(stamp) as f:
+        if f.read() == text:
+            return
+    subprocess.run([shutil.which("python3", path="/usr/bin") or sys.executable, "-m", "venv", "--clear", PEERS], check=True)
+    for line in filter(None, (line.split("#")[0].strip() for line in text.splitlines())):
+        argv = [os.path.join(PEERS, "bin", "pip"), "install", "-q", "--disable-pip-version-check", line]
+        if subprocess.run(argv, stderr=subprocess.DEVNULL).returncode:
+            print(f"note: {line} does not install here; it is left out", file=sys.stderr)
+    with open(stamp, "w") as f:
+        f.write(text)
+
+
+def arguments():
+    p = argparse.ArgumentParser(prog="cargo xtask bench", description="CPU per request beside the peers.")
+    p.add_argument("scenario", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
+    p.add_argument("--vs", help="only these contenders beside quaich, separated by commas")
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--seconds", type=int, default=5)
+    p.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
+    args = p.parse_args()
+    unknown = set(args.scenario) - set(SCENARIOS)
+    if unknown:
+        p.error(f"no scenario {', '.join(sorted(unknown))}; they are: {', '.join(SCENARIOS)}")
+    chosen = set(args.vs.split(",")) if args.vs else set(CONTENDERS)
+    if chosen - set(CONTENDERS):
+        p.error(f"no contender {', '.join(sorted(chosen - set(CONTENDERS)))}; they are: {', '.join(CONTENDERS)}")
+    args.contenders = [n for n in CONTENDERS if n in chosen or n.startswith("quaich")]
+    return args
+
+
+def measure_all(args, folder):
+    root, sections = fixtures(folder), {}
+    with open(f"{folder}/origin.out", "wb") as log:
+        nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+        origin = spawn([nginx, "-p", folder, "-c", f"{folder}/origin.conf"], LOAD_CORE, log)
+        try:
+            wait_for("origin", lambda: listens(ORIGIN), [origin])
+            for name in args.scenario or SCENARIOS:
+                samples = {contender: [] for contender in args.contenders}
+                for turn in range(args.rounds):
+                    for contender, rounds in samples.items():
+                        got = sample(SCENARIOS[name], contender, folder, root, args.seconds)
+                        if got:
+                            rounds.append(got)
+                            print(f"  {name} {turn + 1}/{args.rounds} {contender}: {brief(got)}", file=sys.stderr)
+                lines = list((idle_table if SCENARIOS[name].load == "idle" else load_table)(samples))
+                sections[name] = lines
+                print(f"\n## {name}\n\n" + "\n".join(lines) + "\n", flush=True)
+        finally:
+            stop([origin])
+    return sections
+
+
+def brief(got):
+    if "failed" in got:
+        return "failed: " + got["failed"]
+    if "kib" in got:
+        return f"{got['kib']:.2f} KiB"
+    return f"{quick(got['slices']):.1f} µs, loop {got['speed_ms']:.0f} ms, busy {got['busy'][0]:.2f}/{got['busy'][1]:.2f}"
+
+
+def main():
+    args = arguments()
+    for tool in ("wrk", "nginx", "taskset"):
+        if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin"):
+            sys.exit(f"bench needs {tool}: apt-get install wrk nginx-light util-linux")
+    if (os.cpu_count() or 1) < 2:
+        sys.exit("bench needs two cores: one for the contender, one for the load")
+    install()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    os.sched_setaffinity(0, {LOAD_CORE})
+    folder = tempfile.mkdtemp(prefix="quaich-bench-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    os.chmod(folder, 0o755)
+    try:
+        sections = measure_all(args, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if args.write:
+        stamp = f"Taken {time.strftime('%Y-%m-%d')}, kernel {platform.release()}, {args.rounds} rounds of {args.seconds} s."
+        write_page(sections | {"taken": [stamp]})
+
+
+if __name__ == "__main__":
+    main()

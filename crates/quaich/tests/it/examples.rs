@@ -1,0 +1,121 @@
+//! Every example starts and does what its first lines say.
+
+use std::path::PathBuf;
+
+use quaich_testkit::{Origin, Quaich, QuaichCommand, TempSite, python, requires_python};
+
+/// A copy of `examples/NAME`, its files changed by `edit` so that it binds a free port.
+fn example(name: &str, edit: impl Fn(String) -> String) -> TempSite {
+    let site = TempSite::new();
+    let from = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples")
+        .join(name);
+    copy(&from, &site, "", &edit);
+    site
+}
+
+fn copy(from: &PathBuf, site: &TempSite, below: &str, edit: &impl Fn(String) -> String) {
+    for entry in std::fs::read_dir(from)
+        .expect("the example is there")
+        .flatten()
+    {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let relative = format!("{below}{name}");
+        if entry.path().is_dir() {
+            let built = name.starts_with('.') || name == "__pycache__";
+            if !built {
+                copy(&entry.path(), site, &format!("{relative}/"), edit);
+            }
+        } else if name == "quaich.toml" {
+            let text = std::fs::read_to_string(entry.path()).expect("text");
+            site.write(&relative, edit(text));
+        } else {
+            site.write(&relative, std::fs::read(entry.path()).expect("a file"));
+        }
+    }
+}
+
+/// The first address of the example's configuration becomes a free port.
+fn on_a_free_port(text: String) -> String {
+    let edited = text.replace("\"127.0.0.1:8000\"", "\"127.0.0.1:0\"");
+    assert_ne!(edited, text, "the example listens on 127.0.0.1:8000");
+    edited
+}
+
+/// Serves the example's own quaich.toml, its apps in the tests' interpreter.
+fn serve(site: TempSite) -> Quaich {
+    let environment = python()
+        .parent()
+        .and_then(|bin| bin.parent())
+        .map(PathBuf::from);
+    let command = QuaichCommand::new(site, ["serve", "-c", "quaich.toml"]);
+    command
+        .env("VIRTUAL_ENV", environment.unwrap_or_default())
+        .start()
+}
+
+#[test]
+fn hello() {
+    let site = example("hello", |text| text);
+    let python = python().display().to_string();
+    let quaich = Quaich::command(site, ["run", "-b", "127.0.0.1:0", "--python", &python]);
+    let page = quaich.get("/");
+    page.expect_status(200);
+    assert!(
+        page.text().to_lowercase().contains("hello"),
+        "{}",
+        page.text()
+    );
+}
+
+#[test]
+fn flask() {
+    if !requires_python(&["flask"]) {
+        return;
+    }
+    let quaich = serve(example("flask", on_a_free_port));
+    quaich.get("/").expect_status(200);
+    quaich.get("/static/style.css").expect_status(200);
+}
+
+#[test]
+fn files() {
+    let quaich = serve(example("files", on_a_free_port));
+    quaich.get("/").expect_status(200);
+    quaich.get("/downloads/").expect_status(200);
+    quaich.get("/nothing").expect_status(404);
+}
+
+#[test]
+fn proxy() {
+    let origin = Origin::ok();
+    let addr = origin.addr().to_string();
+    let quaich = serve(example("proxy", |text| {
+        let edited = on_a_free_port(text);
+        edited
+            .replace("127.0.0.1:9001", &addr)
+            .replace("127.0.0.1:9002", &addr)
+    }));
+    quaich.get("/").expect_body("ok");
+    assert!(
+        origin
+            .wait_for_requests(1)
+            .header("x-forwarded-for")
+            .is_some()
+    );
+}
+
+#[test]
+fn sites() {
+    let quaich = serve(example("sites", on_a_free_port));
+    let mut client = quaich.raw();
+    client.send("GET / HTTP/1.1\r\nHost: www.example.test\r\n\r\n");
+    client.response().expect_status(200);
+    client.send("GET /a HTTP/1.1\r\nHost: example.test\r\n\r\n");
+    let moved = client.response();
+    moved
+        .expect_status(308)
+        .expect_header("location", "http://www.example.test/a");
+    client.send("GET / HTTP/1.1\r\nHost: app.example.test\r\n\r\n");
+    client.response().expect_status(200);
+}

@@ -1,0 +1,24 @@
+//! Whole-program tests: the built quaich, real sockets, real Python apps. One file per capability.
+//!
+//! Run by `cargo xtask test`, which builds the program and the Python environment first. No test
+//! sleeps, shares a port or leaves a process behind.
+
+mod access_log;
+mod apps;
+mod cli;
+mod corpus;
+mod docs;
+mod examples;
+mod files;
+mod frameworks;
+mod http1;
+mod limits;
+mod process;
+mod proxy;
+mod proxy_faults;
+mod routing;
+mod slow_clients;
+mod websocket;
+mod workers;
+mod wsgi;
+mod wsgi_body;
