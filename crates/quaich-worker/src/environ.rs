@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use quaich_proto::headers::HeaderId;
 use quaich_proto::worker::message::{Body, RequestMeta, RequestView};
 
 use crate::python::{PyResult, Ref};
@@ -261,8 +262,34 @@ fn template(constants: &Constants) -> PyResult<Ref> {
     put("SERVER_SOFTWARE", &Ref::interned(SOFTWARE)?)?;
     put("SERVER_PROTOCOL", &Ref::interned("HTTP/1.1")?)?;
     put("SCRIPT_NAME", &Ref::interned("")?)?;
-    put("QUERY_STRING", &Ref::interned("")?)?;
+    let empty = Ref::interned("")?;
+    put("QUERY_STRING", &empty)?;
+    // `put_head` and `build` set these in every environ.
+    for name in [
+        "REQUEST_METHOD",
+        "PATH_INFO",
+        "REQUEST_URI",
+        "RAW_URI",
+        "wsgi.input",
+    ] {
+        put(name, &empty)?;
+    }
+    put("SERVER_NAME", &empty)?;
+    put("SERVER_PORT", &empty)?;
+    make_room(&environ)?;
     Ok(environ)
+}
+
+/// Makes the dict's table so large that its copies need not grow for an ordinary request. A copy
+/// keeps the size as long as most of the entries are in use.
+fn make_room(environ: &Ref) -> PyResult<()> {
+    let fillers: Vec<Ref> = (0..6)
+        .map(|number| Ref::str(&format!("filler {number}")))
+        .collect::<PyResult<_>>()?;
+    fillers
+        .iter()
+        .try_for_each(|filler| environ.set(filler, filler))?;
+    fillers.iter().try_for_each(|filler| environ.remove(filler))
 }
 
 /// Adds a field; a repeated one is joined to what is there (RFC 9110 section 5.3; Cookie: RFC 9113
@@ -316,9 +343,7 @@ fn known_fields() -> PyResult<Vec<Option<Known>>> {
 }
 
 fn known_field(id: u8) -> PyResult<Option<Known>> {
-    let Some(name) = known_name(id) else {
-        return Ok(None);
-    };
+    let name = HeaderId::from_number(id).as_str();
     let Some(key) = environ_name(name.as_bytes()) else {
         return Ok(None);
     };
@@ -334,12 +359,6 @@ fn known_field(id: u8) -> PyResult<Option<Known>> {
         key: Ref::interned(&key)?,
         memo,
     }))
-}
-
-/// The lower-case name behind a field id, none for an id that does not exist.
-fn known_name(id: u8) -> Option<&'static str> {
-    let _ = id;
-    None
 }
 
 /// The decimal digits of `value`, written into the end of `digits`.

@@ -339,6 +339,12 @@ impl Ref {
         check(unsafe { ffi::PyDict_SetItem(self.as_ptr(), key.as_ptr(), value.as_ptr()) })
     }
 
+    /// `del self[key]` of a dict.
+    pub(crate) fn remove(&self, key: &Ref) -> PyResult<()> {
+        // SAFETY: live objects; Python checks the type of `self`.
+        check(unsafe { ffi::PyDict_DelItem(self.as_ptr(), key.as_ptr()) })
+    }
+
     /// `self.get(key)` of a dict.
     pub(crate) fn get(&self, key: &Ref) -> PyResult<Option<Self>> {
         // SAFETY: live objects; the item is borrowed from the dict and counted at once.

@@ -200,7 +200,8 @@ impl Crew {
     }
 }
 
-/// The next request. Keeps the GIL when one is waiting and no other thread wants it.
+/// The next request. Keeps the GIL when one is waiting: the interpreter's own switch interval sees
+/// to other threads, and the front wakes a second thread only for applications that are slow.
 fn claim(end: &mut ThreadEnd) -> Option<Call> {
     if let Some(call) = end.try_claim() {
         return Some(call);

@@ -27,6 +27,8 @@ pub const BOOTSTRAP: &str = "\
 import os, sys
 if sys.version_info < (3, 10):
     sys.exit('quaich needs Python 3.10 or newer, this is %s' % sys.version.split()[0])
+if sys.implementation.name != 'cpython' or 't' in sys.abiflags:
+    sys.exit('quaich needs CPython with its GIL, this is %s' % sys.version)
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from importlib.util import module_from_spec
 path = os.environ.pop('QUAICH_WORKER_LIB')
@@ -353,8 +355,11 @@ fn shortened(text: &str, limit: usize) -> String {
         return text.to_owned();
     }
     let half = limit / 2 - 8;
-    let head = text.floor_char_boundary(half);
-    let tail = text.ceil_char_boundary(text.len() - half);
+    let boundary = |at: &usize| text.is_char_boundary(*at);
+    let head = (0..=half).rev().find(boundary).unwrap_or(0);
+    let tail = (text.len() - half..=text.len())
+        .find(boundary)
+        .unwrap_or(text.len());
     format!("{}\n[...]\n{}", &text[..head], &text[tail..])
 }
 

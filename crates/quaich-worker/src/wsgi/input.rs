@@ -244,7 +244,7 @@ fn line_length(bytes: &[u8]) -> usize {
         if found.is_null() {
             bytes.len()
         } else {
-            found.offset_from_unsigned(start.cast_mut()) + 1
+            found.offset_from(start) as usize + 1
         }
     }
 }

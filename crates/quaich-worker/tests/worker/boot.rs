@@ -90,83 +90,67 @@ fn an_import_error_shows_the_frames_of_the_user_and_the_surroundings() {
     assert_eq!(failed.path.first(), Some(&failed.dir));
 }
 
+fn fails(start: Start, kind: FailureKind, message: &str) {
+    let (_worker, failed) = failure(start);
+    assert_eq!(failed.kind, kind, "{}", failed.message);
+    assert!(failed.message.contains(message), "{}", failed.message);
+}
+
 #[test]
-fn each_way_to_fail_has_its_own_sentence() {
-    let create = |callable| Start {
-        factory: true,
-        ..start("loads", Some(callable))
-    };
-    let nowhere = Start {
-        dir: PathBuf::from("/nonexistent"),
+fn each_way_not_to_import_has_its_own_sentence() {
+    use FailureKind::{Import, Setup};
+    fails(
+        start("missing.part", None),
+        Import,
+        "there is no module named 'missing'",
+    );
+    fails(
+        start("imports_missing", None),
+        Import,
+        "No module named 'not_there'",
+    );
+    fails(start("syntax", None), Import, "SyntaxError");
+    fails(start("exits", None), Import, "SystemExit: 3");
+    fails(file("none.py", None), Import, "there is no file");
+    let nowhere = PathBuf::from("/nonexistent");
+    let start = Start {
+        dir: nowhere,
         ..start("rules", None)
     };
-    for (start, kind, message) in [
+    fails(start, Setup, "cannot use the working directory");
+}
+
+#[test]
+fn each_object_that_is_no_application_has_its_own_sentence() {
+    use FailureKind::{Asgi, Callable, Factory, NotWsgi};
+    for (callable, factory, kind, message) in [
+        (None, false, Callable, "neither `application` nor `app`"),
         (
-            start("missing.part", None),
-            FailureKind::Import,
-            "there is no module named 'missing'",
-        ),
-        (
-            start("imports_missing", None),
-            FailureKind::Import,
-            "No module named 'not_there'",
-        ),
-        (start("syntax", None), FailureKind::Import, "SyntaxError"),
-        (start("exits", None), FailureKind::Import, "SystemExit: 3"),
-        (
-            file("none.py", None),
-            FailureKind::Import,
-            "there is no file",
-        ),
-        (
-            start("loads", None),
-            FailureKind::Callable,
-            "neither `application` nor `app`",
-        ),
-        (
-            start("loads", Some("creat_app")),
-            FailureKind::Callable,
+            Some("creat_app"),
+            false,
+            Callable,
             "did you mean 'create_app'?",
         ),
         (
-            create("raises"),
-            FailureKind::Factory,
+            Some("raises"),
+            true,
+            Factory,
             "raises() raised KeyError: 'SETTING'",
         ),
-        (
-            create("gives_none"),
-            FailureKind::NotWsgi,
-            "gives_none() is None",
-        ),
-        (
-            start("loads", Some("number")),
-            FailureKind::NotWsgi,
-            "number is of type int",
-        ),
-        (
-            start("loads", Some("create_app")),
-            FailureKind::NotWsgi,
-            "say create_app()",
-        ),
-        (
-            start("loads", Some("asgi")),
-            FailureKind::Asgi,
-            "this version serves WSGI only",
-        ),
-        (
-            start("loads", Some("asgi_object")),
-            FailureKind::Asgi,
-            "is an ASGI application",
-        ),
-        (
-            nowhere,
-            FailureKind::Setup,
-            "cannot use the working directory",
-        ),
+        (Some("gives_none"), true, NotWsgi, "gives_none() is None"),
+        (Some("number"), false, NotWsgi, "number is of type int"),
+        (Some("create_app"), false, NotWsgi, "say create_app()"),
+        (Some("asgi"), false, Asgi, "this version serves WSGI only"),
+        (Some("asgi_object"), false, Asgi, "is an ASGI application"),
     ] {
-        let (_worker, failed) = failure(start);
-        assert_eq!(failed.kind, kind, "{}", failed.message);
-        assert!(failed.message.contains(message), "{}", failed.message);
+        fails(
+            Start {
+                factory,
+                ..start("loads", callable)
+            },
+            kind,
+            message,
+        );
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use quaich_proto::headers::HeaderId;
 use quaich_proto::worker::boot::{
     BOOTSTRAP, CONTROL_FD, FromWorker, LIBRARY_VARIABLE, MAX_PACKET, Start, Target, ToWorker,
 };
@@ -219,7 +220,10 @@ impl Front {
         self.next += 1;
         let mut bytes = Vec::new();
         let fields = request.fields.iter();
-        let fields = fields.map(|(name, value)| (0, name.as_bytes(), value.as_bytes()));
+        let fields = fields.map(|(name, value)| match HeaderId::from_name(name.as_bytes()) {
+            HeaderId::Other => (0, name.as_bytes(), value.as_bytes()),
+            known => (known as u8, &[][..], value.as_bytes()),
+        });
         encode_request(&mut bytes, &request.meta(), fields).expect("fits");
         self.region.write_request(slot, 0, &bytes);
         self.region

@@ -261,6 +261,11 @@ fn broken_rules_are_named_and_answered_with_an_error() {
         );
         worker.wait_for_line(said);
     }
+}
+
+#[test]
+fn a_head_that_http_does_not_allow_is_refused() {
+    let (worker, mut front) = serving("rules");
     for (head, said) in [
         ("('200', [('A\\r\\nB', 'c')])", "is not a header name"),
         ("('200', [('A B', 'c')])", "is not a header name"),
