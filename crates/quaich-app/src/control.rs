@@ -89,8 +89,14 @@ mod tests {
         assert_eq!(ours.receive().await.unwrap(), Some(bye));
 
         let file = std::fs::File::open("/dev/null").unwrap();
-        ours.send(&ToWorker::Attach { fronts: 1 }, &[file.as_fd()])
-            .unwrap();
+        ours.send(
+            &ToWorker::Attach {
+                worker: 7,
+                fronts: 1,
+            },
+            &[file.as_fd()],
+        )
+        .unwrap();
         let mut bytes = [0; 64];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -100,7 +106,10 @@ mod tests {
         assert_eq!(control.drain().count(), 1);
         assert_eq!(
             ToWorker::decode(&bytes[..got.bytes]),
-            Ok(ToWorker::Attach { fronts: 1 })
+            Ok(ToWorker::Attach {
+                worker: 7,
+                fronts: 1
+            })
         );
 
         drop(theirs);

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use quaich_config::model::{App, AppTarget};
-use quaich_proto::worker::boot::{self, Failed, FromWorker, Start, Target, ToWorker};
+pub use quaich_proto::worker::boot::Failed;
+use quaich_proto::worker::boot::{self, FromWorker, Start, Target, ToWorker};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -120,7 +121,7 @@ impl Worker {
         let app = &launch.app;
         let (control, theirs) = Control::pair()?;
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        control.send(&ToWorker::Start(start_message(app, id)), &[])?;
+        control.send(&ToWorker::Start(start_message(app)), &[])?;
         let pid = process::spawn(command(launch, writer)?, theirs, launch.identity.as_ref())?;
         let now = Instant::now();
         tokio::task::spawn_local(listen(control.clone(), launch.clone(), id));
@@ -148,6 +149,7 @@ impl Worker {
     pub fn join(&mut self, channel: &Channel, launch: &Launch) -> io::Result<Vec<OwnedFd>> {
         let joint = Joint::new(launch.app.threads, launch.front_threads)?;
         let message = ToWorker::Attach {
+            worker: self.id,
             fronts: launch.front_threads as u32,
         };
         self.control.send(&message, &joint.worker_fds(channel))?;
@@ -231,7 +233,7 @@ fn command(launch: &Launch, output: OwnedFd) -> io::Result<Command> {
     Ok(command)
 }
 
-fn start_message(app: &App, worker: u32) -> Start {
+fn start_message(app: &App) -> Start {
     let target = match &app.target {
         AppTarget::Module { module, callable } => Target::Module {
             name: module.clone(),
@@ -252,7 +254,6 @@ fn start_message(app: &App, worker: u32) -> Start {
         factory: app.factory,
         dir: app.dir.clone(),
         threads: u32::try_from(app.threads).unwrap_or(u32::MAX),
-        worker,
         multiprocess: app.workers > 1,
         max_requests: if app.max_requests == 0 {
             0
