@@ -1,2 +1,37 @@
-//! The quaich program.
-fn main() {}
+//! The quaich program: command line in, exit code out.
+//!
+//! `main` is the only place that prints a failure and ends the process.
+
+mod banner;
+mod boot;
+mod cli;
+mod exit;
+mod inherited;
+mod style;
+mod supervisor;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == supervisor::front::ARGUMENT)
+    {
+        return front();
+    }
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprint!("{failure}");
+            ExitCode::from(&failure)
+        }
+    }
+}
+
+/// The front process, started by a supervisor, which holds the other end of descriptor 3.
+fn front() -> ExitCode {
+    match inherited::take(quaich_app::process::CONTROL_FD) {
+        Ok(link) => quaich_server::front::main(link),
+        Err(_) => ExitCode::from(exit::Code::Usage as u8),
+    }
+}

@@ -1,0 +1,132 @@
+//! From a configuration to a plan: whatever can be wrong with the machine is found here, before
+//! anything is bound or spawned.
+//!
+//! Called by the commands that serve. Reads files and asks interpreters; changes nothing.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use quaich_app::identity::{self, Identity};
+use quaich_app::interpreter::{self, Environment, Version};
+use quaich_config::Config;
+use quaich_config::model::App;
+
+use crate::exit::{Code, Failure};
+
+/// The name of the worker library beside the program.
+const LIBRARY: &str = "libquaich_worker.so";
+/// Names another place for it.
+const LIBRARY_VARIABLE: &str = "QUAICH_WORKER_LIB";
+
+/// All that the supervisor starts with.
+pub(crate) struct Plan {
+    /// Complete: interpreters are filled in.
+    pub(crate) config: Config,
+    /// What was read, for people: a file name or a command.
+    pub(crate) source: String,
+    /// Said at the start, e.g. which app was found.
+    pub(crate) notes: Vec<String>,
+    /// Of each app's interpreter.
+    pub(crate) versions: Vec<Version>,
+    /// The worker library; empty when there is no app.
+    pub(crate) library: PathBuf,
+    /// What the front becomes.
+    pub(crate) identity: Option<Identity>,
+    /// What each app's workers become.
+    pub(crate) app_identities: Vec<Option<Identity>>,
+    /// Where the control socket goes; `None` = there is none.
+    pub(crate) control: Option<PathBuf>,
+}
+
+impl Plan {
+    /// Finds interpreters, the worker library and users.
+    pub(crate) fn new(
+        mut config: Config,
+        source: String,
+        notes: Vec<String>,
+        control: Option<PathBuf>,
+    ) -> Result<Plan, Failure> {
+        let library = if config.apps.is_empty() {
+            PathBuf::new()
+        } else {
+            worker_library()?
+        };
+        let versions = config
+            .apps
+            .iter_mut()
+            .map(settle_app)
+            .collect::<Result<_, _>>()?;
+        let server = &config.server;
+        let identity = resolve(server.user.as_deref(), server.group.as_deref())?;
+        let one = |app: &App| resolve(app.user.as_deref(), app.group.as_deref());
+        let app_identities = config.apps.iter().map(one).collect::<Result<_, _>>()?;
+        Ok(Plan {
+            config,
+            source,
+            notes,
+            versions,
+            library,
+            identity,
+            app_identities,
+            control,
+        })
+    }
+}
+
+fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Option<Identity>, Failure> {
+    identity::resolve(user, group).map_err(|why| Failure::new(Code::Config, why))
+}
+
+/// Fills in the app's interpreter and asks it for its version.
+fn settle_app(app: &mut App) -> Result<Version, Failure> {
+    if !app.dir.is_dir() {
+        let dir = app.dir.display();
+        let message = format!("app `{}`: the folder {dir} does not exist", app.name);
+        return Err(Failure::new(Code::Config, message));
+    }
+    let cure = "name one that is: --python PATH, or `python` or `venv` in the app's table";
+    if app.python.as_os_str().is_empty() {
+        let found = find_python(&app.dir).ok_or_else(|| {
+            let message = format!("app `{}`: no Python interpreter was found", app.name);
+            Failure::new(Code::App, message).cure(cure)
+        })?;
+        app.python = found.path;
+        app.python_origin = found.origin;
+    }
+    let version = interpreter::ask(&app.python).map_err(|why| {
+        let message = format!("app `{}`: {why} (found as {})", app.name, app.python_origin);
+        Failure::new(Code::App, message).cure(cure)
+    })?;
+    app.python.clone_from(&version.executable);
+    Ok(version)
+}
+
+fn find_python(dir: &Path) -> Option<interpreter::Found> {
+    let (venv, path) = (env::var_os("VIRTUAL_ENV"), env::var_os("PATH"));
+    let environment = Environment {
+        virtual_env: venv.as_deref(),
+        path: path.as_deref(),
+    };
+    interpreter::find(dir, environment)
+}
+
+fn worker_library() -> Result<PathBuf, Failure> {
+    if let Some(path) = env::var_os(LIBRARY_VARIABLE) {
+        let path = std::path::absolute(path).unwrap_or_default();
+        return Some(path).filter(|path| path.is_file()).ok_or_else(|| {
+            let message = format!("${LIBRARY_VARIABLE} names a file that does not exist");
+            Failure::new(Code::App, message)
+        });
+    }
+    let program = env::current_exe().ok();
+    let folder = program.as_deref().and_then(Path::parent);
+    let beside = folder.map(|folder| folder.join(LIBRARY));
+    beside.filter(|path| path.is_file()).ok_or_else(|| {
+        let place = folder.unwrap_or(Path::new(".")).display();
+        Failure::new(
+            Code::App,
+            format!("{LIBRARY} is not in {place}, beside the program"),
+        )
+        .cure("it is built by: cargo build -p quaich-worker (same profile as the program)")
+    })
+}

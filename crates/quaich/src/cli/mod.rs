@@ -1,0 +1,118 @@
+//! The command line: one file per verb, each `fn run(Args) -> Result<(), Failure>`.
+//!
+//! Every flag can also be given as `QUAICH_FLAG`; flags win over variables, variables over files.
+
+mod check;
+mod config;
+mod control;
+mod files;
+mod one_liner;
+mod proxy;
+mod respond;
+//ROUTE mod route;
+mod run;
+mod schema;
+mod serve;
+mod source;
+mod status;
+mod stop;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Failure;
+
+const AFTER_HELP: &str = "\
+Examples:
+  quaich run                            the app in this folder (Django, app.py, main.py, wsgi.py)
+  quaich run shop.wsgi:application -b :8000 -w 4
+  quaich serve -c quaich.toml           what the file says
+  quaich proxy --to http://127.0.0.1:9000
+  quaich files ./public
+
+Exit codes: 0 ok, 1 configuration wrong, 2 usage, 3 cannot bind, 4 app cannot be loaded,
+5 not running.";
+
+/// Front door and application server of Python web apps in one program
+#[derive(Debug, Parser)]
+#[command(name = "quaich", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve a Python web app (WSGI)
+    Run(run::Args),
+    /// Serve what a configuration file says
+    Serve(serve::Args),
+    /// Forward requests to other servers
+    Proxy(proxy::Args),
+    /// Serve the files of a folder
+    Files(files::Args),
+    /// Answer every request alike
+    Respond(respond::Args),
+    /// Find every mistake in a configuration file
+    Check(check::Args),
+    //ROUTE     /// Say what would answer a request, and why, without sending it
+    //ROUTE Route(route::Args),
+    /// Show the configuration with everything resolved
+    Config(config::Args),
+    /// Show what a running quaich does
+    Status(status::Args),
+    /// Stop a running quaich, and wait until it is gone
+    Stop(stop::Args),
+    /// Print the JSON Schema of quaich.toml, for editors
+    Schema(schema::Args),
+}
+
+/// Does what the command line says.
+pub(crate) fn run() -> Result<(), Failure> {
+    match Cli::parse().verb {
+        Verb::Run(args) => run::run(args),
+        Verb::Serve(args) => serve::run(args),
+        Verb::Proxy(args) => proxy::run(args),
+        Verb::Files(args) => files::run(args),
+        Verb::Respond(args) => respond::run(args),
+        Verb::Check(args) => check::run(&args),
+        //ROUTE Verb::Route(args) => route::run(&args),
+        Verb::Config(args) => config::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Stop(args) => stop::run(&args),
+        Verb::Schema(args) => schema::run(&args),
+    }
+}
+
+/// Prints to standard output; a reader that has left (`| head`) is no error.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_flag_has_a_variable() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for verb in command.get_subcommands() {
+            for flag in verb.get_arguments().filter(|flag| !flag.is_positional()) {
+                let built_in = ["help", "version"].contains(&flag.get_id().as_str());
+                let variable = flag
+                    .get_env()
+                    .and_then(|name| name.to_str())
+                    .unwrap_or_default();
+                assert!(
+                    built_in || variable.starts_with("QUAICH_"),
+                    "--{} of `{}` has no variable",
+                    flag.get_id(),
+                    verb.get_name()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! `quaich route`: what would answer a request, and why not the others.

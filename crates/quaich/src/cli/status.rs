@@ -1,0 +1,194 @@
+//! `quaich status`: what a running quaich does, as a table or as JSON.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::control::{Conversation, Which};
+use crate::exit::Failure;
+use crate::style;
+
+const AFTER_HELP: &str = "\
+Examples:
+  quaich status                  the only one that runs, or ./quaich.sock
+  quaich status -c site.toml     the one that serves this file
+  quaich status --json | jq .front.requests";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// Print everything as one JSON object
+    #[arg(long, env = "QUAICH_JSON")]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let status = Conversation::open(&args.which)?.ask(&json!({ "command": "status" }))?;
+    if args.json {
+        super::print(&format!("{status:#}\n"));
+    } else {
+        super::print(&table(&status));
+    }
+    Ok(())
+}
+
+fn table(status: &Value) -> String {
+    let bold = style::on_stdout("1");
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "{} {} · {} for {} · process {} · {}",
+        bold.paint("quaich"),
+        text(&status["version"]),
+        text(&status["state"]),
+        span(&status["uptime_s"]),
+        status["pid"],
+        text(&status["source"]),
+    );
+    for listener in list(&status["listeners"]) {
+        let _ = writeln!(out, "  {}", text(&listener["shown"]));
+    }
+    let front = &status["front"];
+    let rows = vec![row([
+        "front",
+        &cell(&front["pid"]),
+        &cell(&front["connections"]),
+        &cell(&front["requests"]),
+        &cell(&front["restarts"]),
+        &bytes(&front["rss_bytes"]),
+    ])];
+    let heads = row(["", "PID", "CONNECTIONS", "REQUESTS", "RESTARTS", "MEMORY"]);
+    out.push('\n');
+    out.push_str(&grid(heads, rows));
+    for app in list(&status["apps"]) {
+        app_table(&mut out, app);
+    }
+    out
+}
+
+fn app_table(out: &mut String, app: &Value) {
+    let bold = style::on_stdout("1");
+    let _ = writeln!(
+        out,
+        "\napp {} · {} waiting · {} running · {} restarts · {}",
+        bold.paint(text(&app["name"])),
+        cell(&app["queued"]),
+        cell(&app["running"]),
+        app["restarts"],
+        text(&app["python"]),
+    );
+    let one = |worker: &Value| {
+        row([
+            &format!("worker {}", worker["worker"]),
+            &cell(&worker["pid"]),
+            text(&worker["state"]),
+            &cell(&worker["requests"]),
+            &span(&worker["age_s"]),
+            &bytes(&worker["rss_bytes"]),
+        ])
+    };
+    let rows = list(&app["workers"]).iter().map(one).collect();
+    out.push_str(&grid(
+        row(["", "PID", "STATE", "REQUESTS", "AGE", "MEMORY"]),
+        rows,
+    ));
+}
+
+type Row = [String; 6];
+
+fn row(cells: [&str; 6]) -> Row {
+    cells.map(str::to_owned)
+}
+
+/// Columns as wide as their widest cell; the first to the left, the others to the right.
+fn grid(heads: Row, rows: Vec<Row>) -> String {
+    let mut out = String::new();
+    let all = || std::iter::once(&heads).chain(&rows);
+    let width = |column: usize| {
+        all()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: [usize; 6] = std::array::from_fn(width);
+    for row in all() {
+        out.push_str("  ");
+        for (index, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let _ = match index {
+                0 => write!(out, "{cell:<width$}"),
+                _ => write!(out, "  {cell:>width$}"),
+            };
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
+fn cell(value: &Value) -> String {
+    if value.is_null() {
+        "-".to_owned()
+    } else {
+        value.to_string()
+    }
+}
+
+fn span(seconds: &Value) -> String {
+    let Some(seconds) = seconds.as_u64() else {
+        return "-".to_owned();
+    };
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+fn bytes(value: &Value) -> String {
+    match value.as_u64() {
+        Some(bytes) => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
+        None => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lines_up_and_shows_what_is_unknown_as_a_dash() {
+        let status = json!({
+            "version": "0.1.0", "state": "running", "uptime_s": 75, "pid": 1, "source": "quaich run",
+            "listeners": [{ "name": "a", "shown": "http://127.0.0.1:8000" }],
+            "front": { "pid": 2, "connections": 3, "requests": 4567, "restarts": 0,
+                       "rss_bytes": 1_572_864 },
+            "apps": [{ "name": "shop", "python": "/usr/bin/python3", "restarts": 1, "workers": [
+                { "worker": 10, "pid": 3, "state": "up", "age_s": 3700, "rss_bytes": null },
+            ] }],
+        });
+        assert_eq!(
+            table(&status),
+            "quaich 0.1.0 · running for 1 min · process 1 · quaich run
+  http://127.0.0.1:8000
+
+         PID  CONNECTIONS  REQUESTS  RESTARTS   MEMORY
+  front    2            3      4567         0  1.5 MiB
+
+app shop · - waiting · - running · 1 restarts · /usr/bin/python3
+             PID  STATE  REQUESTS        AGE  MEMORY
+  worker 10    3     up         -  1 h 1 min       -
+"
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! How the program ends: one table of exit codes, and the message that goes with a bad end.
+//!
+//! Every command returns `Result<(), Failure>`; only `main` prints and exits.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// The exit codes, also listed in `quaich --help`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Code {
+    /// The configuration, or something it names, is wrong; also what has no code of its own.
+    Config = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// An address cannot be listened on.
+    Bind = 3,
+    /// An app cannot be loaded.
+    App = 4,
+    /// There is no running quaich to talk to.
+    NotRunning = 5,
+}
+
+/// Why a command failed, for a person.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: Code,
+    message: String,
+    details: Vec<String>,
+    cure: Option<String>,
+}
+
+impl Failure {
+    /// One sentence without full stop. An empty one prints nothing: all has been said.
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Failure {
+        Failure {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            cure: None,
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn cure(mut self, cure: impl Into<String>) -> Failure {
+        self.cure = Some(cure.into());
+        self
+    }
+
+    /// Lines that are shown below the message as they are.
+    pub(crate) fn details(mut self, lines: impl IntoIterator<Item = String>) -> Failure {
+        self.details.extend(lines);
+        self
+    }
+
+    /// The exit code.
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+}
+
+impl From<&Failure> for ExitCode {
+    fn from(failure: &Failure) -> ExitCode {
+        ExitCode::from(failure.code as u8)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() {
+            return Ok(());
+        }
+        let red = crate::style::on_stderr("1;31");
+        writeln!(f, "{}: {}", red.paint("error"), self.message)?;
+        for line in &self.details {
+            writeln!(f, "  {line}")?;
+        }
+        if let Some(cure) = &self.cure {
+            writeln!(
+                f,
+                "{}: {cure}",
+                crate::style::on_stderr("1;36").paint("help")
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,560 @@
+//! The supervisor: root of the process tree. It opens, spawns, watches, replaces and ends; request
+//! bytes never pass through it.
+//!
+//! Called by `boot` once the configuration is known to be right. One thread, one loop (`serve`):
+//! whatever happens is an input, and after each input everything that is due is done.
+//!
+//! | phase    | ends with                                                        |
+//! |----------|------------------------------------------------------------------|
+//! | starting | front ready and a worker up in every app; a failed app ends all  |
+//! | running  | TERM, `quaich stop`: draining; INT, QUIT: stopping               |
+//! | draining | the front has no connection left, or `shutdown_timeout` is over  |
+//! | stopping | no process is left                                               |
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quaich_app::backoff::Backoff;
+use quaich_app::channel::Channel;
+use quaich_app::pool::{Notice, Pool};
+use quaich_app::worker::{Event, Launch};
+use quaich_server::link::{FromFront, ToFront};
+use quaich_server::observe::log;
+use rustix::process::{Pid, WaitOptions, waitpid};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use tokio::sync::mpsc;
+
+mod control;
+pub(crate) mod files;
+pub(crate) mod front;
+mod holder;
+mod notify;
+mod report;
+mod signals;
+pub(crate) mod sockets;
+mod status;
+
+use crate::banner;
+use crate::boot::Plan;
+use crate::exit::{Code, Failure};
+use control::{Command, ControlSocket, Request};
+use front::{Equipment, Front, Heard};
+use signals::{Signal, Signals};
+
+/// What a front may take beyond the drain to write its logs and exit.
+const EXIT_TIME: Duration = Duration::from_secs(2);
+/// What workers get at least when everything is being ended.
+const LAST_TIME: Duration = Duration::from_secs(3);
+/// A front that dies sooner after it was ready is not replaced at once.
+const TOO_SOON: Duration = Duration::from_secs(1);
+const SOON_DELAY: Duration = Duration::from_millis(100);
+
+/// Runs the tree until it is told to end.
+pub(crate) fn run(plan: Plan) -> Result<(), Failure> {
+    prepare_process();
+    let config = &plan.config;
+    let pid_file = config.server.pid_file.clone();
+    let equipment = Equipment {
+        sockets: sockets::bind_all(&config.server)?,
+        roots: files::open_roots(config)?,
+        access_log: files::open_log(&config.access_log.output)?,
+        log: files::open_log(&config.log.output)?,
+        identity: plan.identity,
+        config: Arc::new(config.clone()),
+    };
+    let control = open_control(plan.control.as_deref())?;
+    let _pid_file = pid_file.as_deref().map(files::PidFile::write).transpose()?;
+    let own_log = equipment.log.as_ref().and_then(|log| log.try_clone().ok());
+    log::init(&config.log, own_log);
+    let control_path = control.as_ref().map(ControlSocket::path);
+    banner::show(&plan, &equipment.sockets, control_path);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::new(Code::Config, error.to_string()))?;
+    let tasks = tokio::task::LocalSet::new();
+    tasks.block_on(&runtime, async {
+        let (supervisor, inbox) = Supervisor::new(plan, equipment, control.as_ref())
+            .map_err(|error| Failure::new(Code::Config, error.to_string()))?;
+        supervisor.serve(inbox).await
+    })
+}
+
+/// Orphans of the workers come to us to be reaped; room for as many connections as allowed.
+fn prepare_process() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    // Without either the program works: orphans go to init, connections are fewer.
+    let _ = rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1));
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    let _ = setrlimit(Resource::Nofile, files);
+}
+
+fn open_control(path: Option<&std::path::Path>) -> Result<Option<ControlSocket>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    match ControlSocket::bind(path) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            let message = format!(
+                "a quaich is running already: it answers at {}",
+                path.display()
+            );
+            let cure = format!("stop it first: quaich stop --socket {}", path.display());
+            Err(Failure::new(Code::Bind, message).cure(cure))
+        }
+        Err(error) => {
+            let path = path.display();
+            log::warn!("no control socket at {path}: {error}");
+            Ok(None)
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Running,
+    Draining { until: Instant },
+    Stopping { until: Instant },
+}
+
+/// Everything that can happen, waiting to be taken.
+struct Inbox {
+    heard: mpsc::Receiver<Heard>,
+    events: mpsc::Receiver<Event>,
+    requests: mpsc::Receiver<Request>,
+    signals: Signals,
+}
+
+enum Input {
+    Heard(Heard),
+    Event(Event),
+    Request(Request),
+    Signal(Signal),
+    Time,
+}
+
+impl Inbox {
+    async fn next(&mut self, deadline: Option<Instant>) -> Input {
+        let far = Instant::now() + Duration::from_secs(3600);
+        let time = tokio::time::sleep_until(deadline.unwrap_or(far).into());
+        tokio::select! {
+            signal = self.signals.next() => Input::Signal(signal),
+            Some(heard) = self.heard.recv() => Input::Heard(heard),
+            Some(event) = self.events.recv() => Input::Event(event),
+            Some(request) = self.requests.recv() => Input::Request(request),
+            () = time => Input::Time,
+        }
+    }
+}
+
+struct Supervisor {
+    plan: Plan,
+    equipment: Equipment,
+    pools: Vec<Pool>,
+    front: Option<Front>,
+    fronts: u64,
+    front_backoff: Backoff,
+    front_at: Option<Instant>,
+    heard: mpsc::Sender<Heard>,
+    phase: Phase,
+    started: Instant,
+    asked: status::Asked,
+    /// Why everything is being ended, when it is not because somebody said so.
+    failure: Option<Failure>,
+    /// There was a terminal at the start.
+    terminal: bool,
+}
+
+impl Supervisor {
+    fn new(
+        plan: Plan,
+        equipment: Equipment,
+        control: Option<&ControlSocket>,
+    ) -> std::io::Result<(Supervisor, Inbox)> {
+        let (heard, heard_inbox) = mpsc::channel(64);
+        let (events, event_inbox) = mpsc::channel(64);
+        let (requests, request_inbox) = mpsc::channel(4);
+        let signals = Signals::new()?;
+        if let Some(control) = control {
+            control.serve(requests)?;
+        }
+        let launch = |(index, app): (usize, &quaich_config::model::App)| {
+            Pool::new(Launch {
+                index,
+                app: Rc::new(app.clone()),
+                library: plan.library.clone(),
+                identity: plan.app_identities.get(index).copied().flatten(),
+                front_threads: equipment.config.server.threads,
+                events: events.clone(),
+                on_line: Rc::new(|app, worker, line| log::app_output(app, worker as usize, line)),
+            })
+        };
+        let pools = plan.config.apps.iter().enumerate().map(launch).collect();
+        let supervisor = Supervisor {
+            plan,
+            equipment,
+            pools,
+            front: None,
+            fronts: 0,
+            front_backoff: Backoff::default(),
+            front_at: None,
+            heard,
+            phase: Phase::Starting,
+            started: Instant::now(),
+            asked: status::Asked::default(),
+            failure: None,
+            terminal: has_terminal(),
+        };
+        let inbox = Inbox {
+            heard: heard_inbox,
+            events: event_inbox,
+            requests: request_inbox,
+            signals,
+        };
+        Ok((supervisor, inbox))
+    }
+
+    async fn serve(mut self, mut inbox: Inbox) -> Result<(), Failure> {
+        loop {
+            self.do_what_is_due(Instant::now()).await;
+            if matches!(self.phase, Phase::Stopping { .. }) && self.is_alone() {
+                return self.failure.map_or(Ok(()), Err);
+            }
+            let input = inbox.next(self.next_deadline()).await;
+            let now = Instant::now();
+            match input {
+                Input::Heard((incarnation, message)) => self.on_heard(incarnation, message, now),
+                Input::Event(event) => {
+                    if let Some(pool) = self.pools.get_mut(event.app) {
+                        pool.on_event(event, now);
+                    }
+                }
+                Input::Request((command, reply)) => self.on_request(command, reply, now),
+                Input::Signal(signal) => self.on_signal(signal, now),
+                Input::Time => {}
+            }
+        }
+    }
+
+    fn is_alone(&self) -> bool {
+        self.front.is_none() && self.pools.iter().all(Pool::is_empty)
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            Phase::Draining { until } | Phase::Stopping { until } => Some(until),
+            _ => None,
+        };
+        let pools = self.pools.iter().filter_map(Pool::next_deadline);
+        let others = [phase, self.front_at, self.asked.next_deadline()];
+        pools.chain(others.into_iter().flatten()).min()
+    }
+
+    async fn do_what_is_due(&mut self, now: Instant) {
+        if self.front.is_none() && self.front_at.is_none_or(|time| time <= now) {
+            self.start_front(now);
+        }
+        for index in 0..self.pools.len() {
+            self.pools[index].on_time(now);
+            self.pass_on(index, now).await;
+        }
+        self.asked.answer_overdue(now);
+        match self.phase {
+            Phase::Starting => self.finish_start(),
+            Phase::Draining { .. } if self.front.is_none() => self.stop(true, now),
+            Phase::Draining { until } if until <= now => self.kill_front(),
+            Phase::Stopping { until } if until <= now => self.kill_all(now),
+            _ => {}
+        }
+    }
+
+    /// Hands what an app's workers did on to the front and to the log.
+    async fn pass_on(&mut self, app: usize, now: Instant) {
+        while let Some(notice) = self.pools[app].next_notice() {
+            match notice {
+                Notice::Up {
+                    worker,
+                    threads,
+                    fds,
+                } => {
+                    self.tell(
+                        ToFront::WorkerUp {
+                            app,
+                            worker,
+                            threads,
+                        },
+                        fds,
+                    );
+                }
+                Notice::Down { worker } => {
+                    self.tell(ToFront::WorkerDown { app, worker }, Vec::new());
+                }
+                Notice::BootFailed(failure)
+                    if self.phase == Phase::Starting && self.pools[app].up() == 0 =>
+                {
+                    let failure = report::unloadable(&self.plan, app, failure).await;
+                    self.failure = Some(failure);
+                    self.stop(false, now);
+                }
+                notice => report::notice(self.pools[app].app(), &notice, self.phase),
+            }
+        }
+    }
+
+    fn tell(&self, message: ToFront, fds: Vec<std::os::fd::OwnedFd>) {
+        if let Some(front) = &self.front {
+            front.tell(message, fds);
+        }
+    }
+
+    fn start_front(&mut self, now: Instant) {
+        self.front_at = None;
+        if !matches!(self.phase, Phase::Starting | Phase::Running) {
+            return;
+        }
+        self.fronts += 1;
+        match self.try_front() {
+            Ok((front, channels)) => {
+                self.front = Some(front);
+                for (pool, channel) in self.pools.iter_mut().zip(channels) {
+                    pool.attach(channel);
+                }
+            }
+            Err(error) => self.front_failed(&error.to_string(), now),
+        }
+    }
+
+    fn try_front(&self) -> std::io::Result<(Front, Vec<Channel>)> {
+        let threads = self.equipment.config.server.threads;
+        let apps = self.equipment.config.apps.iter();
+        let channels: Vec<Channel> = apps
+            .map(|app| Channel::new(app, threads))
+            .collect::<std::io::Result<_>>()?;
+        let front = Front::start(&self.equipment, &channels, self.fronts, self.heard.clone())?;
+        Ok((front, channels))
+    }
+
+    /// A front did not become ready: fatal at the start, else tried again later.
+    fn front_failed(&mut self, why: &str, now: Instant) {
+        if self.phase == Phase::Starting {
+            let message = format!("the front process cannot start: {why}");
+            self.failure = Some(Failure::new(Code::Config, message));
+            return self.stop(false, now);
+        }
+        let wait = self.front_backoff.failed();
+        self.front_at = Some(now + wait);
+        log::error!("the front cannot start: {why}; next attempt in {wait:?}");
+    }
+
+    fn on_front_exit(&mut self, front: &Front, status: ExitStatus, now: Instant) {
+        self.pools.iter_mut().for_each(Pool::detach);
+        if !matches!(self.phase, Phase::Starting | Phase::Running) {
+            return;
+        }
+        let Some(ready) = front.ready else {
+            return self.front_failed(&status.to_string(), now);
+        };
+        let soon = now.saturating_duration_since(ready) < TOO_SOON;
+        self.front_at = soon.then(|| now + SOON_DELAY);
+        log::error!("the front died and is replaced"; pid = front.pid.as_raw_pid(), how = status);
+    }
+
+    fn on_heard(&mut self, incarnation: u64, message: Option<FromFront>, now: Instant) {
+        let current = |front: &&mut Front| front.incarnation == incarnation;
+        let Some(front) = self.front.as_mut().filter(current) else {
+            return;
+        };
+        match message {
+            Some(FromFront::Ready) => {
+                front.ready = Some(now);
+                self.front_backoff.reset();
+            }
+            Some(FromFront::Drained) => {}
+            Some(FromFront::Stuck {
+                app,
+                worker,
+                detail,
+            }) => {
+                self.condemn(app, worker, format!("stuck: {detail}"), now);
+            }
+            Some(FromFront::Lied { app, worker, why }) => {
+                self.condemn(app, worker, format!("it broke the channel: {why}"), now);
+            }
+            Some(FromFront::Status { id, body }) => self.asked.answer(id, body),
+            // Without its link it is of no use any more.
+            None if !matches!(self.phase, Phase::Draining { .. } | Phase::Stopping { .. }) => {
+                front.kill();
+            }
+            None => {}
+        }
+    }
+
+    fn condemn(&mut self, app: usize, worker: u32, reason: String, now: Instant) {
+        let Some(pool) = self.pools.get_mut(app) else {
+            return;
+        };
+        let name = &pool.app().name;
+        log::error!("a worker is killed"; app = name, worker = worker, reason = reason);
+        pool.condemn(worker, reason, now);
+    }
+
+    fn finish_start(&mut self) {
+        let ready = self
+            .front
+            .as_ref()
+            .is_some_and(|front| front.ready.is_some());
+        if ready && self.pools.iter().all(|pool| pool.up() > 0) {
+            self.phase = Phase::Running;
+            banner::ready(&self.plan, self.started.elapsed());
+            notify::send("READY=1");
+        }
+    }
+
+    fn on_request(
+        &mut self,
+        command: Command,
+        reply: tokio::sync::oneshot::Sender<serde_json::Value>,
+        now: Instant,
+    ) {
+        match command {
+            Command::Status => self.ask_status(reply, now),
+            Command::Stop { graceful } => {
+                // A client that has left does not need the answer.
+                let _ = reply.send(serde_json::json!({ "stopping": std::process::id() }));
+                if graceful {
+                    self.drain(now)
+                } else {
+                    self.stop(false, now)
+                }
+            }
+        }
+    }
+
+    fn on_signal(&mut self, signal: Signal, now: Instant) {
+        let ending = matches!(self.phase, Phase::Draining { .. } | Phase::Stopping { .. });
+        match signal {
+            Signal::Child => self.reap(now),
+            Signal::Stop | Signal::Quit if ending => {
+                log::warn!("told to stop again: everything is killed");
+                self.kill_all(now);
+            }
+            Signal::Stop => self.drain(now),
+            Signal::Quit => self.stop(false, now),
+            Signal::ReopenLogs => self.reopen_logs(),
+            Signal::Hangup if self.terminal && !has_terminal() => self.drain(now),
+            Signal::Hangup => {
+                log::warn!("HUP: reload is not in this version; nothing was changed");
+            }
+        }
+    }
+
+    /// Finish what runs, then end.
+    fn drain(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Starting | Phase::Running) {
+            return;
+        }
+        let timeout = self.equipment.config.server.shutdown_timeout;
+        log::info!("stopping: running requests may finish"; timeout = seconds(timeout));
+        notify::send("STOPPING=1");
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.tell(ToFront::Drain { timeout_ms }, Vec::new());
+        self.phase = Phase::Draining {
+            until: now + timeout + EXIT_TIME,
+        };
+    }
+
+    /// Ends front and workers. The front, if there is one still, breaks its connections off.
+    fn stop(&mut self, graceful: bool, now: Instant) {
+        if matches!(self.phase, Phase::Starting | Phase::Running) {
+            notify::send("STOPPING=1");
+        }
+        self.tell(ToFront::Drain { timeout_ms: 0 }, Vec::new());
+        for pool in &mut self.pools {
+            let patience = pool.app().graceful_timeout.min(LAST_TIME);
+            pool.stop(graceful, patience, now);
+        }
+        self.phase = Phase::Stopping {
+            until: now + LAST_TIME + EXIT_TIME,
+        };
+    }
+
+    fn kill_front(&mut self) {
+        if let Some(front) = &self.front {
+            front.kill();
+        }
+        // Reaped soon; asked again only if it is not.
+        self.phase = Phase::Draining {
+            until: Instant::now() + EXIT_TIME,
+        };
+    }
+
+    fn kill_all(&mut self, now: Instant) {
+        self.pools.iter_mut().for_each(Pool::kill);
+        if let Some(front) = &self.front {
+            front.kill();
+        }
+        self.phase = Phase::Stopping {
+            until: now + EXIT_TIME,
+        };
+    }
+
+    /// Takes every ended child: ours, and orphans that came to us.
+    fn reap(&mut self, now: Instant) {
+        while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+            let status = ExitStatus::from_raw(status.as_raw());
+            self.on_exit(pid, status, now);
+        }
+    }
+
+    fn on_exit(&mut self, pid: Pid, status: ExitStatus, now: Instant) {
+        if let Some(front) = self.front.take_if(|front| front.pid == pid) {
+            return self.on_front_exit(&front, status, now);
+        }
+        for pool in &mut self.pools {
+            if pool.on_exit(pid, status, now) {
+                return;
+            }
+        }
+    }
+
+    fn reopen_logs(&mut self) {
+        let config = &self.equipment.config;
+        let opened = files::open_log(&config.access_log.output)
+            .and_then(|access| Ok((access, files::open_log(&config.log.output)?)));
+        let (access, own) = match opened {
+            Ok(opened) => opened,
+            Err(failure) => {
+                return log::error!("logs not reopened: {failure}");
+            }
+        };
+        let mut fds = Vec::new();
+        let mut index = |fd: &Option<std::os::fd::OwnedFd>| {
+            let copy = fd.as_ref()?.try_clone().ok()?;
+            fds.push(copy);
+            Some(fds.len() - 1)
+        };
+        let message = ToFront::ReopenLogs {
+            access_log: index(&access),
+            log: index(&own),
+        };
+        self.tell(message, fds);
+        if let Some(own) = own.as_ref().and_then(|own| own.try_clone().ok()) {
+            log::reopen(own);
+        }
+        // A later front starts with the new files.
+        self.equipment.access_log = access;
+        self.equipment.log = own;
+        log::info!("log files reopened");
+    }
+}
+
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.3} s", time.as_secs_f64())
+}
