@@ -49,6 +49,11 @@ fn tcp(text: &str) -> Result<SocketAddr, String> {
     if text.parse::<u16>().is_ok() {
         return Err(format!("a port alone is no address: write \":{text}\""));
     }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!(
+            "an IPv6 address stands in brackets: \"[{text}]:8000\""
+        ));
+    }
     let (host, port) = text.rsplit_once(':').ok_or(expected)?;
     let ip = match host {
         "" | "*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),

@@ -283,7 +283,7 @@ fn action(out: &mut TomlWriter<'_>, action: &Action, config: &Config) {
             status,
             body,
             content_type,
-        } if body.is_empty() && content_type.is_empty() => {
+        } if *status < 400 && body.is_empty() && content_type.is_empty() => {
             out.number("status", *status);
         }
         Action::Respond {

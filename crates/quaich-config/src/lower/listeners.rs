@@ -33,7 +33,8 @@ pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<Listener> {
     if found.is_empty() && !mistakes {
         let span = fields.place("listen");
         let message = "there is no address to listen on";
-        cx.report(Diagnostic::error("missing-key", span, message).help("listen = [\":8000\"]"));
+        let diagnostic = Diagnostic::error("missing-key", span, message);
+        fields.missing(cx, diagnostic.help("listen = [\":8000\"]"));
     }
     found.into_iter().map(|(listener, _)| listener).collect()
 }
@@ -95,7 +96,7 @@ fn from_table(cx: &mut Lower<'_>, table: &Fields<'_>) -> Option<(Listener, Span)
         if !table.has("addr") {
             let message = "this listener has no `addr`";
             let diagnostic = Diagnostic::error("missing-key", table.span, message);
-            cx.report(diagnostic.help("addr = \":8000\""));
+            table.missing(cx, diagnostic.help("addr = \":8000\""));
         }
         return None;
     };

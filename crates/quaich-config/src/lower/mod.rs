@@ -117,7 +117,15 @@ impl Lower<'_> {
 
     pub(crate) fn wrong_type(&mut self, name: &str, value: &Value, expected: &str) {
         let message = format!("`{name}` takes {expected}, not {}", found(value));
-        self.report(Diagnostic::error("wrong-type", value.span, message));
+        let diagnostic = Diagnostic::error("wrong-type", value.span, message);
+        let quoted = match &value.data {
+            Data::Text(text) if expected == "a whole number" => text.parse::<i64>().ok(),
+            _ => None,
+        };
+        self.report(match quoted {
+            Some(number) => diagnostic.label(format!("write {number} without quotes")),
+            None => diagnostic,
+        });
     }
 
     pub(crate) fn bad_value(&mut self, name: &str, value: &Value, reason: String) {

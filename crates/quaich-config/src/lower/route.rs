@@ -140,7 +140,7 @@ fn files(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Option<Files> {
     let root = fields.path(cx, "root");
     if !fields.has("root") && fields.table.is_some() {
         let diagnostic = Diagnostic::error("missing-key", fields.span, "`files` has no `root`");
-        cx.report(diagnostic.help("files = { root = \"public\" }"));
+        fields.missing(cx, diagnostic.help("files = { root = \"public\" }"));
     }
     let names = |cx: &mut Lower<'_>, key: &str, default: &str| {
         let words = fields.texts(cx, key);
@@ -248,7 +248,8 @@ fn action(cx: &mut Lower<'_>, names: &mut Names<'_>, fields: &Fields<'_>) -> Opt
         [] => {
             let message = "this route has no action";
             let help = format!("give it one of {} or files", ACTIONS.join(", "));
-            cx.report(Diagnostic::error("no-action", fields.span, message).help(help));
+            let diagnostic = Diagnostic::error("no-action", fields.span, message);
+            fields.missing(cx, diagnostic.help(help));
             None
         }
         [name] => one_action(cx, names, fields, name),
@@ -357,7 +358,10 @@ fn redirect(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Option<Action> {
     let Some(to) = table.text(cx, "to") else {
         if !table.has("to") && table.table.is_some() {
             let diagnostic = Diagnostic::error("missing-key", table.span, "`redirect` has no `to`");
-            cx.report(diagnostic.help("redirect = { to = \"https://{host}{path}\" }"));
+            table.missing(
+                cx,
+                diagnostic.help("redirect = { to = \"https://{host}{path}\" }"),
+            );
         }
         return None;
     };

@@ -28,7 +28,10 @@ pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>, names: &mut Names<'_>)
     if tables.is_empty() && !top.has("site") {
         let message = "there is no site: every request would get 404";
         let help = "[site.main]\nroot = \"public\"";
-        cx.report(Diagnostic::error("no-sites", top.span, message).help(help));
+        top.missing(
+            cx,
+            Diagnostic::error("no-sites", top.span, message).help(help),
+        );
     }
     tables
         .into_iter()
@@ -61,7 +64,8 @@ fn site(
     if routes.is_empty() && !refused {
         let message = format!("site `{}` has no routes", name.0);
         let help = "give it app, upstream, proxy or root, or a [[site.NAME.route]]";
-        cx.report(Diagnostic::error("no-routes", fields.span, message).help(help));
+        let diagnostic = Diagnostic::error("no-routes", fields.span, message);
+        fields.missing(cx, diagnostic.help(help));
     }
     shadow::warn(cx, (&hosts, fields), &routes);
     Site {
