@@ -366,7 +366,7 @@ proptest! {
 
 #[test]
 fn short_forms_and_defaults_print_what_they_stand_for() {
-    let text = "[app.shop]\nmodule = \"shop.wsgi\"\nvenv = \".venv\"\n\
+    let text = "[[server.listener]]\naddr = \":443\"\ntls = false\n[app.shop]\nmodule = \"shop.wsgi\"\nvenv = \".venv\"\n\
                 [site.main]\nroot = \"public\"\napp = \"shop\"\n\
                 [site.wedding]\nhosts = [\"*.erin.example\"]\nproxy = \"127.0.0.1:8081\"\n\
                 [[site.wedding.route]]\npath = \"/live\"\nproxy = \"http+unix:live.sock\"\n";
@@ -381,7 +381,7 @@ fn short_forms_and_defaults_print_what_they_stand_for() {
     assert_eq!(python, Path::new("/srv/.venv/bin/python"));
     assert_eq!(config.upstreams[0].name, "http+unix:/srv/live.sock");
     let printed = print::to_toml(&config, Some(&loaded.origins));
-    assert!(printed.contains("# quaich.toml:3"), "{printed}");
+    assert!(printed.contains("# quaich.toml:6"), "{printed}");
     assert!(printed.contains("# default"), "{printed}");
     assert_eq!(reload(&printed), without_origins(config));
 }

@@ -26,7 +26,7 @@ pub(crate) struct Fields<'d> {
     pub(crate) path: String,
     /// The header.
     pub(crate) span: Span,
-    /// It holds a key that nobody knows: what seems to be missing may be misspelt.
+    /// Something in it was refused: what seems to be missing may only be misspelt.
     pub(crate) doubtful: bool,
 }
 
@@ -42,6 +42,7 @@ impl<'d> Fields<'d> {
         for entry in table.map_or(&[][..], |table| &table.entries) {
             match keys.key(&entry.key) {
                 Some(key) if key.later => {
+                    doubtful = true;
                     let what = format!("`{}` is not in this version of quaich", entry.key);
                     let help = "remove it: this version cannot do what it asks for";
                     cx.report(Diagnostic::error("not-yet", entry.key_span, what).help(help));
@@ -73,7 +74,7 @@ impl<'d> Fields<'d> {
         }
     }
 
-    /// Reports that something is missing, unless a misspelt key explains it.
+    /// Reports that something is missing, unless a refused key explains it.
     pub(crate) fn missing(&self, cx: &mut Lower<'_>, diagnostic: Diagnostic) {
         if !self.doubtful {
             cx.report(diagnostic);

@@ -3,8 +3,10 @@
 //! One file per table. Called by `load` once per configuration; never stops at a mistake.
 
 mod access;
+mod action;
 mod app;
 mod fields;
+mod files;
 mod listeners;
 mod pattern;
 mod route;

@@ -18,14 +18,17 @@ pub(crate) fn warn(
 ) {
     for (index, (route, fields)) in routes.iter().enumerate() {
         let place = place(fields);
+        if fields.doubtful {
+            continue;
+        }
         if let Some(diagnostic) = contradiction(route, fields, (hosts, site)) {
             cx.report(diagnostic);
             continue;
         }
-        let hidden_by = routes
-            .iter()
-            .take(index)
-            .find(|(earlier, _)| covers(earlier, route));
+        let mut earlier = routes.iter().take(index);
+        let hides =
+            |(other, fields): &&(Route, Fields<'_>)| !fields.doubtful && covers(other, route);
+        let hidden_by = earlier.find(hides);
         if let Some((_, earlier)) = hidden_by {
             let message = "this route can never match: an earlier one takes all its requests";
             let diagnostic = Diagnostic::warning("unreachable-route", place, message);

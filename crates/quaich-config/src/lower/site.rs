@@ -3,7 +3,7 @@
 use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::fields::{Fields, Word};
-use crate::lower::{Lower, route, shadow, unknown};
+use crate::lower::{Lower, action, files, route, shadow, unknown};
 use crate::model::{Action, App, HostPattern, Route, Server, Site, Upstream};
 use crate::source::Span;
 
@@ -50,8 +50,11 @@ fn site(
     let mut routes: Vec<(Route, Fields<'_>)> = Vec::new();
     let tables = fields.tables(cx, "route");
     let mut refused = false;
-    for table in tables {
-        match route::lower(cx, names, &table) {
+    for mut table in tables {
+        let before = cx.diagnostics.len();
+        let lowered = route::lower(cx, names, &table);
+        table.doubtful |= cx.diagnostics.len() > before;
+        match lowered {
             Some(route) => routes.push((route, table)),
             None => refused = true,
         }
@@ -169,13 +172,13 @@ fn short_form(cx: &mut Lower<'_>, names: &mut Names<'_>, fields: &Fields<'_>) ->
     if given.is_empty() && !fields.has("root") {
         return Short::None;
     }
-    let files = route::plain_files(cx, fields);
+    let files = files::plain(cx, fields);
     if given.len() > 1 {
-        route::two_actions(cx, fields, &given);
+        action::two_actions(cx, fields, &given);
     }
     let mut action = Some(Action::NotFound);
     for name in &given {
-        action = route::one_action(cx, names, fields, name);
+        action = action::one_action(cx, names, fields, name);
     }
     let Some(action) = action else {
         return Short::Refused;
