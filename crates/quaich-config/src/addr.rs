@@ -49,6 +49,11 @@ fn tcp(text: &str) -> Result<SocketAddr, String> {
     if text.parse::<u16>().is_ok() {
         return Err(format!("a port alone is no address: write \":{text}\""));
     }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!(
+            "an IPv6 address stands in brackets: \"[{text}]:8000\""
+        ));
+    }
     let (host, port) = text.rsplit_once(':').ok_or(expected)?;
     let ip = match host {
         "" | "*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -320,4 +325,124 @@ fn first_address(addr: IpAddr, prefix: u8) -> IpAddr {
 #[must_use]
 pub fn show_network(network: &Network) -> String {
     format!("{}/{}", network.addr, network.prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp_of(text: &str) -> String {
+        match listen(text, Path::new("/srv")) {
+            Ok(ListenAddr::Tcp(addr)) => addr.to_string(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_port_behind_a_colon_means_all_addresses() {
+        assert_eq!(tcp_of(":80"), "[::]:80");
+        assert_eq!(tcp_of("*:80"), "[::]:80");
+        assert_eq!(tcp_of("0.0.0.0:80"), "0.0.0.0:80");
+        assert_eq!(tcp_of("[::1]:80"), "[::1]:80");
+        assert_eq!(tcp_of("localhost:80"), "127.0.0.1:80");
+    }
+
+    #[test]
+    fn sockets_and_descriptors_are_listen_addresses() {
+        let dir = Path::new("/srv");
+        assert_eq!(
+            listen("unix:x.sock", dir),
+            Ok(ListenAddr::Unix("/srv/x.sock".into()))
+        );
+        assert_eq!(listen("unix:@x", dir), Ok(ListenAddr::Unix("@x".into())));
+        assert_eq!(listen("fd:3", dir), Ok(ListenAddr::Fd(3)));
+        assert_eq!(
+            listen("systemd:web", dir),
+            Ok(ListenAddr::Systemd("web".into()))
+        );
+        let long = format!("unix:/{}", "x".repeat(107));
+        for text in [
+            "", ":", "80", ":+80", ":65536", "::1", "fd:-1", "unix:", "x:80", &long,
+        ] {
+            assert!(listen(text, dir).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn servers_are_http_with_or_without_scheme() {
+        let dir = Path::new("/srv");
+        let tcp = |host: &str, port| {
+            Ok(UpstreamAddr::Tcp {
+                host: host.into(),
+                port,
+            })
+        };
+        assert_eq!(server("a.example:81", dir), tcp("a.example", 81));
+        assert_eq!(server("http://A.example/", dir), tcp("a.example", 80));
+        assert_eq!(server("http://[::1]:81", dir), tcp("::1", 81));
+        let unix = Ok(UpstreamAddr::Unix("/run/x".into()));
+        assert_eq!(server("http+unix:/run/x", dir), unix);
+        assert_eq!(server("http+unix:///run/x", dir), unix);
+        assert!(matches!(
+            server("h2c://a:80", dir),
+            Err(AddrError::Later(_))
+        ));
+        for text in [
+            "",
+            "a",
+            "a:",
+            "a:b",
+            "a:0",
+            "http://u@a:1",
+            "http://[::1",
+            "::1:80",
+            "a b:1",
+        ] {
+            assert!(
+                matches!(server(text, dir), Err(AddrError::Wrong(_))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn hosts_are_compared_in_lower_case_without_a_trailing_dot() {
+        assert_eq!(
+            host("Shop.Example."),
+            Ok(HostPattern::Exact("shop.example".into()))
+        );
+        assert_eq!(
+            host("*.example"),
+            Ok(HostPattern::Suffix(".example".into()))
+        );
+        assert_eq!(host("[::0:1]"), Ok(HostPattern::Exact("[::1]".into())));
+        for text in [
+            "",
+            ".",
+            "a..b",
+            "a b",
+            "*x.example",
+            "a:80",
+            "[::1]:80",
+            "bücher.example",
+        ] {
+            assert!(host(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_without_prefix_length_is_one_address() {
+        assert_eq!(network("192.0.2.1").map(|n| n.prefix), Ok(32));
+        assert_eq!(network("::/0").map(|n| n.prefix), Ok(0));
+        assert!(network("10.0.0.1/8").is_err());
+        assert!(network("::/129").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "[a-z0-9:/.@%*\\[\\]+ ]{0,24}|.*") {
+            let dir = Path::new("/srv");
+            let _ = (listen(&text, dir), server(&text, dir), host(&text), network(&text));
+        }
+    }
 }

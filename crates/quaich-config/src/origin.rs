@@ -52,7 +52,8 @@ impl Overrides {
     /// Sets the key at a dotted path, e.g. `server.threads`; `app.*.workers` means every app.
     ///
     /// `value` is read as the key's type. The first to set a path wins: give flags before
-    /// environment variables. `origin` is the word shown to people: `--threads`, `$QUAICH_THREADS`.
+    /// environment variables. Loading panics when no key has that path: paths come from the
+    /// program, not from people. `origin` is the word shown to people: `--threads`, `$QUAICH_THREADS`.
     pub fn set(&mut self, path: &str, value: &str, origin: &str) -> &mut Self {
         self.set_all(path, &[value], origin)
     }

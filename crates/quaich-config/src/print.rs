@@ -5,8 +5,8 @@
 use crate::addr;
 use crate::lower::show_path;
 use crate::model::{
-    AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, LogOutput, Route, Server,
-    Site, Symlinks, Upstream,
+    AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, ListenAddr, Listener,
+    LogOutput, Route, Server, Site, Symlinks, Upstream,
 };
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
@@ -46,12 +46,17 @@ fn is_url(upstream: &Upstream) -> bool {
     upstream.name.contains([':', '/'])
 }
 
+/// Whether the port means TLS, which this listener must have switched off.
+fn is_https_port(listener: &Listener) -> bool {
+    matches!(&listener.addr, ListenAddr::Tcp(addr) if addr.port() == 443)
+}
+
 fn server(out: &mut TomlWriter<'_>, server: &Server) {
     out.table("server");
     let plain = server
         .listeners
         .iter()
-        .all(|l| l.mode == 0o660 && l.name == addr::show_listen(&l.addr));
+        .all(|l| l.mode == 0o660 && l.name == addr::show_listen(&l.addr) && !is_https_port(l));
     if plain {
         let shown: Vec<String> = server
             .listeners
@@ -105,6 +110,9 @@ fn server(out: &mut TomlWriter<'_>, server: &Server) {
         }
         out.text("addr", &shown);
         out.text("mode", &format!("{:04o}", listener.mode));
+        if is_https_port(listener) {
+            out.text("tls", "off");
+        }
     }
 }
 
@@ -283,7 +291,7 @@ fn action(out: &mut TomlWriter<'_>, action: &Action, config: &Config) {
             status,
             body,
             content_type,
-        } if body.is_empty() && content_type.is_empty() => {
+        } if *status < 400 && body.is_empty() && content_type.is_empty() => {
             out.number("status", *status);
         }
         Action::Respond {

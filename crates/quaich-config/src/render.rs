@@ -136,7 +136,8 @@ impl Paint {
         let (line, column) = source.position(label.span.start);
         let arrow = if first { "-->" } else { ":::" };
         let pad = " ".repeat(gutter);
-        let place = if source.is_file {
+        let whole = label.span.end == 0;
+        let place = if source.is_file && !whole {
             format!("{}:{line}:{column}", source.name)
         } else {
             source.name.clone()
@@ -146,7 +147,7 @@ impl Paint {
         let Some(text) = source.text.get(start..end) else {
             return;
         };
-        if text.trim().is_empty() && label.span.start == label.span.end {
+        if whole || (text.trim().is_empty() && label.span.start == label.span.end) {
             return;
         }
         let cut = self.cut(text, column, gutter);

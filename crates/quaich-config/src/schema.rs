@@ -58,7 +58,7 @@ fn of_kind(kind: Kind) -> Value {
     match kind {
         Kind::Text | Kind::Path => json!({ "type": "string" }),
         Kind::TextOrOff => json!({ "anyOf": [{ "type": "string" }, { "const": false }] }),
-        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::Bool => json!({ "enum": [true, false, "off"] }),
         Kind::Count(0, high) => json!({ "anyOf": [number(0, high), off] }),
         Kind::Count(low, high) => number(low, high),
         Kind::AutoCount(low, high) => json!({ "anyOf": [{ "const": "auto" }, number(low, high)] }),

@@ -61,7 +61,8 @@ fn target(cx: &mut Lower<'_>, name: &Word, fields: &Fields<'_>, dir: &Path) -> A
         (None, None) if !fields.has("module") && !fields.has("file") => {
             let message = format!("app `{}` has no `module`", name.0);
             let help = "module = \"package.wsgi:application\", or file = \"app.py\"";
-            cx.report(Diagnostic::error("missing-key", fields.span, message).help(help));
+            let diagnostic = Diagnostic::error("missing-key", fields.span, message);
+            fields.missing(cx, diagnostic.help(help));
         }
         (None, None) => {}
     }
@@ -73,23 +74,18 @@ fn target(cx: &mut Lower<'_>, name: &Word, fields: &Fields<'_>, dir: &Path) -> A
 
 fn module_target(cx: &mut Lower<'_>, word: &Word) -> AppTarget {
     let (module, callable) = split_callable(cx, "module", word);
-    if !is_dotted_name(&module) {
-        let reason = if module.ends_with(".py") || module.contains('/') {
-            "this is a file: write `file = ...`"
-        } else {
-            "expected \"package.module:callable\""
-        };
-        cx.bad_word("module", word, reason);
+    if module.ends_with(".py") || module.contains('/') {
+        cx.bad_word("module", word, "this is a file: write `file = ...`");
+    } else if !is_dotted_name(&module) {
+        cx.bad_word("module", word, "expected \"package.module:callable\"");
     }
     AppTarget::Module { module, callable }
 }
 
 fn file_target(cx: &mut Lower<'_>, word: &Word, dir: &Path) -> AppTarget {
     let (file, callable) = split_callable(cx, "file", word);
-    if !Path::new(&file)
-        .extension()
-        .is_some_and(|extension| extension == "py")
-    {
+    let extension = Path::new(&file).extension();
+    if extension.is_none_or(|extension| extension != "py") {
         cx.bad_word(
             "file",
             word,
@@ -128,6 +124,18 @@ fn is_dotted_name(text: &str) -> bool {
 fn python(cx: &mut Lower<'_>, fields: &Fields<'_>, dir: &Path) -> (PathBuf, String) {
     let venv = fields.text(cx, "venv");
     let python = fields.text(cx, "python");
+    let key = format!("{}.python", fields.path);
+    match (&python, &venv) {
+        (Some(_), _) => {}
+        (None, Some((_, span))) => {
+            let origin = cx.origin(*span);
+            cx.note(key, origin);
+        }
+        // Whoever finds the interpreter says how.
+        (None, None) => {
+            cx.origins.remove(&key);
+        }
+    }
     match (python, venv) {
         // A bare name is looked for on PATH, like in a shell.
         (Some((python, _)), _) if !python.contains('/') => (python.into(), "`python`".into()),

@@ -26,6 +26,8 @@ pub(crate) struct Fields<'d> {
     pub(crate) path: String,
     /// The header.
     pub(crate) span: Span,
+    /// Something in it was refused: what seems to be missing may only be misspelt.
+    pub(crate) doubtful: bool,
 }
 
 impl<'d> Fields<'d> {
@@ -36,15 +38,20 @@ impl<'d> Fields<'d> {
         table: Option<&'d Table>,
         (path, span): (String, Span),
     ) -> Self {
+        let mut doubtful = false;
         for entry in table.map_or(&[][..], |table| &table.entries) {
             match keys.key(&entry.key) {
                 Some(key) if key.later => {
+                    doubtful = true;
                     let what = format!("`{}` is not in this version of quaich", entry.key);
-                    let help = "remove it: nothing would have the effect that it asks for";
+                    let help = "remove it: this version cannot do what it asks for";
                     cx.report(Diagnostic::error("not-yet", entry.key_span, what).help(help));
                 }
                 Some(_) => {}
-                None => cx.report(unknown::key(keys, entry)),
+                None => {
+                    doubtful = true;
+                    cx.report(unknown::key(keys, entry));
+                }
             }
         }
         Self {
@@ -52,6 +59,25 @@ impl<'d> Fields<'d> {
             table,
             path,
             span,
+            doubtful,
+        }
+    }
+
+    /// A table that the file does not have.
+    pub(crate) fn absent(keys: &'static Keys, path: String, span: Span) -> Self {
+        Self {
+            keys,
+            table: None,
+            path,
+            span,
+            doubtful: false,
+        }
+    }
+
+    /// Reports that something is missing, unless a refused key explains it.
+    pub(crate) fn missing(&self, cx: &mut Lower<'_>, diagnostic: Diagnostic) {
+        if !self.doubtful {
+            cx.report(diagnostic);
         }
     }
 
@@ -115,7 +141,7 @@ impl<'d> Fields<'d> {
             Data::Text(text) => Some(vec![(text.clone(), value.span)]),
             _ => {
                 cx.wrong_type(name, value, "a text or a list of texts");
-                Some(Vec::new())
+                None
             }
         }
     }
@@ -125,8 +151,10 @@ impl<'d> Fields<'d> {
         let Some(entry) = self.entry(cx, name) else {
             return default;
         };
-        if let Data::Bool(flag) = entry.value.data {
-            return flag;
+        match entry.value.data {
+            Data::Bool(flag) => return flag,
+            _ if is_off(&entry.value) => return false,
+            _ => {}
         }
         cx.wrong_type(name, &entry.value, "true or false");
         default
@@ -289,22 +317,17 @@ impl<'d> Fields<'d> {
         };
         let path = join(&self.path, name);
         let Some(entry) = self.table.and_then(|table| table.entry(name)) else {
-            return Fields {
-                keys,
-                table: None,
-                path,
-                span: self.span,
-            };
+            return Fields::absent(keys, path, self.span);
         };
+        let origin = cx.origin(entry.value.span);
+        cx.note(path.clone(), origin);
         match &entry.value.data {
             Data::Table(table) => Fields::open(cx, keys, Some(table), (path, entry.value.span)),
             _ => {
                 cx.wrong_type(name, &entry.value, &format!("a table: {}", keys.header));
                 Fields {
-                    keys,
-                    table: None,
-                    path,
-                    span: entry.value.span,
+                    doubtful: true,
+                    ..Fields::absent(keys, path, entry.value.span)
                 }
             }
         }

@@ -17,6 +17,7 @@ pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<Listener> {
         let Some(addr) = read(cx, "listen", &word) else {
             continue;
         };
+        refuse_https_port(cx, &addr, &word);
         let listener = Listener {
             name: addr::show_listen(&addr),
             addr,
@@ -33,7 +34,8 @@ pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<Listener> {
     if found.is_empty() && !mistakes {
         let span = fields.place("listen");
         let message = "there is no address to listen on";
-        cx.report(Diagnostic::error("missing-key", span, message).help("listen = [\":8000\"]"));
+        let diagnostic = Diagnostic::error("missing-key", span, message);
+        fields.missing(cx, diagnostic.help("listen = [\":8000\"]"));
     }
     found.into_iter().map(|(listener, _)| listener).collect()
 }
@@ -89,17 +91,20 @@ fn from_table(cx: &mut Lower<'_>, table: &Fields<'_>) -> Option<(Listener, Span)
         cx.check_name(name, *span);
     }
     let mode = mode(cx, table);
-    refuse_tls(cx, table);
+    let auto_tls = refuse_tls(cx, table);
     refuse_protocols(cx, table);
     let Some(word) = table.text(cx, "addr") else {
         if !table.has("addr") {
             let message = "this listener has no `addr`";
             let diagnostic = Diagnostic::error("missing-key", table.span, message);
-            cx.report(diagnostic.help("addr = \":8000\""));
+            table.missing(cx, diagnostic.help("addr = \":8000\""));
         }
         return None;
     };
     let addr = read(cx, "addr", &word)?;
+    if auto_tls {
+        refuse_https_port(cx, &addr, &word);
+    }
     let name = name.map_or_else(|| addr::show_listen(&addr), |name| name.0);
     Some((Listener { name, addr, mode }, word.1))
 }
@@ -119,13 +124,30 @@ fn mode(cx: &mut Lower<'_>, table: &Fields<'_>) -> u32 {
     }
 }
 
-fn refuse_tls(cx: &mut Lower<'_>, table: &Fields<'_>) {
-    let Some(entry) = table.entry(cx, "tls") else {
+/// Port 443 means TLS unless somebody says otherwise; plain text there would surprise everybody.
+fn refuse_https_port(cx: &mut Lower<'_>, addr: &ListenAddr, word: &Word) {
+    if !matches!(addr, ListenAddr::Tcp(addr) if addr.port() == 443) {
         return;
+    }
+    let message = format!(
+        "`{}` means TLS, which is not in this version of quaich",
+        word.0
+    );
+    let help = format!(
+        "for plain HTTP on this port: [[server.listener]] addr = \"{}\" tls = \"off\"",
+        word.0
+    );
+    cx.report(Diagnostic::error("not-yet", word.1, message).help(help));
+}
+
+/// Refuses `tls = true`; whether the listener has `"auto"`.
+fn refuse_tls(cx: &mut Lower<'_>, table: &Fields<'_>) -> bool {
+    let Some(entry) = table.entry(cx, "tls") else {
+        return true;
     };
     let auto = matches!(&entry.value.data, Data::Text(text) if text == "auto");
     if auto || is_off(&entry.value) {
-        return;
+        return auto;
     }
     if matches!(&entry.value.data, Data::Bool(true)) {
         let message = "TLS is not in this version of quaich";
@@ -134,6 +156,7 @@ fn refuse_tls(cx: &mut Lower<'_>, table: &Fields<'_>) {
     } else {
         cx.bad_value("tls", &entry.value, "expected \"auto\" or \"off\"".into());
     }
+    false
 }
 
 fn refuse_protocols(cx: &mut Lower<'_>, table: &Fields<'_>) {

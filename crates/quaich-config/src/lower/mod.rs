@@ -3,8 +3,10 @@
 //! One file per table. Called by `load` once per configuration; never stops at a mistake.
 
 mod access;
+mod action;
 mod app;
 mod fields;
+mod files;
 mod listeners;
 mod pattern;
 mod route;
@@ -117,7 +119,15 @@ impl Lower<'_> {
 
     pub(crate) fn wrong_type(&mut self, name: &str, value: &Value, expected: &str) {
         let message = format!("`{name}` takes {expected}, not {}", found(value));
-        self.report(Diagnostic::error("wrong-type", value.span, message));
+        let diagnostic = Diagnostic::error("wrong-type", value.span, message);
+        let quoted = match &value.data {
+            Data::Text(text) if expected == "a whole number" => text.parse::<i64>().ok(),
+            _ => None,
+        };
+        self.report(match quoted {
+            Some(number) => diagnostic.label(format!("write {number} without quotes")),
+            None => diagnostic,
+        });
     }
 
     pub(crate) fn bad_value(&mut self, name: &str, value: &Value, reason: String) {

@@ -4,6 +4,7 @@
 
 use crate::addr;
 use crate::diagnostic::Diagnostic;
+use crate::keys;
 use crate::lower::fields::Fields;
 use crate::lower::{Lower, pattern};
 use crate::model::{FieldMatch, HostPattern, PathPattern, Route};
@@ -17,19 +18,29 @@ pub(crate) fn warn(
 ) {
     for (index, (route, fields)) in routes.iter().enumerate() {
         let place = place(fields);
+        if fields.doubtful {
+            continue;
+        }
         if let Some(diagnostic) = contradiction(route, fields, (hosts, site)) {
             cx.report(diagnostic);
             continue;
         }
-        let hidden_by = routes
-            .iter()
-            .take(index)
-            .find(|(earlier, _)| covers(earlier, route));
+        let mut earlier = routes.iter().take(index);
+        let hides =
+            |(other, fields): &&(Route, Fields<'_>)| !fields.doubtful && covers(other, route);
+        let hidden_by = earlier.find(hides);
         if let Some((_, earlier)) = hidden_by {
             let message = "this route can never match: an earlier one takes all its requests";
             let diagnostic = Diagnostic::warning("unreachable-route", place, message);
             let diagnostic = diagnostic.also(self::place(earlier), "this one answers first");
-            cx.report(diagnostic.help("put the narrower route first"));
+            // The short form of a site is its last route wherever it stands.
+            let short = std::ptr::eq(fields.keys, &raw const keys::SITE);
+            let help = "put the narrower route first";
+            cx.report(if short {
+                diagnostic
+            } else {
+                diagnostic.help(help)
+            });
         }
     }
 }

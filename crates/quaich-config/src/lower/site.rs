@@ -3,7 +3,7 @@
 use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::fields::{Fields, Word};
-use crate::lower::{Lower, route, shadow, unknown};
+use crate::lower::{Lower, action, files, route, shadow, unknown};
 use crate::model::{Action, App, HostPattern, Route, Server, Site, Upstream};
 use crate::source::Span;
 
@@ -28,7 +28,10 @@ pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>, names: &mut Names<'_>)
     if tables.is_empty() && !top.has("site") {
         let message = "there is no site: every request would get 404";
         let help = "[site.main]\nroot = \"public\"";
-        cx.report(Diagnostic::error("no-sites", top.span, message).help(help));
+        top.missing(
+            cx,
+            Diagnostic::error("no-sites", top.span, message).help(help),
+        );
     }
     tables
         .into_iter()
@@ -47,8 +50,11 @@ fn site(
     let mut routes: Vec<(Route, Fields<'_>)> = Vec::new();
     let tables = fields.tables(cx, "route");
     let mut refused = false;
-    for table in tables {
-        match route::lower(cx, names, &table) {
+    for mut table in tables {
+        let before = cx.diagnostics.len();
+        let lowered = route::lower(cx, names, &table);
+        table.doubtful |= cx.diagnostics.len() > before;
+        match lowered {
             Some(route) => routes.push((route, table)),
             None => refused = true,
         }
@@ -61,7 +67,8 @@ fn site(
     if routes.is_empty() && !refused {
         let message = format!("site `{}` has no routes", name.0);
         let help = "give it app, upstream, proxy or root, or a [[site.NAME.route]]";
-        cx.report(Diagnostic::error("no-routes", fields.span, message).help(help));
+        let diagnostic = Diagnostic::error("no-routes", fields.span, message);
+        fields.missing(cx, diagnostic.help(help));
     }
     shadow::warn(cx, (&hosts, fields), &routes);
     Site {
@@ -165,13 +172,13 @@ fn short_form(cx: &mut Lower<'_>, names: &mut Names<'_>, fields: &Fields<'_>) ->
     if given.is_empty() && !fields.has("root") {
         return Short::None;
     }
-    let files = route::plain_files(cx, fields);
+    let files = files::plain(cx, fields);
     if given.len() > 1 {
-        route::two_actions(cx, fields, &given);
+        action::two_actions(cx, fields, &given);
     }
     let mut action = Some(Action::NotFound);
     for name in &given {
-        action = route::one_action(cx, names, fields, name);
+        action = action::one_action(cx, names, fields, name);
     }
     let Some(action) = action else {
         return Short::Refused;

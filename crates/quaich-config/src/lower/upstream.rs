@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
-use crate::model::{Upstream, UpstreamServer};
+use crate::model::{Upstream, UpstreamAddr, UpstreamServer};
 use crate::source::Span;
 
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>) -> Vec<Upstream> {
@@ -22,21 +22,17 @@ pub(crate) fn from_url(
     upstreams: &mut Vec<Upstream>,
     word: &Word,
 ) -> Option<usize> {
-    let server = server(cx, "proxy", word, None)?;
-    if let Some(known) = upstreams
-        .iter()
-        .position(|upstream| upstream.name == word.0)
-    {
+    let mut server = server(cx, "proxy", word, None)?;
+    if let UpstreamAddr::Unix(_) = &server.addr {
+        // A relative path says nothing outside of its file.
+        server.id = addr::show_server(&server.addr);
+    }
+    let name = server.id.clone();
+    if let Some(known) = upstreams.iter().position(|upstream| upstream.name == name) {
         return Some(known);
     }
-    let empty = Fields {
-        keys: &keys::UPSTREAM,
-        table: None,
-        path: String::new(),
-        span: word.1,
-    };
-    let path = format!("upstream.\"{}\"", word.0);
-    let mut made = settings(cx, word.0.clone(), &Fields { path, ..empty });
+    let path = format!("upstream.\"{name}\"");
+    let mut made = settings(cx, name, &Fields::absent(&keys::UPSTREAM, path, word.1));
     made.servers.push(server);
     upstreams.push(made);
     Some(upstreams.len() - 1)
@@ -58,7 +54,7 @@ fn upstream(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
                 if !table.has("url") {
                     let message = "this server has no `url`";
                     let diagnostic = Diagnostic::error("missing-key", table.span, message);
-                    cx.report(diagnostic.help("url = \"http://10.0.0.11:9000\""));
+                    table.missing(cx, diagnostic.help("url = \"http://10.0.0.11:9000\""));
                 }
             }
         }
@@ -66,7 +62,7 @@ fn upstream(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
     if upstream.servers.is_empty() && !wrong {
         let message = format!("upstream `{}` has no servers", upstream.name);
         let diagnostic = Diagnostic::error("no-servers", fields.place("servers"), message);
-        cx.report(diagnostic.help("servers = [\"10.0.0.11:9000\"]"));
+        fields.missing(cx, diagnostic.help("servers = [\"10.0.0.11:9000\"]"));
     }
     upstream
 }

@@ -1,0 +1,313 @@
+//! The keys of where requests go: `upstream`, `site`, `route`, actions. Read through `keys`.
+
+use super::{Keys, Kind, key, later};
+
+/// `[upstream.NAME]`
+pub static UPSTREAM: Keys = Keys {
+    name: "upstream",
+    header: "[upstream.NAME]",
+    doc: "HTTP servers that run elsewhere.",
+    keys: &[
+        key(
+            "servers",
+            Kind::Texts,
+            "",
+            "\"host:port\", \"http://host:port\" or \"http+unix:/path\".",
+        ),
+        key(
+            "server",
+            Kind::Tables(&UPSTREAM_SERVER),
+            "",
+            "Servers with a name of their own.",
+        ),
+        key(
+            "balance",
+            Kind::Text,
+            "round-robin",
+            "Who gets the next request.",
+        ),
+        key("connect_timeout", Kind::Duration, "2s", "Per attempt."),
+        key(
+            "timeout",
+            Kind::Duration,
+            "60s",
+            "Between two bytes of the answer.",
+        ),
+        key(
+            "retries",
+            Kind::Count(0, 100),
+            "1",
+            "Other attempts after a failed connect.",
+        ),
+        key(
+            "keepalive",
+            Kind::Count(0, 1 << 20),
+            "32",
+            "Idle connections kept.",
+        ),
+        key(
+            "keepalive_timeout",
+            Kind::DurationOrZero,
+            "60s",
+            "Idle time of a kept connection.",
+        ),
+        later("discover"),
+        later("slow_start"),
+        later("sticky"),
+        later("health"),
+        later("passive"),
+        later("retry_on"),
+        later("retry_budget"),
+        later("max_queue"),
+        later("h2"),
+        later("tls"),
+        later("send_proxy"),
+        later("resolve"),
+    ],
+};
+
+/// `[[upstream.NAME.server]]`
+pub static UPSTREAM_SERVER: Keys = Keys {
+    name: "upstream server",
+    header: "[[upstream.NAME.server]]",
+    doc: "One server of an upstream.",
+    keys: &[
+        key("url", Kind::Text, "", "Where it listens, as in `servers`."),
+        key("id", Kind::Text, "", "Its name in logs; the url if absent."),
+        later("weight"),
+        later("backup"),
+        later("max_conns"),
+    ],
+};
+
+/// `[site.NAME]`
+pub static SITE: Keys = Keys {
+    name: "site",
+    header: "[site.NAME]",
+    doc: "A set of host names. `root`, `app`, `upstream`, `proxy` make its last route.",
+    keys: &[
+        key(
+            "hosts",
+            Kind::Texts,
+            "*",
+            "\"shop.example.org\", \"*.example.org\", \"*\".",
+        ),
+        key(
+            "listen",
+            Kind::Texts,
+            "",
+            "Names or addresses of listeners; all if absent.",
+        ),
+        key(
+            "root",
+            Kind::Path,
+            "",
+            "Directory of files that are tried first.",
+        ),
+        key("app", Kind::Text, "", "App that answers."),
+        key("upstream", Kind::Text, "", "Upstream that answers."),
+        key(
+            "proxy",
+            Kind::Text,
+            "",
+            "URL of a single server that answers.",
+        ),
+        key(
+            "access_log",
+            Kind::Bool,
+            "true",
+            "Whether requests are logged.",
+        ),
+        key(
+            "route",
+            Kind::Tables(&ROUTE),
+            "",
+            "In file order; the first that matches wins.",
+        ),
+        later("redirect_https"),
+        later("hsts"),
+        later("compress"),
+        later("compress_min"),
+        later("error_pages"),
+        later("maintenance"),
+        later("waf"),
+        later("limit"),
+        later("auth"),
+        later("request_headers"),
+        later("response_headers"),
+    ],
+};
+
+/// `[[site.NAME.route]]`
+pub static ROUTE: Keys = Keys {
+    name: "route",
+    header: "[[site.NAME.route]]",
+    doc: "Conditions (all must hold), then one action; `files` may go before `app`/`upstream`.",
+    keys: &[
+        key("host", Kind::Texts, "", "Host patterns, any of them."),
+        key(
+            "path",
+            Kind::Texts,
+            "",
+            "\"/login\", \"/static/*\", \"*.php\", \"~regex\".",
+        ),
+        key("method", Kind::Texts, "", "Methods, any of them."),
+        key(
+            "query",
+            Kind::Pairs,
+            "",
+            "Query parameters: name = glob, all of them.",
+        ),
+        key(
+            "header",
+            Kind::Pairs,
+            "",
+            "Header fields: name = glob, all of them.",
+        ),
+        key(
+            "prefix",
+            Kind::Text,
+            "",
+            "Mount point: matches it and everything below.",
+        ),
+        key(
+            "files",
+            Kind::Table(&FILES),
+            "",
+            "Files that are tried before the action.",
+        ),
+        key("app", Kind::Text, "", "App that answers."),
+        key("upstream", Kind::Text, "", "Upstream that answers."),
+        key(
+            "proxy",
+            Kind::Text,
+            "",
+            "URL of a single server that answers.",
+        ),
+        key(
+            "redirect",
+            Kind::Table(&REDIRECT),
+            "",
+            "Sends the client elsewhere.",
+        ),
+        key("respond", Kind::Table(&RESPOND), "", "A fixed answer."),
+        key(
+            "status",
+            Kind::Count(200, 599),
+            "",
+            "An empty answer; from 400 on an error page.",
+        ),
+        key("max_body", Kind::Size, "", "Request body; 413 beyond."),
+        key(
+            "timeout",
+            Kind::Duration,
+            "",
+            "Overrides the timeout of the app or upstream.",
+        ),
+        key("log", Kind::Bool, "true", "Whether requests are logged."),
+        later("when"),
+        later("rewrite"),
+        later("cache"),
+        later("limit"),
+        later("auth"),
+        later("waf"),
+        later("buffer"),
+        later("websocket"),
+        later("mirror"),
+        later("split"),
+        later("cors"),
+        later("request_headers"),
+        later("response_headers"),
+        later("admin"),
+    ],
+};
+
+/// `files = { ... }`
+pub static FILES: Keys = Keys {
+    name: "files",
+    header: "files = { ... }",
+    doc: "Files below a directory.",
+    keys: &[
+        key("root", Kind::Path, "", "The directory."),
+        key(
+            "index",
+            Kind::Texts,
+            "index.html",
+            "Names tried in a directory.",
+        ),
+        key(
+            "try",
+            Kind::Texts,
+            "{path}",
+            "Names tried in order below the root.",
+        ),
+        key(
+            "expires",
+            Kind::TextOrOff,
+            "",
+            "Cache-Control: max-age, a duration.",
+        ),
+        key(
+            "list",
+            Kind::Bool,
+            "false",
+            "List directories without an index file.",
+        ),
+        key(
+            "precompressed",
+            Kind::Bool,
+            "true",
+            "Serve x.br, x.zst, x.gz in place of x.",
+        ),
+        key(
+            "hidden",
+            Kind::Bool,
+            "false",
+            "Serve names that begin with a dot.",
+        ),
+        key(
+            "symlinks",
+            Kind::Switch(&["inside", "follow", "off"]),
+            "inside",
+            "Symbolic links followed: those that stay below the root, all, or none.",
+        ),
+    ],
+};
+
+/// `redirect = { ... }`
+pub static REDIRECT: Keys = Keys {
+    name: "redirect",
+    header: "redirect = { ... }",
+    doc: "Sends the client elsewhere.",
+    keys: &[
+        key(
+            "to",
+            Kind::Text,
+            "",
+            "URL or path; {host} {path} {query} {scheme} are filled in.",
+        ),
+        key(
+            "code",
+            Kind::Count(301, 308),
+            "308",
+            "301, 302, 303, 307 or 308.",
+        ),
+    ],
+};
+
+/// `respond = { ... }`
+pub static RESPOND: Keys = Keys {
+    name: "respond",
+    header: "respond = { ... }",
+    doc: "A fixed answer.",
+    keys: &[
+        key("status", Kind::Count(200, 599), "200", "Status code."),
+        key("body", Kind::Text, "", "The body."),
+        key(
+            "type",
+            Kind::Text,
+            "text/plain; charset=utf-8",
+            "Content-Type.",
+        ),
+    ],
+};

@@ -1,0 +1,387 @@
+//! What is printed loads to an equal configuration, and the model survives JSON.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use quaich_config::model::*;
+use quaich_config::{Surroundings, parse, print, render};
+
+fn name() -> impl Strategy<Value = String> {
+    "[a-z][a-z0-9_-]{0,8}"
+}
+
+fn time() -> impl Strategy<Value = Duration> {
+    (1_u64..1 << 40).prop_map(Duration::from_millis)
+}
+
+fn file() -> impl Strategy<Value = PathBuf> {
+    // Any character that a path may hold; dots alone would be shortened.
+    "/[a-zäöü \"\\\\'#]{1,20}/[a-z]{1,8}".prop_map(PathBuf::from)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    ".{0,20}"
+}
+
+prop_compose! {
+    fn server()(
+        listeners in vec(listener(), 1..4),
+        numbers in vec(1_usize..1000, 6),
+        times in vec(time(), 6),
+        user in of(name()),
+        (max_body, min_rate, pid_file) in (any::<u64>(), any::<u64>(), of(file())),
+        header in of("[!-~]([ -~]{0,10}[!-~])?"),
+        flags in any::<[bool; 2]>(),
+    ) -> Server {
+        let listeners = listeners.into_iter().enumerate().map(unlike).collect();
+        Server {
+            listeners,
+            threads: numbers[0],
+            backlog: 128,
+            reuse_port: flags[0],
+            group: user.clone(),
+            user,
+            max_connections: numbers[1],
+            max_per_ip: numbers[2] - 1,
+            header_timeout: times[0],
+            body_timeout: times[1],
+            keepalive: times[2],
+            keepalive_requests: numbers[3] as u64,
+            write_timeout: times[3],
+            min_rate,
+            max_header: numbers[4] + 255,
+            max_headers: numbers[5],
+            max_uri: 8192,
+            max_body,
+            shutdown_timeout: times[5],
+            state_dir: "/var/lib/quaich".into(),
+            pid_file,
+            trust: vec![
+                Network { addr: [10, 0, 0, 0].into(), prefix: 8 },
+                Network { addr: "2001:db8::".parse().expect("an address"), prefix: 32 },
+            ],
+            server_header: header.filter(|text| text != "off"),
+            date_header: flags[1],
+        }
+    }
+}
+
+fn listener() -> impl Strategy<Value = Listener> {
+    let addr = prop_oneof![
+        any::<[u8; 4]>().prop_map(|ip| ListenAddr::Tcp((ip, 1).into())),
+        any::<[u8; 16]>().prop_map(|ip| ListenAddr::Tcp((ip, 1).into())),
+        file().prop_map(ListenAddr::Unix),
+        Just(ListenAddr::Fd(3)),
+        name().prop_map(ListenAddr::Systemd),
+    ];
+    (addr, name(), any::<bool>(), 0_u32..=0o777).prop_map(|(addr, name, named, mode)| {
+        let shown = quaich_config::addr::show_listen(&addr);
+        if named {
+            Listener { name, addr, mode }
+        } else {
+            Listener {
+                name: shown,
+                addr,
+                mode: 0o660,
+            }
+        }
+    })
+}
+
+/// Makes the listener at an index unlike all others.
+fn unlike((index, mut listener): (usize, Listener)) -> Listener {
+    let plain = listener.name == quaich_config::addr::show_listen(&listener.addr);
+    match &mut listener.addr {
+        ListenAddr::Tcp(addr) => addr.set_port(8000 + index as u16),
+        ListenAddr::Unix(path) => path.push(index.to_string()),
+        ListenAddr::Fd(fd) => *fd = 3 + index as i32,
+        ListenAddr::Systemd(name) => name.push_str(&index.to_string()),
+    }
+    listener.name = match plain {
+        true => quaich_config::addr::show_listen(&listener.addr),
+        false => format!("{}{index}", listener.name),
+    };
+    listener
+}
+
+prop_compose! {
+    fn app()(
+        name in name(),
+        target in prop_oneof![
+            ("[a-z]{1,8}(\\.[a-z]{1,5}){0,2}", of("[a-z]{1,8}"))
+                .prop_map(|(module, callable)| AppTarget::Module { module, callable }),
+            (file(), of("[a-z]{1,8}")).prop_map(|(path, callable)| AppTarget::File {
+                path: path.with_extension("py"),
+                callable,
+            }),
+        ],
+        dir in file(),
+        python in prop_oneof![Just(PathBuf::new()), file(), Just(PathBuf::from("python3.12"))],
+        numbers in vec(1_usize..1000, 4),
+        times in vec(time(), 4),
+        env in btree_map("[A-Z \"äö.]{1,8}", "[^\0]{0,20}", 0..4),
+        user in of(name()),
+        factory: bool,
+    ) -> App {
+        App {
+            name,
+            // A module that looks like a file is refused.
+            target: match target {
+                AppTarget::Module { module, callable } if module.ends_with(".py") => {
+                    AppTarget::Module { module: format!("{module}x"), callable }
+                }
+                target => target,
+            },
+            factory,
+            dir,
+            python,
+            python_origin: String::new(),
+            workers: numbers[0],
+            threads: numbers[1],
+            timeout: times[0],
+            queue: numbers[2] - 1,
+            queue_timeout: times[1],
+            graceful_timeout: times[2],
+            boot_timeout: times[3],
+            max_requests: numbers[3] as u64,
+            max_requests_jitter: 0,
+            env,
+            group: user.clone(),
+            user,
+        }
+    }
+}
+
+fn upstream_addr() -> impl Strategy<Value = UpstreamAddr> {
+    prop_oneof![
+        ("[a-z]{1,9}(\\.[a-z]{1,5}){0,2}", 1_u16..)
+            .prop_map(|(host, port)| UpstreamAddr::Tcp { host, port }),
+        Just(UpstreamAddr::Tcp {
+            host: "2001:db8::1".into(),
+            port: 80
+        }),
+        file().prop_map(UpstreamAddr::Unix),
+    ]
+}
+
+prop_compose! {
+    fn upstream()(
+        name in name(),
+        addrs in vec((upstream_addr(), text()), 1..4),
+        times in vec(time(), 3),
+        retries in 0_u32..10,
+    ) -> Upstream {
+        let server = |(index, (addr, id))| UpstreamServer { id: format!("{id}{index}"), addr };
+        Upstream {
+            name,
+            servers: addrs.into_iter().enumerate().map(server).collect(),
+            connect_timeout: times[0],
+            timeout: times[1],
+            retries,
+            keepalive: 32,
+            keepalive_timeout: times[2],
+        }
+    }
+}
+
+fn host() -> impl Strategy<Value = HostPattern> {
+    prop_oneof![
+        Just(HostPattern::Any),
+        "[a-z]{1,9}\\.example".prop_map(HostPattern::Exact),
+        "\\.[a-z]{1,9}\\.example".prop_map(HostPattern::Suffix),
+    ]
+}
+
+fn path() -> impl Strategy<Value = PathPattern> {
+    prop_oneof![
+        "/[a-zä /\"\\\\]{0,20}".prop_map(PathPattern::Exact),
+        "/([a-zä /\"\\\\]{0,20}/)?".prop_map(PathPattern::Prefix),
+        "/[a-z]{1,9}\\*\\.[a-z]{1,3}".prop_map(PathPattern::Glob),
+        Just(PathPattern::Regex("^/v[0-9]+\\.\"".into())),
+    ]
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        Just(Action::App(0)),
+        Just(Action::Upstream(0)),
+        (400_u16..600).prop_map(Action::Status),
+        (
+            select(vec![301, 302, 303, 307, 308]),
+            "/[a-z]{0,9}(\\{path\\})?"
+        )
+            .prop_map(|(code, to)| Action::Redirect { to, code }),
+        (205_u16..300, text(), "[a-z]{0,5}").prop_map(|(status, body, content_type)| {
+            Action::Respond {
+                status,
+                body,
+                content_type,
+            }
+        }),
+    ]
+}
+
+prop_compose! {
+    fn files()(
+        root in file(),
+        index in vec("[a-zä\"]{1,9}", 0..3),
+        expires in of(time()),
+        flags in any::<[bool; 3]>(),
+        symlinks in select(vec![Symlinks::Off, Symlinks::Inside, Symlinks::Follow]),
+    ) -> Files {
+        Files {
+            root,
+            index,
+            try_: vec!["{path}".into(), "{path}.html".into()],
+            expires,
+            list: flags[0],
+            precompressed: flags[1],
+            hidden: flags[2],
+            symlinks,
+        }
+    }
+}
+
+prop_compose! {
+    fn route()(
+        host in vec(host(), 0..3),
+        path in vec(path(), 0..3),
+        method in vec("[A-Z]{1,9}", 0..3),
+        query in btree_map("[a-zä=. ]{1,9}", text(), 0..3),
+        header in btree_map("[a-z-]{1,9}", text(), 0..3),
+        prefix in select(vec!["", "/x", "/x/y"]),
+        (files, action) in (of(files()), action()),
+        (max_body, timeout, log) in (of(any::<u64>()), of(time()), any::<bool>()),
+    ) -> Route {
+        let fields = |map: std::collections::BTreeMap<String, String>| {
+            map.into_iter().map(|(name, glob)| FieldMatch { name, glob }).collect()
+        };
+        Route {
+            origin: String::new(),
+            host,
+            path,
+            method,
+            query: fields(query),
+            header: fields(header),
+            prefix: prefix.into(),
+            files,
+            action,
+            max_body,
+            timeout,
+            log,
+        }
+    }
+}
+
+prop_compose! {
+    fn config()(
+        server in server(),
+        app in app(),
+        upstream in upstream(),
+        routes in vec(vec(route(), 1..4), 1..3),
+        output in prop_oneof![
+            Just(LogOutput::Off),
+            Just(LogOutput::Stdout),
+            Just(LogOutput::Stderr),
+            file().prop_map(LogOutput::File),
+        ],
+        format in prop_oneof![
+            Just(AccessFormat::Common),
+            Just(AccessFormat::Combined),
+            Just(AccessFormat::Json),
+            Just(AccessFormat::Pretty),
+            "[a-z\" ]{0,9}\\{status\\}".prop_map(AccessFormat::Template),
+        ],
+        socket in of(file()),
+        access_log: bool,
+    ) -> Config {
+        let listeners = server.listeners.len();
+        let site = |(index, routes): (usize, Vec<Route>)| Site {
+            name: format!("site{index}"),
+            hosts: vec![HostPattern::Exact(format!("host{index}.example"))],
+            listeners: if index == 0 { Vec::new() } else { vec![listeners - 1] },
+            routes,
+            access_log,
+        };
+        Config {
+            server,
+            apps: vec![app],
+            upstreams: vec![upstream],
+            sites: routes.into_iter().enumerate().map(site).collect(),
+            log: Log { level: "info".into(), output: output.clone(), format: "auto".into() },
+            access_log: AccessLog { output, format },
+            admin: Admin { socket },
+        }
+    }
+}
+
+/// Takes away what says where a value came from.
+fn without_origins(mut config: Config) -> Config {
+    config
+        .apps
+        .iter_mut()
+        .for_each(|app| app.python_origin.clear());
+    config
+        .sites
+        .iter_mut()
+        .flat_map(|site| &mut site.routes)
+        .for_each(|r| r.origin.clear());
+    config
+}
+
+fn reload(text: &str) -> Config {
+    let loaded = parse(
+        "printed.toml",
+        text,
+        Path::new("/elsewhere"),
+        &Surroundings::default(),
+    );
+    let shown = render(&loaded, false, 100);
+    without_origins(loaded.config.unwrap_or_else(|| panic!("{shown}\n{text}")))
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_loads_to_the_same(config in config()) {
+        prop_assert_eq!(reload(&print::to_toml(&config, None)), config);
+    }
+
+    #[test]
+    fn the_model_survives_json(config in config()) {
+        let text = serde_json::to_string(&config).expect("serialisable");
+        let back: Config = serde_json::from_str(&text).expect("readable");
+        prop_assert_eq!(back, config);
+    }
+
+    #[test]
+    fn no_text_makes_loading_panic(text in "(\\[{1,2}[a-z.]{0,20}\\]{1,2}|[a-z]{1,9} = [^\n]{0,9}|.*|\n){0,9}") {
+        let loaded = parse("any.toml", &text, Path::new("/"), &Surroundings::default());
+        let _ = (render(&loaded, true, 80), quaich_config::to_json(&loaded));
+    }
+}
+
+#[test]
+fn short_forms_and_defaults_print_what_they_stand_for() {
+    let text = "[[server.listener]]\naddr = \":443\"\ntls = false\n[app.shop]\nmodule = \"shop.wsgi\"\nvenv = \".venv\"\n\
+                [site.main]\nroot = \"public\"\napp = \"shop\"\n\
+                [site.wedding]\nhosts = [\"*.erin.example\"]\nproxy = \"127.0.0.1:8081\"\n\
+                [[site.wedding.route]]\npath = \"/live\"\nproxy = \"http+unix:live.sock\"\n";
+    let loaded = parse(
+        "quaich.toml",
+        text,
+        Path::new("/srv"),
+        &Surroundings::default(),
+    );
+    let config = loaded.config.expect("valid");
+    let python = &config.apps[0].python;
+    assert_eq!(python, Path::new("/srv/.venv/bin/python"));
+    assert_eq!(config.upstreams[0].name, "http+unix:/srv/live.sock");
+    let printed = print::to_toml(&config, Some(&loaded.origins));
+    assert!(printed.contains("# quaich.toml:6"), "{printed}");
+    assert!(printed.contains("# default"), "{printed}");
+    assert_eq!(reload(&printed), without_origins(config));
+}
