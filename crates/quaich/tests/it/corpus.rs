@@ -33,16 +33,13 @@ fn corpus() -> Vec<Entry> {
 /// One record: `ID] what`, `expect ...`, then lines of bytes behind `| `.
 fn entry(record: &str) -> Entry {
     let id = record.split(']').next().expect("an id").to_string();
-    let line = |start: &str| {
-        record
-            .lines()
-            .filter_map(move |l| l.strip_prefix(start).map(str::to_string))
-    };
-    let expected = line("expect ").next().expect("what is expected");
-    let bytes = line("| ").flat_map(|piece| unescape(&piece)).collect();
+    let expected = record.lines().find_map(|line| line.strip_prefix("expect "));
+    let expected = expected.expect("what is expected");
+    let pieces = record.lines().filter_map(|line| line.strip_prefix("| "));
+    let bytes = pieces.flat_map(unescape).collect();
     let expected = match expected.parse() {
         Ok(status) => Expected::Refused(status),
-        Err(_) => passed(&expected),
+        Err(_) => passed(expected),
     };
     Entry {
         id,
