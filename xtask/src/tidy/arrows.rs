@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["spool"],
     &["deadline"],
     &["socket"],
+    &["watch"],
     &["buffer"],
     &["clock"],
 ];
