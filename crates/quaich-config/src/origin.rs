@@ -1,6 +1,7 @@
 //! Where every value of a configuration came from, and what may override the file.
 //!
-//! The binary fills `Overrides` from flags and environment; `lower` applies them and keeps `Origins`.
+//! The binary fills `Overrides` from flags and environment; `load` applies them, and `lower`
+//! keeps `Origins`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -53,7 +54,8 @@ impl Overrides {
     ///
     /// `value` is read as the key's type. The first to set a path wins: give flags before
     /// environment variables. Loading panics when no key has that path: paths come from the
-    /// program, not from people. `origin` is the word shown to people: `--threads`, `$QUAICH_THREADS`.
+    /// program, not from people. `origin` is the word shown to people: `--threads`,
+    /// `$QUAICH_THREADS`.
     pub fn set(&mut self, path: &str, value: &str, origin: &str) -> &mut Self {
         self.set_all(path, &[value], origin)
     }

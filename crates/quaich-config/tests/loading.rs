@@ -277,7 +277,8 @@ fn off_turns_things_off() {
 
 #[test]
 fn sites_name_listeners_by_name_or_address() {
-    let text = "[server]\nlisten = [\":80\"]\n[[server.listener]]\nname = \"inner\"\naddr = \":81\"\n\
+    let text = "[server]\nlisten = [\":80\"]\n\
+                [[server.listener]]\nname = \"inner\"\naddr = \":81\"\n\
                 [site.a]\nroot = \"a\"\nlisten = [\"[::]:80\"]\n\
                 [site.b]\nroot = \"b\"\nlisten = [\"inner\"]\n";
     let config = parse_with(text, &around())

@@ -56,7 +56,7 @@ impl Reading<'_> {
         }
     }
 
-    /// The files that a pattern stands for, in the order of their names. Globs only in the last part.
+    /// The files that a pattern stands for, by name. Globs stand only in the last part.
     fn files(&self, pattern: &str) -> Result<Vec<PathBuf>, String> {
         let main = &self.sources[0];
         let shown = Path::new(&main.name).parent().unwrap_or(Path::new(""));
