@@ -1,4 +1,7 @@
-//! Header fields: one flat buffer and a list of places in it, used again for each message.
+//! Header fields: one flat buffer and a list of places in it, used again for each message. Filled by
+//! the codecs, read by routing and handlers; never holds a name or value that could end its line.
+
+use crate::octets::{VALUE, holds_only, is_token, trim};
 
 macro_rules! header_ids {
     ($($id:ident = $name:literal,)*) => {
@@ -72,7 +75,8 @@ header_ids! {
 const TABLE: usize = 256;
 
 const fn hash(length: usize, first: u8, last: u8) -> usize {
-    (length.wrapping_mul(31) ^ (first as usize | 0x20).wrapping_mul(7)
+    (length.wrapping_mul(31)
+        ^ (first as usize | 0x20).wrapping_mul(7)
         ^ (last as usize | 0x20).wrapping_mul(13))
         % TABLE
 }
@@ -112,7 +116,10 @@ impl HeaderId {
 
     /// The id with this number; `Other` for numbers of none.
     pub fn from_number(number: u8) -> Self {
-        match usize::from(number).checked_sub(1).and_then(|index| NAMES.get(index)) {
+        match usize::from(number)
+            .checked_sub(1)
+            .and_then(|index| NAMES.get(index))
+        {
             Some((id, _)) => *id,
             None => Self::Other,
         }
@@ -149,7 +156,10 @@ pub struct Headers {
 
 impl Clone for Headers {
     fn clone(&self) -> Self {
-        Self { text: self.text.clone(), fields: self.fields.clone() }
+        Self {
+            text: self.text.clone(),
+            fields: self.fields.clone(),
+        }
     }
 
     fn clone_from(&mut self, source: &Self) {
@@ -180,7 +190,7 @@ impl Headers {
         self.fields.is_empty()
     }
 
-    /// Bytes of all fields on the wire, line ends included.
+    /// Bytes of all fields as `name: value` lines on the wire, line ends included.
     pub fn wire_size(&self) -> usize {
         let size = |f: &Field| usize::from(f.name_length) + f.value_length as usize + 4;
         self.fields.iter().map(size).sum()
@@ -188,51 +198,67 @@ impl Headers {
 
     fn name_of(&self, field: &Field) -> &[u8] {
         let start = field.name as usize;
-        self.text.get(start..start + usize::from(field.name_length)).unwrap_or_default()
+        self.text
+            .get(start..start + usize::from(field.name_length))
+            .unwrap_or_default()
     }
 
     fn value_of(&self, field: &Field) -> &[u8] {
         let start = field.value as usize;
-        self.text.get(start..start + field.value_length as usize).unwrap_or_default()
+        self.text
+            .get(start..start + field.value_length as usize)
+            .unwrap_or_default()
     }
 
     /// Id, name as received and value of each field, in order.
     pub fn iter(&self) -> impl Iterator<Item = (HeaderId, &[u8], &[u8])> {
-        self.fields.iter().map(|f| (f.id, self.name_of(f), self.value_of(f)))
+        self.fields
+            .iter()
+            .map(|f| (f.id, self.name_of(f), self.value_of(f)))
     }
 
-    /// The first value of a known field.
+    /// The first value of a known field; `None` for `Other`, which names no field.
     pub fn get(&self, id: HeaderId) -> Option<&[u8]> {
-        self.fields.iter().find(|f| f.id == id).map(|f| self.value_of(f))
+        self.get_all(id).next()
     }
 
-    /// All values of a known field, in order.
+    /// All values of a known field, in order; none for `Other`.
     pub fn get_all(&self, id: HeaderId) -> impl Iterator<Item = &[u8]> {
-        self.fields.iter().filter(move |f| f.id == id).map(|f| self.value_of(f))
+        let wanted = self
+            .fields
+            .iter()
+            .filter(move |f| f.id == id && id != HeaderId::Other);
+        wanted.map(|f| self.value_of(f))
     }
 
     /// Whether a known field is there.
     pub fn contains(&self, id: HeaderId) -> bool {
-        self.fields.iter().any(|f| f.id == id)
+        self.get_all(id).next().is_some()
     }
 
     /// The first value of the field `name`, whatever its case.
     pub fn by_name(&self, name: &[u8]) -> Option<&[u8]> {
-        let mut named = self.fields.iter().filter(|f| self.name_of(f).eq_ignore_ascii_case(name));
+        let mut named = self
+            .fields
+            .iter()
+            .filter(|f| self.name_of(f).eq_ignore_ascii_case(name));
         named.next().map(|f| self.value_of(f))
     }
 
-    /// Adds a field at the end.
+    /// Adds a field at the end. The name must be a token, the value without control bytes but the
+    /// tab (RFC 9110 section 5); blanks around the value are dropped.
     pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidField> {
-        if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) || !is_value(value) {
+        let value = trim(value);
+        if !is_token(name) || !holds_only(value, &VALUE) {
             return Err(InvalidField);
         }
         self.push_valid(HeaderId::from_name(name), name, value)
     }
 
-    /// Adds a known field at the end.
+    /// Adds a known field at the end, under its name in lower case. `Other` is refused.
     pub fn push_known(&mut self, id: HeaderId, value: &[u8]) -> Result<(), InvalidField> {
-        if id == HeaderId::Other || !is_value(value) {
+        let value = trim(value);
+        if id == HeaderId::Other || !holds_only(value, &VALUE) {
             return Err(InvalidField);
         }
         self.push_valid(id, id.as_str().as_bytes(), value)
@@ -263,24 +289,35 @@ impl Headers {
     pub fn append_block(&mut self, block: &[u8]) -> Result<(), InvalidField> {
         let mut rest = block;
         while !rest.is_empty() {
-            let end = rest.iter().position(|&byte| byte == b'\r').ok_or(InvalidField)?;
+            let end = rest
+                .iter()
+                .position(|&byte| byte == b'\r')
+                .ok_or(InvalidField)?;
             let (line, after) = rest.split_at(end);
-            let colon = line.iter().position(|&byte| byte == b':').ok_or(InvalidField)?;
-            self.push(&line[..colon], line[colon + 1..].trim_ascii())?;
+            let colon = line
+                .iter()
+                .position(|&byte| byte == b':')
+                .ok_or(InvalidField)?;
+            self.push(&line[..colon], &line[colon + 1..])?;
             rest = after.strip_prefix(b"\r\n").ok_or(InvalidField)?;
         }
         Ok(())
     }
 
-    /// Replaces all fields `name` by one.
+    /// Replaces all fields `name` by one at the end; on an error nothing changes. The bytes of the
+    /// replaced ones are given back by [`Headers::clear`] only.
     pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidField> {
-        self.remove_name(name);
-        self.push(name, value)
+        self.push(name, value)?;
+        if let Some(replacement) = self.fields.pop() {
+            self.remove_name(name);
+            self.fields.push(replacement);
+        }
+        Ok(())
     }
 
-    /// Removes a known field.
+    /// Removes a known field, however often it is there. `Other` names none.
     pub fn remove(&mut self, id: HeaderId) {
-        self.fields.retain(|f| f.id != id);
+        self.fields.retain(|f| f.id != id || id == HeaderId::Other);
     }
 
     /// Removes a field by name, whatever its case.
@@ -296,28 +333,110 @@ impl Headers {
     }
 }
 
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let others = b"!#$%&'*+-.^_`|~";
-    let mut index = 0;
-    while index < others.len() {
-        table[others[index] as usize] = true;
-        index += 1;
-    }
-    table
-};
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether a byte may stand in a token (RFC 9110 section 5.6.2).
-pub fn is_token(byte: u8) -> bool {
-    TOKEN[usize::from(byte)]
-}
+    fn sample() -> Headers {
+        let mut headers = Headers::new();
+        headers.push(b"Host", b"a.test").unwrap();
+        headers.push(b"X-One", b" 1\t").unwrap();
+        headers.push(b"set-cookie", b"a=1").unwrap();
+        headers.push_known(HeaderId::SetCookie, b"b=2").unwrap();
+        headers
+    }
 
-/// Whether bytes may be a field value: no control byte but the tab (RFC 9110 section 5.5).
-pub fn is_value(value: &[u8]) -> bool {
-    value.iter().all(|&byte| byte >= 0x20 && byte != 0x7f || byte == b'\t')
+    #[test]
+    fn every_known_name_finds_its_id_in_any_case() {
+        for (id, name) in NAMES {
+            assert_eq!(HeaderId::from_name(name.as_bytes()), *id);
+            assert_eq!(HeaderId::from_name(name.to_uppercase().as_bytes()), *id);
+            assert_eq!(HeaderId::from_number(*id as u8), *id);
+            assert_eq!(id.as_str(), *name);
+        }
+        for name in [
+            &b""[..],
+            b"x",
+            b"hosts",
+            b"hos",
+            b"content_length",
+            b"x-forwarded-fox",
+        ] {
+            assert_eq!(HeaderId::from_name(name), HeaderId::Other);
+        }
+    }
+
+    #[test]
+    fn fields_keep_their_order_case_and_repetition() {
+        let headers = sample();
+        let names: Vec<&[u8]> = headers.iter().map(|(_, name, _)| name).collect();
+        assert_eq!(
+            names,
+            [&b"Host"[..], b"X-One", b"set-cookie", b"set-cookie"]
+        );
+        let cookies: Vec<&[u8]> = headers.get_all(HeaderId::SetCookie).collect();
+        assert_eq!(cookies, [b"a=1", b"b=2"]);
+        assert_eq!(headers.by_name(b"x-ONE"), Some(&b"1"[..]));
+        assert_eq!(
+            headers.wire_size(),
+            "Host: a.testX-One: 1".len() + 2 * 15 + 4 * 2
+        );
+    }
+
+    #[test]
+    fn a_name_or_value_that_could_end_the_line_is_refused_and_changes_nothing() {
+        let mut headers = sample();
+        for (name, value) in [
+            (&b"X-One"[..], &b"a\r\nb: c"[..]),
+            (b"X-One", b"a\nb"),
+            (b"X-One", b"a\0b"),
+            (b"X-One", b"a\x7fb"),
+            (b"X-One", b"a\x0c"),
+            (b"X y", b"a"),
+            (b"X:", b"a"),
+            (b"", b"a"),
+        ] {
+            assert_eq!(headers.push(name, value), Err(InvalidField));
+            assert_eq!(headers.set(name, value), Err(InvalidField));
+        }
+        assert_eq!(headers.push_known(HeaderId::Other, b"a"), Err(InvalidField));
+        assert_eq!(headers.append_block(b"X: a\x0c\r\n"), Err(InvalidField));
+        assert_eq!(headers.by_name(b"X-One"), Some(&b"1"[..]));
+        assert_eq!(headers.len(), 4);
+        headers.push(b"X", b"caf\xe9\t\xff").unwrap();
+    }
+
+    #[test]
+    fn set_replaces_all_and_remove_removes_all() {
+        let mut headers = sample();
+        headers.set(b"Set-Cookie", b"c=3").unwrap();
+        headers.set(b"x-one", b"2").unwrap();
+        assert_eq!(headers.get_all(HeaderId::SetCookie).count(), 1);
+        assert_eq!(headers.by_name(b"X-One"), Some(&b"2"[..]));
+        headers.remove(HeaderId::SetCookie);
+        headers.remove_name(b"X-ONE");
+        assert!(!headers.contains(HeaderId::SetCookie));
+        assert_eq!(headers.len(), 1);
+        headers.retain(|id, _, _| id != HeaderId::Host);
+        assert!(headers.is_empty() && !headers.contains(HeaderId::Host));
+    }
+
+    #[test]
+    fn the_unknown_id_names_no_field() {
+        let mut headers = sample();
+        assert_eq!(headers.get(HeaderId::Other), None);
+        assert!(!headers.contains(HeaderId::Other));
+        headers.remove(HeaderId::Other);
+        assert_eq!(headers.len(), 4);
+    }
+
+    #[test]
+    fn a_cleared_section_holds_the_same_fields_in_the_same_memory() {
+        let mut headers = sample();
+        let room = (headers.text.capacity(), headers.fields.capacity());
+        headers.clear();
+        assert!(headers.is_empty() && headers.get(HeaderId::Host).is_none());
+        headers.clone_from(&sample());
+        assert_eq!((headers.text.capacity(), headers.fields.capacity()), room);
+    }
 }

@@ -2,17 +2,19 @@
 //! refused, never repaired.
 
 mod chunked;
+mod connection;
 mod encode;
 mod fields;
+mod framing;
 mod reject;
 mod request;
 mod response;
 
 pub use chunked::{ChunkStep, ChunkedDecoder};
+pub use connection::{Connection, is_hop_by_hop};
 pub use encode::{
     CONTINUE, LAST_CHUNK, chunk_head, decimal, field, field_u64, reason_phrase, status_line,
 };
-pub use fields::{Connection, is_hop_by_hop};
 pub use reject::{Reject, RejectReason};
 pub use request::{RequestHead, parse_request};
 pub use response::{BadResponse, ResponseHead, parse_response};
@@ -30,10 +32,10 @@ pub enum Version {
 /// How the end of a message body is found (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyLength {
-    /// There is none.
+    /// There is none, whatever a `Content-Length` may say (the response to a HEAD, a 304).
     #[default]
     Empty,
-    /// So many bytes.
+    /// So many bytes, none included: `Content-Length: 0` was said, and is worth passing on.
     Known(u64),
     /// Chunks.
     Chunked,
@@ -41,15 +43,26 @@ pub enum BodyLength {
     UntilClose,
 }
 
-/// Bounds of a head, in bytes but for the last.
+/// Bounds of a head, in bytes but for the last. What is exactly as long as its bound passes.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Request target; 414 beyond.
     pub max_uri: usize,
-    /// One header field with its name; 431 beyond.
+    /// One line of the header, name and value, without its end; 431 beyond.
     pub max_field: usize,
-    /// All header fields; 431 beyond.
+    /// All lines of the header with their ends; 431 beyond. The request line is not counted.
     pub max_header: usize,
-    /// Number of header fields; 431 beyond.
+    /// Number of header fields, those that are dropped counted; 431 beyond.
     pub max_headers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_uri: 8192,
+            max_field: 8192,
+            max_header: 32_768,
+            max_headers: 100,
+        }
+    }
 }

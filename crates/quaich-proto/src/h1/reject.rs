@@ -73,6 +73,9 @@ pub struct Reject {
 
 impl From<RejectReason> for Reject {
     fn from(reason: RejectReason) -> Self {
-        Self { status: reason.status(), reason }
+        Self {
+            status: reason.status(),
+            reason,
+        }
     }
 }

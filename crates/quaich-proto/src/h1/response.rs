@@ -1,10 +1,16 @@
 //! Response heads of servers (RFC 9112 section 4). As strict as for requests: an answer without a
 //! single meaning is a failure of the server.
 
-use super::fields::{Connection, list, number, parse_line};
+use super::connection::Connection;
+use super::fields::parse_line;
+use super::framing::{body_length, keeps_alive};
 use super::{BodyLength, Limits, Version};
 use crate::headers::{HeaderId, Headers};
 use crate::method::Method;
+use crate::octets::{VALUE, holds_only};
+
+/// Bytes that a status line may have, beyond the limit of the header.
+const MAX_STATUS_LINE: usize = 1024;
 
 /// What is wrong with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +53,11 @@ pub struct ResponseHead {
     pub body: BodyLength,
     /// Whether the connection may be used again after the body.
     pub keep_alive: bool,
+    /// Where the first line begins that is not taken apart yet.
+    line: usize,
+    /// Bytes in which no further line end will be found.
+    scanned: usize,
+    is_over: bool,
 }
 
 impl ResponseHead {
@@ -55,8 +66,11 @@ impl ResponseHead {
         Self::default()
     }
 
-    /// Forgets everything, keeps the memory.
+    /// Forgets everything, keeps the memory. Due before another connection's bytes are parsed.
     pub fn clear(&mut self) {
+        self.line = 0;
+        self.scanned = 0;
+        self.is_over = false;
         self.status = 0;
         self.version = Version::Http11;
         self.headers.clear();
@@ -65,59 +79,89 @@ impl ResponseHead {
     }
 }
 
-/// Parses a response head to a request with `method`. `Ok(None)` asks for more bytes; else the
-/// number of bytes of the head.
+/// Parses the head of a response to a request with `method` from the start of `input`. `Ok(None)`
+/// asks for more bytes: the next call passes the same ones with more behind them. `Ok(Some(n))`: the
+/// head took `n` bytes. Interim responses are heads of their own.
 pub fn parse_response(
     input: &[u8],
     limits: &Limits,
     method: &Method,
     head: &mut ResponseHead,
 ) -> Result<Option<usize>, BadResponse> {
-    let most = limits.max_header + 1024;
-    head.clear();
-    let mut at = 0;
-    let mut first = true;
+    if head.is_over || head.scanned > input.len() {
+        head.clear();
+    }
+    let parsed = parse_lines(input, limits, *method, head);
+    head.is_over = !matches!(parsed, Ok(None));
+    parsed
+}
+
+fn parse_lines(
+    input: &[u8],
+    limits: &Limits,
+    method: Method,
+    head: &mut ResponseHead,
+) -> Result<Option<usize>, BadResponse> {
+    let most = limits.max_header + MAX_STATUS_LINE;
     loop {
-        let rest = input.get(at..).unwrap_or_default();
-        let Some(end) = memchr::memchr(b'\n', rest) else {
-            if first && !b"HTTP/1.".starts_with(&rest[..rest.len().min(7)]) {
-                return Err(BadResponse::StatusLine);
-            }
-            return if input.len() > most { Err(BadResponse::TooLarge) } else { Ok(None) };
-        };
-        let line = rest[..end].strip_suffix(b"\r").ok_or(BadResponse::LineEnd)?;
-        at += end + 1;
-        if at > most {
+        let fresh = input.get(head.scanned..).unwrap_or_default();
+        let found = memchr::memchr(b'\n', fresh).map(|at| head.scanned + at);
+        let end = found.unwrap_or(input.len());
+        let line = input.get(head.line..end).unwrap_or_default();
+        let is_status_line = head.line == 0;
+        // The same of a whole line as of its first bytes, so that every split has one verdict.
+        if is_status_line && !could_be_status_line(line) {
+            return Err(BadResponse::StatusLine);
+        }
+        if end >= most {
             return Err(BadResponse::TooLarge);
         }
-        if first {
+        if found.is_none() {
+            head.scanned = end;
+            return Ok(None);
+        }
+        let line = line.strip_suffix(b"\r").ok_or(BadResponse::LineEnd)?;
+        head.line = end + 1;
+        head.scanned = end + 1;
+        if is_status_line {
             parse_status_line(line, head)?;
-            first = false;
         } else if line.is_empty() {
-            frame(head, *method)?;
-            return Ok(Some(at));
+            frame(head, method)?;
+            return Ok(Some(end + 1));
         } else {
             parse_field(line, limits, head)?;
         }
     }
 }
 
+/// Whether the first bytes of `line` are those of a status line, as far as they have come.
+fn could_be_status_line(line: &[u8]) -> bool {
+    const START: &[u8] = b"HTTP/1.";
+    line.iter()
+        .zip(START)
+        .all(|(byte, expected)| byte == expected)
+}
+
 fn parse_status_line(line: &[u8], head: &mut ResponseHead) -> Result<(), BadResponse> {
-    let (version, rest) = match line {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1', b' ', rest @ ..] => (Version::Http11, rest),
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0', b' ', rest @ ..] => (Version::Http10, rest),
+    let (version, rest) = match line.split_at_checked(9) {
+        Some((b"HTTP/1.1 ", rest)) => (Version::Http11, rest),
+        Some((b"HTTP/1.0 ", rest)) => (Version::Http10, rest),
         _ => return Err(BadResponse::StatusLine),
     };
     let (status, phrase) = match rest {
-        [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', phrase @ ..] => (
-            u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'),
-            phrase,
-        ),
+        [
+            a @ b'1'..=b'5',
+            b @ b'0'..=b'9',
+            c @ b'0'..=b'9',
+            phrase @ ..,
+        ] => {
+            let digit = |byte: &u8| u16::from(byte - b'0');
+            (digit(a) * 100 + digit(b) * 10 + digit(c), phrase)
+        }
         _ => return Err(BadResponse::StatusLine),
     };
-    let phrase_valid = phrase.is_empty()
-        || phrase[0] == b' ' && phrase.iter().all(|&b| b >= 0x20 && b != 0x7f || b == b'\t');
-    if !phrase_valid {
+    // A server that leaves out the phrase may leave out its space: nothing else can be meant.
+    if !matches!(phrase, [] | [b' ', ..]) || !holds_only(phrase, &VALUE) {
         return Err(BadResponse::StatusLine);
     }
     head.version = version;
@@ -131,44 +175,32 @@ fn parse_field(line: &[u8], limits: &Limits, head: &mut ResponseHead) -> Result<
         return Err(BadResponse::TooLarge);
     }
     let id = HeaderId::from_name(name);
-    head.headers.push_valid(id, name, value).map_err(|_| BadResponse::TooLarge)
+    head.headers
+        .push_valid(id, name, value)
+        .map_err(|_| BadResponse::TooLarge)
 }
 
 /// RFC 9112 section 6.3, without its leniencies.
 fn frame(head: &mut ResponseHead, method: Method) -> Result<(), BadResponse> {
-    let mut lengths = head.headers.get_all(HeaderId::ContentLength);
-    let length = match (lengths.next(), lengths.next()) {
-        (None, _) => None,
-        (Some(value), None) => Some(number(value).ok_or(BadResponse::Framing)?),
-        (Some(_), Some(_)) => return Err(BadResponse::Framing),
-    };
-    let mut codings = head.headers.get_all(HeaderId::TransferEncoding);
-    let chunked = match (codings.next(), codings.next()) {
-        (None, _) => false,
-        (Some(value), None) if value.eq_ignore_ascii_case(b"chunked") => true,
-        _ => return Err(BadResponse::Framing),
-    };
-    if chunked && (length.is_some() || head.version == Version::Http10) {
+    let named = body_length(&head.headers, head.version).map_err(|_| BadResponse::Framing)?;
+    let options = Connection::of(&head.headers);
+    if options.names(b"content-length") {
         return Err(BadResponse::Framing);
     }
-    let bodyless = head.status < 200 || matches!(head.status, 204 | 304) || method == Method::Head;
-    head.body = match (bodyless, chunked, length) {
-        (true, _, _) => BodyLength::Empty,
-        (_, true, _) => BodyLength::Chunked,
-        (_, _, Some(length)) => BodyLength::Known(length),
-        (_, _, None) => BodyLength::UntilClose,
+    let keep_alive = keeps_alive(&options, head.version);
+    let never_has_body = head.status < 200 || head.status == 204;
+    head.body = match named {
+        _ if never_has_body || head.status == 304 || method == Method::Head => BodyLength::Empty,
+        Some(length) => length,
+        None => BodyLength::UntilClose,
     };
-    let (mut close, mut keep_alive) = (false, false);
-    for value in head.headers.get_all(HeaderId::Connection) {
-        let options = Connection::parse(value);
-        close |= options.close;
-        keep_alive |= options.keep_alive;
-        if list(value).any(|option| option.eq_ignore_ascii_case(b"content-length")) {
-            return Err(BadResponse::Framing);
-        }
+    // A server that announces a body where none can be is likely to send it: what follows on this
+    // connection may not be the next response.
+    let is_lying = never_has_body && !matches!(named, None | Some(BodyLength::Known(0)));
+    if never_has_body {
+        head.headers.remove(HeaderId::ContentLength);
+        head.headers.remove(HeaderId::TransferEncoding);
     }
-    head.keep_alive = head.body != BodyLength::UntilClose
-        && !close
-        && (head.version == Version::Http11 || keep_alive);
+    head.keep_alive = keep_alive && !is_lying && head.body != BodyLength::UntilClose;
     Ok(())
 }
