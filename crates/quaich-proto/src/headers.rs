@@ -1,7 +1,7 @@
 //! Header fields: one flat buffer and a list of places in it, used again for each message. Filled by
 //! the codecs, read by routing and handlers; never holds a name or value that could end its line.
 
-use crate::octets::{VALUE, holds_only, is_token, trim};
+use crate::octets::{is_token, is_value, trim};
 
 macro_rules! header_ids {
     ($($id:ident = $name:literal,)*) => {
@@ -249,7 +249,7 @@ impl Headers {
     /// tab (RFC 9110 section 5); blanks around the value are dropped.
     pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), InvalidField> {
         let value = trim(value);
-        if !is_token(name) || !holds_only(value, &VALUE) {
+        if !is_token(name) || !is_value(value) {
             return Err(InvalidField);
         }
         self.push_valid(HeaderId::from_name(name), name, value)
@@ -258,7 +258,7 @@ impl Headers {
     /// Adds a known field at the end, under its name in lower case. `Other` is refused.
     pub fn push_known(&mut self, id: HeaderId, value: &[u8]) -> Result<(), InvalidField> {
         let value = trim(value);
-        if id == HeaderId::Other || !holds_only(value, &VALUE) {
+        if id == HeaderId::Other || !is_value(value) {
             return Err(InvalidField);
         }
         self.push_valid(id, id.as_str().as_bytes(), value)

@@ -68,6 +68,14 @@ pub(crate) fn holds_only(bytes: &[u8], set: &Class) -> bool {
     span(bytes, set) == bytes.len()
 }
 
+/// Whether `bytes` are a field value. Reads all of it: without an early end the compiler makes it a
+/// few vector instructions, and values are good but for attacks.
+#[inline]
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
+    let valid = |byte: u8| (byte >= 0x20) & (byte != 0x7f) | (byte == b'\t');
+    bytes.iter().fold(true, |all, &byte| all & valid(byte))
+}
+
 /// Whether `bytes` is a token.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && holds_only(bytes, &TOKEN)
@@ -113,6 +121,17 @@ mod tests {
         assert_eq!(members.len(), 62 + 4);
         assert!(b"-._~".iter().all(|b| members.contains(b)));
         assert!(b"!$&'()*+,;=:@".iter().all(|&b| PCHAR[usize::from(b)]));
+    }
+
+    #[test]
+    fn a_value_is_what_its_bytes_are() {
+        for byte in 0..=255 {
+            assert_eq!(
+                is_value(&[b'a', byte]),
+                VALUE[usize::from(byte)],
+                "{byte:#x}"
+            );
+        }
     }
 
     #[test]

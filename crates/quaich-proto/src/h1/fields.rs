@@ -2,7 +2,7 @@
 //! chunked decoder.
 
 use super::reject::RejectReason;
-use crate::octets::{TOKEN, VALUE, holds_only, span, trim};
+use crate::octets::{TOKEN, is_value, span, trim};
 
 pub(super) use crate::octets::decimal as number;
 
@@ -19,7 +19,7 @@ pub(super) fn parse_line(line: &[u8]) -> Result<(&[u8], &[u8]), RejectReason> {
         return Err(RejectReason::BadFieldName);
     }
     let value = trim(value);
-    if !holds_only(value, &VALUE) {
+    if !is_value(value) {
         return Err(RejectReason::BadFieldValue);
     }
     Ok((name, value))

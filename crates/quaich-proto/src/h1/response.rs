@@ -7,7 +7,7 @@ use super::framing::{body_length, keeps_alive};
 use super::{BodyLength, Limits, Version};
 use crate::headers::{HeaderId, Headers};
 use crate::method::Method;
-use crate::octets::{VALUE, holds_only};
+use crate::octets::is_value;
 
 /// Bytes that a status line may have, beyond the limit of the header.
 const MAX_STATUS_LINE: usize = 1024;
@@ -161,7 +161,7 @@ fn parse_status_line(line: &[u8], head: &mut ResponseHead) -> Result<(), BadResp
         _ => return Err(BadResponse::StatusLine),
     };
     // A server that leaves out the phrase may leave out its space: nothing else can be meant.
-    if !matches!(phrase, [] | [b' ', ..]) || !holds_only(phrase, &VALUE) {
+    if !matches!(phrase, [] | [b' ', ..]) || !is_value(phrase) {
         return Err(BadResponse::StatusLine);
     }
     head.version = version;

@@ -119,6 +119,14 @@ fn a_body_read_by_chunks_has_bounds_too() {
     let extended = |bytes| format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(bytes));
     assert_eq!(refusal(&extended(256)), None);
     assert_eq!(refusal(&extended(257)), Some(RejectReason::ChunkTooLarge));
+    // The bound is of one chunk, not of the body.
+    assert_eq!(
+        refusal(&format!(
+            "1;{0}\r\nx\r\n1;{0}\r\nx\r\n0\r\n\r\n",
+            "e".repeat(200)
+        )),
+        None
+    );
     let trailers = |count: usize| format!("0\r\n{}\r\n", "X: y\r\n".repeat(count));
     assert_eq!(refusal(&trailers(16)), None);
     assert_eq!(refusal(&trailers(17)), Some(RejectReason::TrailerTooLarge));

@@ -169,7 +169,10 @@ fn parse_request_line(
 fn parse_target(target: &[u8], head: &mut RequestHead) -> Result<(), RejectReason> {
     let origin = match target {
         [b'/', ..] => target,
-        b"*" if head.method == Method::Options => return Ok(asterisk(head)),
+        b"*" if head.method == Method::Options => {
+            asterisk(head);
+            return Ok(());
+        }
         _ => {
             let (authority, port, origin) =
                 target::split_absolute(target).ok_or(RejectReason::BadTarget)?;
@@ -184,7 +187,10 @@ fn parse_target(target: &[u8], head: &mut RequestHead) -> Result<(), RejectReaso
             parse_origin(origin, head)
         }
         // RFC 9112 section 3.2.4: about the server as a whole.
-        [] if head.method == Method::Options => Ok(asterisk(head)),
+        [] if head.method == Method::Options => {
+            asterisk(head);
+            Ok(())
+        }
         // `http://host` and `http://host?query` have the path `/`.
         _ => {
             let start = head.keep(b"/").start;
