@@ -1,0 +1,19 @@
+//! A request, head and body: never a panic, and the same outcome in two pieces and byte by byte.
+//! Started by `cargo xtask fuzz request_head`.
+
+#![no_main]
+
+#[path = "../../crates/quaich-proto/tests/h1/outcome.rs"]
+#[allow(dead_code, reason = "each target uses its part")]
+mod outcome;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let Some((&cut, input)) = data.split_first() else {
+        return;
+    };
+    let cut = usize::from(cut).min(input.len());
+    let whole = outcome::of_request(input, &[]);
+    assert_eq!(outcome::of_request(input, &[cut]), whole, "cut at {cut}");
+    let each: Vec<usize> = (0..input.len()).collect();
+    assert_eq!(outcome::of_request(input, &each), whole, "byte by byte");
+});
