@@ -5,3 +5,4 @@ mod corpus;
 mod limits;
 mod outcome;
 mod properties;
+mod reference;

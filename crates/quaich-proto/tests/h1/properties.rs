@@ -13,6 +13,7 @@ use quaich_proto::method::Method;
 use quaich_proto::target::{append_decoded, normalise, scan};
 
 use crate::outcome::{LIMITS, dechunk, of_request, of_response};
+use crate::reference;
 
 /// Pieces that make heads and bodies, good ones and bad ones, next to plain noise.
 const PIECES: &[&[u8]] = &[
@@ -63,6 +64,24 @@ const PIECES: &[&[u8]] = &[
     b"f",
 ];
 
+/// Header lines, most of them good by themselves.
+const LINES: &[&[u8]] = &[
+    b"Content-Length: 5\r\n",
+    b"Content-Length: 0\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Connection: close\r\n",
+    b"Connection: upgrade\r\nUpgrade: x\r\n",
+    b"Expect: 100-continue\r\n",
+    b"X_A: b\r\n",
+    b"X: \t\x80 \r\n",
+    b"X:\r\n",
+    b"Host: b.test\r\n",
+    b" folded\r\n",
+];
+
+/// Ends of a head, one of them missing.
+const ENDS: &[&[u8]] = &[b"\r\n", b"\r\n", b"\r\n", b""];
+
 /// Beginnings that get a message past its first lines more often than chance.
 const BEGINNINGS: &[&[u8]] = &[
     b"",
@@ -75,12 +94,21 @@ const BEGINNINGS: &[&[u8]] = &[
 
 /// Bytes that are like messages now and then.
 fn messages() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
-        12 => select(PIECES).prop_map(<[u8]>::to_vec),
-        1 => vec(any::<u8>(), 0..4),
+    let piece = || {
+        prop_oneof![
+            12 => select(PIECES).prop_map(<[u8]>::to_vec),
+            1 => vec(any::<u8>(), 0..4),
+        ]
+    };
+    let line = prop_oneof![
+        6 => select(LINES).prop_map(<[u8]>::to_vec),
+        1 => piece(),
     ];
-    let head = select(BEGINNINGS);
-    (head, vec(piece, 0..20)).prop_map(|(head, pieces)| [head.to_vec(), pieces.concat()].concat())
+    let end = select(ENDS).prop_map(<[u8]>::to_vec);
+    let beginning = select(BEGINNINGS).prop_map(<[u8]>::to_vec);
+    (beginning, vec(line, 0..4), end, vec(piece(), 0..8)).prop_map(
+        |(beginning, lines, end, rest)| [beginning, lines.concat(), end, rest.concat()].concat(),
+    )
 }
 
 fn cuts() -> impl Strategy<Value = Vec<Index>> {
@@ -139,6 +167,14 @@ proptest! {
         prop_assert_eq!(&of_request(&input, &places(&cuts, input.len())), &whole);
         let each: Vec<usize> = (0..input.len()).collect();
         prop_assert_eq!(of_request(&input, &each), whole);
+    }
+
+    #[test]
+    fn an_accepted_request_ends_where_a_plain_reading_ends_it(input in messages()) {
+        let mut head = RequestHead::new();
+        if let Ok(Some(taken)) = parse_request(&input, &LIMITS, &mut head) {
+            prop_assert_eq!(reference::read(&input), Some((taken, head.body)));
+        }
     }
 
     #[test]
