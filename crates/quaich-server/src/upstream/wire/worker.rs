@@ -123,7 +123,8 @@ pub struct ChannelStats {
 pub struct AppChannel {
     shared: Arc<AppRegion>,
     front: usize,
-    doorbell: AsyncFd<OwnedFd>,
+    /// Watched, so that it ends a sleep; nobody waits for it, nobody reads it.
+    _doorbell: AsyncFd<OwnedFd>,
     queue: usize,
     reports: UnboundedSender<WorkerReport>,
     desks: Box<[Desk]>,
@@ -159,7 +160,7 @@ impl AppChannel {
             peers: RefCell::new(Peers::new(setup.region.region().layout().sleeper_words())),
             shared: setup.region,
             front: setup.thread_index,
-            doorbell: watch(setup.doorbell)?,
+            _doorbell: watch(setup.doorbell)?,
             queue: setup.queue,
             reports: setup.reports,
             desks: (0..slots).map(|_| Desk::default()).collect(),
