@@ -158,8 +158,11 @@ impl Producer {
     }
 
     /// Entries in the queue, those that were taken back included.
-    /// A head out of range (a worker wrote it) is put right; what it lost is found by a sweep.
+    /// A head or tail that a worker wrote is put right; what it lost is found by a sweep.
     pub fn waiting(&self, region: &Region) -> u64 {
+        if region.tail().load(Relaxed) != self.tail {
+            region.tail().store(self.tail, Release);
+        }
         let head = region.head().load(Acquire);
         let waiting = self.tail.wrapping_sub(head);
         if waiting <= region.layout().capacity() as u64 {

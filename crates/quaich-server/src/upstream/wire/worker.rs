@@ -139,6 +139,8 @@ pub struct AppChannel {
     busy: Rc<Notify>,
     stalled: Rc<Notify>,
     stall_armed: Cell<bool>,
+    /// Requests pushed since workers were last looked after.
+    unseen: Cell<u32>,
 }
 
 impl AppChannel {
@@ -174,6 +176,7 @@ impl AppChannel {
             busy: Rc::default(),
             stalled: Rc::default(),
             stall_armed: Cell::new(false),
+            unseen: Cell::new(0),
         });
         park::register(&channel)?;
         tokio::task::spawn_local(sweep::run(
@@ -271,7 +274,7 @@ impl AppChannel {
             .state(free.slot)
             .store(ready, std::sync::atomic::Ordering::Release);
         self.shared.push(free.slot, free.generation);
-        self.wake_worker();
+        self.wake_later();
         if self.in_flight.get() == 1 {
             self.busy.notify_one();
         }

@@ -66,6 +66,10 @@ fn each(mut what: impl FnMut(&AppChannel) -> bool) -> bool {
 }
 
 fn before_park() {
+    each(|channel| {
+        channel.wake_now();
+        false
+    });
     for _ in 0..MOST_LOOKS {
         if each(|channel| channel.drain() > 0) {
             // Tasks were woken: the runtime only polls.
