@@ -129,16 +129,21 @@ impl Channel {
     pub fn stop_taking(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake_all();
-        // Whoever was woken for a waiting request may leave it now: let a front wake another.
-        for (front, doorbell) in self.fronts.iter().enumerate() {
-            if queue::nudge(&self.region, front) {
-                sleep::ring(doorbell);
-            }
-        }
     }
 
     fn wake_all(&self) {
         for doorbell in &self.own {
+            sleep::ring(doorbell);
+        }
+    }
+
+    /// This thread may have been woken for a request that it does not take any more.
+    fn pass_on(&self) {
+        if self.closed() || !queue::waits(&self.region) {
+            return;
+        }
+        for (front, doorbell) in self.fronts.iter().enumerate() {
+            queue::nudge(&self.region, front);
             sleep::ring(doorbell);
         }
     }
@@ -210,6 +215,7 @@ impl ThreadEnd {
             let shared = Rc::clone(&self.shared);
             let channel = &shared.channel;
             if channel.over() {
+                channel.pass_on();
                 return None;
             }
             queue::fall_asleep(&channel.region, shared.owner);

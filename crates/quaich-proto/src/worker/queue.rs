@@ -23,6 +23,8 @@ pub enum Rest {
     /// It sleeps for some tens of microseconds to let answers pile up: ring only when there is
     /// nothing left to do.
     Napping = 2,
+    /// It is to look at the queue: a thread that was woken for a request has left it.
+    Nudged = 3,
 }
 
 fn pack_entry(slot: Slot, generation: Generation) -> u64 {
@@ -108,9 +110,15 @@ pub fn announce_idle(region: &Region, front: usize) -> bool {
         && take_rest(region, front, Rest::Napping)
 }
 
-/// Wakes a front thread whatever its rest. True: the caller owes it its doorbell.
-pub fn nudge(region: &Region, front: usize) -> bool {
-    region.rest(front).swap(Rest::Awake as u64, SeqCst) != Rest::Awake as u64
+/// Tells a front thread to look after the queue. The caller rings its doorbell.
+pub fn nudge(region: &Region, front: usize) {
+    region.rest(front).store(Rest::Nudged as u64, SeqCst);
+}
+
+/// How a front thread rests from now on. True: it was nudged before. A full barrier: it looks at
+/// its news after this.
+pub fn rest(region: &Region, front: usize, rest: Rest) -> bool {
+    region.rest(front).swap(rest as u64, SeqCst) == Rest::Nudged as u64
 }
 
 fn take_rest(region: &Region, front: usize, from: Rest) -> bool {
@@ -150,8 +158,11 @@ impl Producer {
     }
 
     /// Entries in the queue, those that were taken back included.
-    /// A head out of range (a worker wrote it) is put right; what it lost is found by a sweep.
+    /// A head or tail that a worker wrote is put right; what it lost is found by a sweep.
     pub fn waiting(&self, region: &Region) -> u64 {
+        if region.tail().load(Relaxed) != self.tail {
+            region.tail().store(self.tail, Release);
+        }
         let head = region.head().load(Acquire);
         let waiting = self.tail.wrapping_sub(head);
         if waiting <= region.layout().capacity() as u64 {

@@ -123,7 +123,8 @@ pub struct ChannelStats {
 pub struct AppChannel {
     shared: Arc<AppRegion>,
     front: usize,
-    doorbell: AsyncFd<OwnedFd>,
+    /// Watched, so that it ends a sleep; nobody waits for it, nobody reads it.
+    _doorbell: AsyncFd<OwnedFd>,
     queue: usize,
     reports: UnboundedSender<WorkerReport>,
     desks: Box<[Desk]>,
@@ -138,6 +139,8 @@ pub struct AppChannel {
     busy: Rc<Notify>,
     stalled: Rc<Notify>,
     stall_armed: Cell<bool>,
+    /// Requests pushed since workers were last looked after.
+    unseen: Cell<u32>,
 }
 
 impl AppChannel {
@@ -159,7 +162,7 @@ impl AppChannel {
             peers: RefCell::new(Peers::new(setup.region.region().layout().sleeper_words())),
             shared: setup.region,
             front: setup.thread_index,
-            doorbell: watch(setup.doorbell)?,
+            _doorbell: watch(setup.doorbell)?,
             queue: setup.queue,
             reports: setup.reports,
             desks: (0..slots).map(|_| Desk::default()).collect(),
@@ -173,6 +176,7 @@ impl AppChannel {
             busy: Rc::default(),
             stalled: Rc::default(),
             stall_armed: Cell::new(false),
+            unseen: Cell::new(0),
         });
         park::register(&channel)?;
         tokio::task::spawn_local(sweep::run(
@@ -270,7 +274,7 @@ impl AppChannel {
             .state(free.slot)
             .store(ready, std::sync::atomic::Ordering::Release);
         self.shared.push(free.slot, free.generation);
-        self.wake_worker();
+        self.wake_later();
         if self.in_flight.get() == 1 {
             self.busy.notify_one();
         }

@@ -9,10 +9,9 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use quaich_proto::worker::queue::{Rest, has_news};
+use quaich_proto::worker::queue::{self, Rest, has_news};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -40,6 +39,7 @@ thread_local! {
 /// park hooks; another user of them must be called from here. Call it on the thread that will
 /// run the runtime.
 pub fn park_hooks(builder: &mut Builder) -> &mut Builder {
+    HOOKED.set(true);
     builder
         .on_thread_park(before_park)
         .on_thread_unpark(after_unpark)
@@ -66,6 +66,10 @@ fn each(mut what: impl FnMut(&AppChannel) -> bool) -> bool {
 }
 
 fn before_park() {
+    each(|channel| {
+        channel.wake_now();
+        false
+    });
     for _ in 0..MOST_LOOKS {
         if each(|channel| channel.drain() > 0) {
             // Tasks were woken: the runtime only polls.
@@ -73,7 +77,6 @@ fn before_park() {
             return;
         }
         each(AppChannel::lie_down);
-        fence(Ordering::SeqCst);
         if !each(|channel| has_news(channel.region(), channel.front)) {
             return;
         }
@@ -91,18 +94,20 @@ fn after_unpark() {
 
 impl AppChannel {
     fn stay_awake(&self) -> bool {
-        self.region()
-            .rest(self.front)
-            .store(Rest::Awake as u64, Ordering::Relaxed);
+        self.rest(Rest::Awake);
         false
+    }
+
+    fn rest(&self, rest: Rest) {
+        if queue::rest(self.region(), self.front, rest) {
+            self.check_queue();
+        }
     }
 
     fn lie_down(&self) -> bool {
         let nap = self.napping.wanted(self.in_flight.get());
         let rest = if nap { Rest::Napping } else { Rest::Asleep };
-        self.region()
-            .rest(self.front)
-            .store(rest as u64, Ordering::Relaxed);
+        self.rest(rest);
         false
     }
 }

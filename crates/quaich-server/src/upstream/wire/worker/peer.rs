@@ -139,9 +139,9 @@ impl Peers {
         })
     }
 
-    /// Wakes any thread that sleeps.
-    pub(super) fn ring_any(&self, region: &Region) {
-        self.list.iter().any(|peer| peer.wake(region));
+    /// Wakes any thread that sleeps; whether there was one.
+    pub(super) fn ring_any(&self, region: &Region) -> bool {
+        self.list.iter().any(|peer| peer.wake(region))
     }
 
     /// The longest of the workers' smoothed service times, nanoseconds.

@@ -18,21 +18,44 @@ const SLOW: u64 = 500_000;
 /// How long the queue may stand still before another thread is woken.
 const STALL: Duration = Duration::from_millis(1);
 
+/// Requests that are gathered before a worker is woken for them.
+const GATHER: u32 = 8;
+
 impl AppChannel {
-    /// Wakes a worker for a request that was just pushed, if one sleeps that should run.
-    pub(super) fn wake_worker(&self) {
+    /// A request was pushed. A worker that shares the front's core would run at once, once for
+    /// each request: so the front first goes through what else it has, up to a point.
+    pub(super) fn wake_later(&self) {
+        self.unseen.set(self.unseen.get() + 1);
+        if self.unseen.get() >= GATHER {
+            self.wake_now();
+        }
+    }
+
+    /// Wakes workers for what was pushed; comes before every sleep of the front.
+    pub(super) fn wake_now(&self) {
+        for _ in 0..self.unseen.take() {
+            if !queue::waits(self.region()) || !self.wake_worker() {
+                break;
+            }
+        }
+    }
+
+    /// Wakes a worker for a request that waits, if one sleeps that should run; whether it did.
+    pub(super) fn wake_worker(&self) -> bool {
         let peers = self.peers.borrow();
         if !peers.any_sleeps(self.region()) {
-            return;
+            return false;
         }
         if peers.ring_idle_process(self.region()) {
-            return;
+            return true;
         }
         if peers.slowest(self.region()) > SLOW {
-            peers.ring_any(self.region());
-        } else if !self.stall_armed.replace(true) {
+            return peers.ring_any(self.region());
+        }
+        if !self.stall_armed.replace(true) {
             self.stalled.notify_one();
         }
+        false
     }
 
     /// The queue has stood still: any thread is better than none.
