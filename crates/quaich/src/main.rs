@@ -30,6 +30,8 @@ fn main() -> ExitCode {
 
 /// The front process, started by a supervisor, which holds the other end of descriptor 3.
 fn front() -> ExitCode {
+    // It was started as /proc/self/exe, and would be called `exe` in process lists.
+    let _ = rustix::thread::set_name(c"quaich-front");
     match inherited::take(quaich_app::process::CONTROL_FD) {
         Ok(link) => quaich_server::front::main(link),
         Err(_) => ExitCode::from(exit::Code::Usage as u8),

@@ -9,7 +9,7 @@ mod files;
 mod one_liner;
 mod proxy;
 mod respond;
-//ROUTE mod route;
+mod route;
 mod run;
 mod schema;
 mod serve;
@@ -55,8 +55,8 @@ enum Verb {
     Respond(respond::Args),
     /// Find every mistake in a configuration file
     Check(check::Args),
-    //ROUTE     /// Say what would answer a request, and why, without sending it
-    //ROUTE Route(route::Args),
+    /// Say what would answer a request, and why, without sending it
+    Route(route::Args),
     /// Show the configuration with everything resolved
     Config(config::Args),
     /// Show what a running quaich does
@@ -76,7 +76,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Files(args) => files::run(args),
         Verb::Respond(args) => respond::run(args),
         Verb::Check(args) => check::run(&args),
-        //ROUTE Verb::Route(args) => route::run(&args),
+        Verb::Route(args) => route::run(&args),
         Verb::Config(args) => config::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Stop(args) => stop::run(&args),

@@ -93,21 +93,37 @@ fn config_text(args: &Args, found: &Found, here: &Path) -> Result<String, Failur
     let mut out = TomlWriter::new(None);
     one_liner::write_server(&mut out, &args.server);
     write_app(&mut out, args, found, here)?;
+    let route = format!("site.{}.route", found.name);
+    let mut top = None;
     for pair in &args.files {
         let (prefix, dir) = split(pair, "--static", "PREFIX=DIR")?;
-        write_files(&mut out, found, &mount_point(prefix)?, &here.join(dir));
+        let (prefix, dir) = (mount_point(prefix)?, here.join(dir));
+        if prefix.is_empty() {
+            top = Some(dir);
+        } else {
+            out.tables(&route);
+            out.text("prefix", &prefix);
+            write_files(&mut out, &dir)?;
+        }
     }
-    out.tables(&format!("site.{}.route", found.name));
     let mount = args
         .mount
         .as_deref()
         .map(mount_point)
         .transpose()?
         .unwrap_or_default();
+    out.tables(&route);
     if !mount.is_empty() {
         out.text("prefix", &mount);
+    } else if let Some(dir) = top.take() {
+        // A file if there is one, else the app.
+        write_files(&mut out, &dir)?;
     }
     out.text("app", &found.name);
+    if let Some(dir) = top {
+        out.tables(&route);
+        write_files(&mut out, &dir)?;
+    }
     Ok(out.finish())
 }
 
@@ -159,16 +175,10 @@ fn write_target(out: &mut TomlWriter<'_>, key: &str, target: &str) {
     }
 }
 
-fn write_files(out: &mut TomlWriter<'_>, found: &Found, prefix: &str, root: &Path) {
-    out.tables(&format!("site.{}.route", found.name));
-    if !prefix.is_empty() {
-        out.text("prefix", prefix);
-    }
-    out.inline("files", |out| out.text("root", &root.display().to_string()));
-    if prefix.is_empty() {
-        // Below no prefix the folder lies over the app: a file if there is one, else the app.
-        out.text("app", &found.name);
-    }
+fn write_files(out: &mut TomlWriter<'_>, root: &Path) -> Result<(), Failure> {
+    let root = path_text(root)?;
+    out.inline("files", |out| out.text("root", &root));
+    Ok(())
 }
 
 fn split<'a>(pair: &'a str, flag: &str, shape: &str) -> Result<(&'a str, &'a str), Failure> {

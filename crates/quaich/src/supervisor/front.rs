@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
@@ -58,6 +59,7 @@ impl Front {
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         let (start, fds) = equipment.pack(channels)?;
         let mut command = Command::new("/proc/self/exe");
+        command.arg0("quaich");
         command
             .arg(ARGUMENT)
             .env_remove("NOTIFY_SOCKET")

@@ -21,7 +21,7 @@ use quaich_app::pool::{Notice, Pool};
 use quaich_app::worker::{Event, Launch};
 use quaich_server::link::{FromFront, ToFront};
 use quaich_server::observe::log;
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, WaitOptions, wait};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use tokio::sync::mpsc;
@@ -503,7 +503,7 @@ impl Supervisor {
 
     /// Takes every ended child: ours, and orphans that came to us.
     fn reap(&mut self, now: Instant) {
-        while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             let status = ExitStatus::from_raw(status.as_raw());
             self.on_exit(pid, status, now);
         }
