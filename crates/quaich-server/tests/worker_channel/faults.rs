@@ -91,7 +91,7 @@ fn a_request_that_runs_too_long_fails_and_its_worker_is_reported() {
             .try_submit("/slow", Body::None, None, timeouts)
             .expect("queued");
         assert_eq!(read_whole(&mut call).await, Err(Failure::Timeout));
-        let report = rig.reports.borrow_mut().recv().await.expect("a report");
+        let report = rig.report().await;
         let WorkerReport::Stuck {
             id: 7,
             method,

@@ -64,9 +64,9 @@ fn nonsense_in_a_ring_fails_the_request_and_is_reported() {
         for (words, published, done) in cases {
             let answer = answer_raw(&rig, words, published, done).await;
             assert_eq!(answer, Err(Failure::Protocol), "{words:x?}");
-            let report = rig.reports.borrow_mut().recv().await;
+            let report = rig.report().await;
             assert!(
-                matches!(report, Some(WorkerReport::Lied { id: 0, .. })),
+                matches!(report, WorkerReport::Lied { id: 0, .. }),
                 "{report:?}"
             );
         }

@@ -1,7 +1,7 @@
 //! One front thread and as many workers as a test wants.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) const QUEUE: usize = 100;
 
 pub(crate) struct Rig {
     pub(crate) channel: Rc<AppChannel>,
-    pub(crate) reports: RefCell<UnboundedReceiver<WorkerReport>>,
+    reports: RefCell<UnboundedReceiver<WorkerReport>>,
     region: OwnedFd,
     doorbell: OwnedFd,
 }
@@ -176,6 +176,13 @@ impl Rig {
 
     pub(crate) async fn ask(&self, path: &str) -> Result<(u16, Vec<u8>), Failure> {
         read_whole(&mut self.submit(path)).await
+    }
+
+    /// The next report about a worker.
+    pub(crate) async fn report(&self) -> WorkerReport {
+        poll_fn(|cx| self.reports.borrow_mut().poll_recv(cx))
+            .await
+            .expect("a channel")
     }
 
     /// Waits until `done` holds, on what the front does meanwhile.

@@ -300,7 +300,6 @@ impl AppChannel {
                 }
             }
         }
-        self.napping.count(woken);
         woken
     }
 

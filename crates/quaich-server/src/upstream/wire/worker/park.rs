@@ -1,7 +1,7 @@
 //! How a front thread sleeps without missing an answer, and without being woken for each one.
 //!
 //! Workers ring only when the thread has said that it sleeps; it says so in the runtime's park
-//! hook, and looks for news once more after it did. With many answers a wake-up it naps instead:
+//! hook, and looks for news once more after it did. With several requests in flight it naps instead:
 //! a worker on the same core then is not interrupted by every answer it gives, it rings when it
 //! has run out of work, and a timer bounds the wait.
 
@@ -25,8 +25,11 @@ use crate::watch::readable as watch;
 
 /// Longest nap: what an answer may be late by while the app works on the next request.
 const NAP: Duration = Duration::from_micros(80);
-/// Answers per wake-up from which on napping pays.
-const CROWD: u32 = 4;
+/// Requests in flight, and answers from one nap, from which on napping pays.
+const CROWD: usize = 4;
+/// Sleeps between two tries to nap after one that brought nothing: first, and at most.
+const LEAST_PENALTY: u32 = 4;
+const MOST_PENALTY: u32 = 1024;
 /// Looks before the thread sleeps all the same: only a lying worker makes news that often.
 const MOST_LOOKS: usize = 8;
 
@@ -112,16 +115,17 @@ impl AppChannel {
     }
 }
 
-/// Whether the next sleep is a nap.
+/// Whether the next sleep is a nap. Tries it whenever some requests are in flight, and less and
+/// less often while it brings nothing: because the app is slow, or its workers are many.
 #[derive(Debug)]
 pub(super) struct Napping {
     timer: AsyncFd<OwnedFd>,
     armed: Cell<Option<Instant>>,
-    answers: Cell<u32>,
-    /// Smoothed answers per wake-up, in sixteenths.
-    crowd: Cell<u32>,
-    /// The last nap went to its end without news.
-    dry: Cell<bool>,
+    napping: Cell<bool>,
+    /// Sleeps until the next try.
+    skip: Cell<u32>,
+    /// What `skip` becomes after the next nap that brings nothing.
+    penalty: Cell<u32>,
 }
 
 impl Napping {
@@ -131,47 +135,40 @@ impl Napping {
         Ok(Self {
             timer: watch(timer)?,
             armed: Cell::default(),
-            answers: Cell::default(),
-            crowd: Cell::default(),
-            dry: Cell::default(),
+            napping: Cell::default(),
+            skip: Cell::default(),
+            penalty: Cell::new(LEAST_PENALTY),
         })
-    }
-
-    /// Answers were found.
-    pub(super) fn count(&self, answers: usize) {
-        self.answers
-            .set(self.answers.get().saturating_add(answers as u32));
     }
 
     /// The thread is about to sleep.
     fn wanted(&self, in_flight: u64) -> bool {
-        let answers = self.answers.take().min(1 << 16);
-        self.crowd.set((self.crowd.get() * 3 + answers * 16) / 4);
-        let nap =
-            self.crowd.get() >= CROWD * 16 && in_flight >= u64::from(CROWD) && !self.dry.get();
-        nap && self.arm()
+        let skip = self.skip.get();
+        self.skip.set(skip.saturating_sub(1));
+        let nap = in_flight >= CROWD as u64 && skip == 0 && self.arm();
+        self.napping.set(nap);
+        nap
     }
 
     fn arm(&self) -> bool {
         let now = Instant::now();
-        if self
-            .armed
-            .get()
-            .is_some_and(|since| now.duration_since(since) < NAP)
-        {
-            // Still running from an earlier nap: it ends this one, sooner.
+        let armed = self.armed.get();
+        if armed.is_some_and(|since| now.duration_since(since) < NAP) {
+            // Still running from an earlier nap: ending this one sooner is cheaper than setting it.
             return true;
         }
-        let nanos = NAP.subsec_nanos().into();
-        let zero = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
+        let (zero, nap) = (
+            Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
+            i64::from(NAP.subsec_nanos()),
+        );
         let once = Itimerspec {
             it_interval: zero,
             it_value: Timespec {
-                tv_sec: 0,
-                tv_nsec: nanos,
+                tv_nsec: nap,
+                ..zero
             },
         };
         let armed = timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::empty(), &once);
@@ -181,7 +178,16 @@ impl Napping {
 
     /// The thread woke up and found that many answers.
     fn risen(&self, answers: usize) {
+        if !self.napping.take() {
+            return;
+        }
+        let penalty = self.penalty.get();
         let over = self.armed.get().is_some_and(|since| since.elapsed() >= NAP);
-        self.dry.set(answers == 0 && over);
+        if answers >= CROWD {
+            self.penalty.set(LEAST_PENALTY);
+        } else if answers < 2 && over {
+            self.skip.set(penalty);
+            self.penalty.set((penalty * 2).min(MOST_PENALTY));
+        }
     }
 }

@@ -19,7 +19,7 @@ const SLOW: u64 = 500_000;
 const STALL: Duration = Duration::from_millis(1);
 
 /// Requests that are gathered before a worker is woken for them.
-const GATHER: u32 = 8;
+const GATHER: u32 = 16;
 
 impl AppChannel {
     /// A request was pushed. A worker that shares the front's core would run at once, once for
