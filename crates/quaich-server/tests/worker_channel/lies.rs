@@ -124,7 +124,7 @@ fn any_scribble() -> impl Strategy<Value = Scribble> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn no_word_that_a_worker_writes_hangs_or_breaks_the_front(
