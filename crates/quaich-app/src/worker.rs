@@ -23,7 +23,7 @@ use crate::identity::Identity;
 use crate::{output, process};
 
 /// How long a stuck worker may write its stacks before it is killed.
-const DUMP_TIME: Duration = Duration::from_millis(400);
+const DUMP_TIME: Duration = Duration::from_secs(1);
 /// How long a worker that is told to leave at once, or that says it leaves, may take.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
 

@@ -58,7 +58,11 @@ impl Plan {
             .collect::<Result<_, _>>()?;
         let server = &config.server;
         let identity = resolve(server.user.as_deref(), server.group.as_deref())?;
-        let one = |app: &App| resolve(app.user.as_deref(), app.group.as_deref());
+        // An app that says nothing must not stay root beside a front that does not.
+        let one = |app: &App| match (&app.user, &app.group) {
+            (None, None) => Ok(identity),
+            (user, group) => resolve(user.as_deref(), group.as_deref()),
+        };
         let app_identities = config.apps.iter().map(one).collect::<Result<_, _>>()?;
         Ok(Plan {
             config,

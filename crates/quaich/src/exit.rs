@@ -54,6 +54,7 @@ impl Failure {
     }
 
     /// The exit code.
+    #[cfg(test)]
     pub(crate) fn code(&self) -> Code {
         self.code
     }

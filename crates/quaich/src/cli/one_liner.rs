@@ -41,7 +41,7 @@ pub(super) struct ServerFlags {
     /// Their shape: auto, text or json
     #[arg(long, value_name = "FORMAT", env = "QUAICH_LOG_FORMAT")]
     pub(super) log_format: Option<String>,
-    /// User that the front runs as when started as root
+    /// User that front and workers run as when started as root
     #[arg(long, value_name = "NAME", env = "QUAICH_USER")]
     pub(super) user: Option<String>,
     /// Write the process id to this file
@@ -105,7 +105,14 @@ pub(super) fn serve(
 
 /// The tables that all one-liners begin with.
 pub(super) fn write_server(out: &mut TomlWriter<'_>, flags: &ServerFlags) {
-    out.table("server");
+    let in_server = [&flags.user, &flags.pid_file, &flags.shutdown_timeout];
+    if in_server.iter().any(|flag| flag.is_some())
+        || flags.front_threads.is_some()
+        || !flags.bind.is_empty()
+        || !flags.trust.is_empty()
+    {
+        out.table("server");
+    }
     if !flags.bind.is_empty() {
         out.texts("listen", &flags.bind);
     }

@@ -202,6 +202,8 @@ fn mount_point(prefix: &str) -> Result<String, Failure> {
 }
 
 fn path_text(path: &Path) -> Result<String, Failure> {
+    // Without the `.` parts that a person types.
+    let path: PathBuf = path.components().collect();
     path.to_str().map(str::to_owned).ok_or_else(|| {
         Failure::new(
             Code::Config,

@@ -16,10 +16,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quaich_app::backoff::Backoff;
-use quaich_app::channel::Channel;
 use quaich_app::pool::{Notice, Pool};
 use quaich_app::worker::{Event, Launch};
-use quaich_server::link::{FromFront, ToFront};
+use quaich_server::link::ToFront;
 use quaich_server::observe::log;
 use rustix::process::{Pid, WaitOptions, wait};
 use std::os::unix::process::ExitStatusExt;
@@ -27,8 +26,10 @@ use std::process::ExitStatus;
 use tokio::sync::mpsc;
 
 mod control;
+mod ending;
 pub(crate) mod files;
 pub(crate) mod front;
+mod fronts;
 mod holder;
 mod notify;
 mod report;
@@ -47,10 +48,6 @@ use signals::{Signal, Signals};
 const EXIT_TIME: Duration = Duration::from_secs(2);
 /// What workers get at least when everything is being ended.
 const LAST_TIME: Duration = Duration::from_secs(3);
-/// A front that dies sooner after it was ready is not replaced at once.
-const TOO_SOON: Duration = Duration::from_secs(1);
-const SOON_DELAY: Duration = Duration::from_millis(100);
-
 /// Runs the tree until it is told to end.
 pub(crate) fn run(plan: Plan) -> Result<(), Failure> {
     prepare_process();
@@ -299,7 +296,7 @@ impl Supervisor {
                     self.failure = Some(failure);
                     self.stop(false, now);
                 }
-                notice => report::notice(self.pools[app].app(), &notice, self.phase),
+                notice => report::notice(self.pools[app].app(), &notice),
             }
         }
     }
@@ -308,97 +305,6 @@ impl Supervisor {
         if let Some(front) = &self.front {
             front.tell(message, fds);
         }
-    }
-
-    fn start_front(&mut self, now: Instant) {
-        self.front_at = None;
-        if !matches!(self.phase, Phase::Starting | Phase::Running) {
-            return;
-        }
-        self.fronts += 1;
-        match self.try_front() {
-            Ok((front, channels)) => {
-                self.front = Some(front);
-                for (pool, channel) in self.pools.iter_mut().zip(channels) {
-                    pool.attach(channel);
-                }
-            }
-            Err(error) => self.front_failed(&error.to_string(), now),
-        }
-    }
-
-    fn try_front(&self) -> std::io::Result<(Front, Vec<Channel>)> {
-        let threads = self.equipment.config.server.threads;
-        let apps = self.equipment.config.apps.iter();
-        let channels: Vec<Channel> = apps
-            .map(|app| Channel::new(app, threads))
-            .collect::<std::io::Result<_>>()?;
-        let front = Front::start(&self.equipment, &channels, self.fronts, self.heard.clone())?;
-        Ok((front, channels))
-    }
-
-    /// A front did not become ready: fatal at the start, else tried again later.
-    fn front_failed(&mut self, why: &str, now: Instant) {
-        if self.phase == Phase::Starting {
-            let message = format!("the front process cannot start: {why}");
-            self.failure = Some(Failure::new(Code::Config, message));
-            return self.stop(false, now);
-        }
-        let wait = self.front_backoff.failed();
-        self.front_at = Some(now + wait);
-        log::error!("the front cannot start: {why}; next attempt in {wait:?}");
-    }
-
-    fn on_front_exit(&mut self, front: &Front, status: ExitStatus, now: Instant) {
-        self.pools.iter_mut().for_each(Pool::detach);
-        if !matches!(self.phase, Phase::Starting | Phase::Running) {
-            return;
-        }
-        let Some(ready) = front.ready else {
-            return self.front_failed(&status.to_string(), now);
-        };
-        let soon = now.saturating_duration_since(ready) < TOO_SOON;
-        self.front_at = soon.then(|| now + SOON_DELAY);
-        log::error!("the front died and is replaced"; pid = front.pid.as_raw_pid(), how = status);
-    }
-
-    fn on_heard(&mut self, incarnation: u64, message: Option<FromFront>, now: Instant) {
-        let current = |front: &&mut Front| front.incarnation == incarnation;
-        let Some(front) = self.front.as_mut().filter(current) else {
-            return;
-        };
-        match message {
-            Some(FromFront::Ready) => {
-                front.ready = Some(now);
-                self.front_backoff.reset();
-            }
-            Some(FromFront::Drained) => {}
-            Some(FromFront::Stuck {
-                app,
-                worker,
-                detail,
-            }) => {
-                self.condemn(app, worker, format!("stuck: {detail}"), now);
-            }
-            Some(FromFront::Lied { app, worker, why }) => {
-                self.condemn(app, worker, format!("it broke the channel: {why}"), now);
-            }
-            Some(FromFront::Status { id, body }) => self.asked.answer(id, body),
-            // Without its link it is of no use any more.
-            None if !matches!(self.phase, Phase::Draining { .. } | Phase::Stopping { .. }) => {
-                front.kill();
-            }
-            None => {}
-        }
-    }
-
-    fn condemn(&mut self, app: usize, worker: u32, reason: String, now: Instant) {
-        let Some(pool) = self.pools.get_mut(app) else {
-            return;
-        };
-        let name = &pool.app().name;
-        log::error!("a worker is killed"; app = name, worker = worker, reason = reason);
-        pool.condemn(worker, reason, now);
     }
 
     fn finish_start(&mut self) {
@@ -433,74 +339,6 @@ impl Supervisor {
         }
     }
 
-    fn on_signal(&mut self, signal: Signal, now: Instant) {
-        let ending = matches!(self.phase, Phase::Draining { .. } | Phase::Stopping { .. });
-        match signal {
-            Signal::Child => self.reap(now),
-            Signal::Stop | Signal::Quit if ending => {
-                log::warn!("told to stop again: everything is killed");
-                self.kill_all(now);
-            }
-            Signal::Stop => self.drain(now),
-            Signal::Quit => self.stop(false, now),
-            Signal::ReopenLogs => self.reopen_logs(),
-            Signal::Hangup if self.terminal && !has_terminal() => self.drain(now),
-            Signal::Hangup => {
-                log::warn!("HUP: reload is not in this version; nothing was changed");
-            }
-        }
-    }
-
-    /// Finish what runs, then end.
-    fn drain(&mut self, now: Instant) {
-        if !matches!(self.phase, Phase::Starting | Phase::Running) {
-            return;
-        }
-        let timeout = self.equipment.config.server.shutdown_timeout;
-        log::info!("stopping: running requests may finish"; timeout = seconds(timeout));
-        notify::send("STOPPING=1");
-        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        self.tell(ToFront::Drain { timeout_ms }, Vec::new());
-        self.phase = Phase::Draining {
-            until: now + timeout + EXIT_TIME,
-        };
-    }
-
-    /// Ends front and workers. The front, if there is one still, breaks its connections off.
-    fn stop(&mut self, graceful: bool, now: Instant) {
-        if matches!(self.phase, Phase::Starting | Phase::Running) {
-            notify::send("STOPPING=1");
-        }
-        self.tell(ToFront::Drain { timeout_ms: 0 }, Vec::new());
-        for pool in &mut self.pools {
-            let patience = pool.app().graceful_timeout.min(LAST_TIME);
-            pool.stop(graceful, patience, now);
-        }
-        self.phase = Phase::Stopping {
-            until: now + LAST_TIME + EXIT_TIME,
-        };
-    }
-
-    fn kill_front(&mut self) {
-        if let Some(front) = &self.front {
-            front.kill();
-        }
-        // Reaped soon; asked again only if it is not.
-        self.phase = Phase::Draining {
-            until: Instant::now() + EXIT_TIME,
-        };
-    }
-
-    fn kill_all(&mut self, now: Instant) {
-        self.pools.iter_mut().for_each(Pool::kill);
-        if let Some(front) = &self.front {
-            front.kill();
-        }
-        self.phase = Phase::Stopping {
-            until: now + EXIT_TIME,
-        };
-    }
-
     /// Takes every ended child: ours, and orphans that came to us.
     fn reap(&mut self, now: Instant) {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
@@ -518,36 +356,6 @@ impl Supervisor {
                 return;
             }
         }
-    }
-
-    fn reopen_logs(&mut self) {
-        let config = &self.equipment.config;
-        let opened = files::open_log(&config.access_log.output)
-            .and_then(|access| Ok((access, files::open_log(&config.log.output)?)));
-        let (access, own) = match opened {
-            Ok(opened) => opened,
-            Err(failure) => {
-                return log::error!("logs not reopened: {failure}");
-            }
-        };
-        let mut fds = Vec::new();
-        let mut index = |fd: &Option<std::os::fd::OwnedFd>| {
-            let copy = fd.as_ref()?.try_clone().ok()?;
-            fds.push(copy);
-            Some(fds.len() - 1)
-        };
-        let message = ToFront::ReopenLogs {
-            access_log: index(&access),
-            log: index(&own),
-        };
-        self.tell(message, fds);
-        if let Some(own) = own.as_ref().and_then(|own| own.try_clone().ok()) {
-            log::reopen(own);
-        }
-        // A later front starts with the new files.
-        self.equipment.access_log = access;
-        self.equipment.log = own;
-        log::info!("log files reopened");
     }
 }
 

@@ -7,7 +7,7 @@ use quaich_app::worker::Failed;
 use quaich_config::model::App;
 use quaich_server::observe::log;
 
-use super::{Phase, seconds};
+use super::seconds;
 use crate::boot::Plan;
 use crate::exit::{Code, Failure};
 
@@ -15,12 +15,13 @@ use crate::exit::{Code, Failure};
 const OUTPUT_TIME: Duration = Duration::from_millis(300);
 
 /// Logs what happened to a worker of `app`.
-pub(super) fn notice(app: &App, notice: &Notice, phase: Phase) {
+pub(super) fn notice(app: &App, notice: &Notice) {
     let name = &app.name;
     match notice {
+        // The first ones are what the start is about: it says `ready` for all of them.
         Notice::Ready {
             worker, callable, ..
-        } if phase == Phase::Running => {
+        } if *worker as usize >= app.workers => {
             log::info!("a worker is up"; app = name, worker = worker, callable = callable);
         }
         Notice::Retiring { worker, requests } => {
