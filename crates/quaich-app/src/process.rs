@@ -16,6 +16,7 @@ use crate::identity::Identity;
 
 /// Where a child finds its control socket.
 pub const CONTROL_FD: RawFd = 3;
+const FIRST_OTHER_FD: u32 = 4;
 
 /// Starts `command` in a process group of its own, with `control` as descriptor 3 and null as
 /// standard input; every other descriptor is closed at exec. The child dies when the calling
@@ -37,7 +38,7 @@ pub fn spawn(
     // SAFETY: the closure runs between fork and exec and makes system calls only.
     unsafe { command.pre_exec(move || prepare(parent, control_fd)) };
     let child = command.spawn()?;
-    Pid::from_raw(child.id().cast_signed()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    Ok(Pid::from_child(&child))
 }
 
 /// In the child, after the change of user: the kernel forgets a death signal at that change.
@@ -54,9 +55,8 @@ fn prepare(parent: Pid, control: RawFd) -> io::Result<()> {
         } else {
             libc::dup2(control, CONTROL_FD)
         };
-        let first = CONTROL_FD.cast_unsigned() + 1;
         let flags = libc::CLOSE_RANGE_CLOEXEC;
-        if done < 0 || libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) < 0 {
+        if done < 0 || libc::syscall(libc::SYS_close_range, FIRST_OTHER_FD, u32::MAX, flags) < 0 {
             return Err(io::Error::last_os_error());
         }
     }

@@ -58,26 +58,35 @@ pub(super) fn notice(app: &App, notice: &Notice) {
 
 /// The end of a program whose app cannot be loaded at the start.
 pub(super) async fn unloadable(plan: &Plan, app: usize, failure: BootFailure) -> Failure {
-    if let Some(output) = failure.output {
+    let BootFailure {
+        failed,
+        how,
+        output,
+        ..
+    } = failure;
+    let ran = output.is_some();
+    if let Some(output) = output {
         // What it printed says more than we know; a grandchild may hold its output open for ever.
         let _ = tokio::time::timeout(OUTPUT_TIME, output).await;
     }
     let Some(app) = plan.config.apps.get(app) else {
-        return Failure::new(Code::App, failure.how);
+        return Failure::new(Code::App, how);
     };
-    let name = &app.name;
-    match failure.failed {
-        Some(failed) => {
-            let message = format!("app `{name}` cannot be loaded: {}", failed.message);
-            Failure::new(Code::App, message).details(explain(app, &failed))
-        }
+    let start = format!("app `{}` cannot be loaded", app.name);
+    match failed {
+        Some(failed) => Failure::new(Code::App, format!("{start}: {}", failed.message))
+            .details(explain(app, &failed)),
+        None if ran => Failure::new(Code::App, format!("{start}: its worker ended ({how})"))
+            .details(place(app, None))
+            .cure("what the worker printed, if anything, stands above"),
         None => {
-            let how = failure.how;
-            let message = format!("app `{name}` cannot be loaded: its worker ended ({how})");
-            let cure = "what the worker printed stands above";
-            Failure::new(Code::App, message)
-                .details(place(app, None))
-                .cure(cure)
+            let user = app.user.as_deref().or(plan.config.server.user.as_deref());
+            let failure = Failure::new(Code::App, format!("{start}: {how}"));
+            let failure = failure.details(place(app, None));
+            match user {
+                Some(user) => failure.cure(format!("the user `{user}` must be able to run it")),
+                None => failure,
+            }
         }
     }
 }

@@ -42,10 +42,12 @@ impl Asked {
     }
 
     pub(super) fn answer_overdue(&mut self, now: Instant) {
-        let overdue = self
-            .waiting
-            .extract_if(.., |question| question.deadline <= now);
-        overdue.for_each(|question| send(question.reply, question.own));
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        let (overdue, waiting): (Vec<_>, Vec<_>) = waiting.partition(|asked| asked.deadline <= now);
+        self.waiting = waiting;
+        overdue
+            .into_iter()
+            .for_each(|question| send(question.reply, question.own));
     }
 }
 
