@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitStatus;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::PATIENCE;
@@ -69,16 +69,16 @@ struct State {
 impl LogLines {
     /// Collects the lines of one more stream, in a thread of its own.
     pub(crate) fn collect(&self, stream: impl Read + Send + 'static) {
-        self.state.0.lock().expect("no collector panics").open += 1;
+        locked(&self.state.0).open += 1;
         let lines = self.clone();
         std::thread::spawn(move || {
             let (state, changed) = &*lines.state;
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
-                state.lock().expect("no collector panics").lines.push(line);
+                locked(state).lines.push(line);
                 changed.notify_all();
             }
-            state.lock().expect("no collector panics").open -= 1;
+            locked(state).open -= 1;
             changed.notify_all();
         });
     }
@@ -86,12 +86,7 @@ impl LogLines {
     /// Everything so far.
     #[must_use]
     pub fn text(&self) -> String {
-        self.state
-            .0
-            .lock()
-            .expect("no collector panics")
-            .lines
-            .join("\n")
+        locked(&self.state.0).lines.join("\n")
     }
 
     /// Waits for a line that contains `text`; returns it.
@@ -120,16 +115,15 @@ impl LogLines {
     /// Waits until every stream has ended.
     pub(crate) fn wait_for_end(&self) {
         let (state, changed) = &*self.state;
-        let state = state.lock().expect("no collector panics");
-        let ended = changed.wait_timeout_while(state, PATIENCE, |state| state.open > 0);
-        drop(ended.expect("no collector panics"));
+        let state = locked(state);
+        drop(changed.wait_timeout_while(state, PATIENCE, |state| state.open > 0));
     }
 
     #[track_caller]
     fn wait_until<T>(&self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
         let (state, changed) = &*self.state;
         let deadline = Instant::now() + PATIENCE;
-        let mut state = state.lock().expect("no collector panics");
+        let mut state = locked(state);
         loop {
             if let Some(found) = find(&state.lines) {
                 return found;
@@ -141,12 +135,15 @@ impl LogLines {
                     state.lines.join("\n")
                 );
             }
-            state = changed
-                .wait_timeout(state, left)
-                .expect("no collector panics")
-                .0;
+            let woken = changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+}
+
+/// A test that failed while it held the lines must not hide its own message.
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a process of this id runs; one that has ended but was not reaped does not.
