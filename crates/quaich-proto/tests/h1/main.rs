@@ -2,6 +2,7 @@
 //! for every input.
 
 mod corpus;
+mod differential;
 mod limits;
 mod outcome;
 mod properties;
