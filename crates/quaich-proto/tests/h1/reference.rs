@@ -9,24 +9,24 @@ use quaich_proto::h1::{BodyLength, Limits};
 
 /// What a good head says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Meaning {
-    pub(crate) length: usize,
-    pub(crate) method: Vec<u8>,
-    pub(crate) path: Vec<u8>,
-    pub(crate) decoded: Vec<u8>,
-    pub(crate) query: Option<Vec<u8>>,
-    pub(crate) host: Vec<u8>,
-    pub(crate) port: Option<u16>,
-    pub(crate) fields: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(crate) dropped: u16,
-    pub(crate) body: BodyLength,
-    pub(crate) keep_alive: bool,
-    pub(crate) expect_continue: bool,
-    pub(crate) upgrade: bool,
+pub struct Meaning {
+    pub length: usize,
+    pub method: Vec<u8>,
+    pub path: Vec<u8>,
+    pub decoded: Vec<u8>,
+    pub query: Option<Vec<u8>>,
+    pub host: Vec<u8>,
+    pub port: Option<u16>,
+    pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+    pub dropped: u16,
+    pub body: BodyLength,
+    pub keep_alive: bool,
+    pub expect_continue: bool,
+    pub upgrade: bool,
 }
 
 #[derive(Debug)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     Good(Box<Meaning>),
     /// The statuses of everything that is wrong.
     Bad(BTreeSet<u16>),
@@ -45,7 +45,7 @@ struct Target {
     authority: Option<(String, u16)>,
 }
 
-pub(crate) fn parse(input: &[u8], limits: &Limits) -> Verdict {
+pub fn parse(input: &[u8], limits: &Limits) -> Verdict {
     let skipped = if input.starts_with(b"\r\n") { 2 } else { 0 };
     let mut wrong = Wrong::new();
     let mut lines: Vec<&[u8]> = Vec::new();
@@ -226,7 +226,7 @@ fn split_query(origin: &[u8]) -> (&[u8], Option<Vec<u8>>) {
 }
 
 /// Canonical and decoded form of the path in front of a query.
-pub(crate) fn normal_path(origin: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+pub fn normal_path(origin: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (path, _) = split_query(origin);
     let raw: Vec<&[u8]> = path.split(|&b| b == b'/').collect();
     let mut kept: Vec<(String, Vec<u8>)> = Vec::new();
