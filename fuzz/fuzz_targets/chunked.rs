@@ -3,11 +3,8 @@
 
 #![no_main]
 
+use quaich_fuzz::outcome;
 use quaich_proto::h1::{LAST_CHUNK, chunk_head};
-
-#[path = "../../crates/quaich-proto/tests/h1/outcome.rs"]
-#[allow(dead_code, reason = "each target uses its part")]
-mod outcome;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((&cut, input)) = data.split_first() else {

@@ -3,9 +3,7 @@
 
 #![no_main]
 
-#[path = "../../crates/quaich-proto/tests/h1/outcome.rs"]
-#[allow(dead_code, reason = "each target uses its part")]
-mod outcome;
+use quaich_fuzz::outcome;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((&cut, input)) = data.split_first() else {

@@ -8,7 +8,7 @@ use quaich_proto::h1::{
 };
 use quaich_proto::method::Method;
 
-pub(crate) const LIMITS: Limits = Limits {
+pub const LIMITS: Limits = Limits {
     max_uri: 8192,
     max_field: 8192,
     max_header: 32_768,
@@ -53,7 +53,7 @@ fn read_body<'a>(
 }
 
 /// Decodes a chunked body that comes in pieces cut at `cuts`.
-pub(crate) fn dechunk<'a>(input: &'a [u8], cuts: &[usize]) -> Result<Body<'a>, Reject> {
+pub fn dechunk<'a>(input: &'a [u8], cuts: &[usize]) -> Result<Body<'a>, Reject> {
     let mut decoder = ChunkedDecoder::new();
     let (mut body, mut at) = (Vec::new(), 0);
     for &cut in cuts.iter().chain([&input.len()]) {
@@ -88,7 +88,7 @@ fn refusal(reject: Reject) -> String {
 }
 
 /// What a server makes of `input` up to the end of the first request.
-pub(crate) fn of_request(input: &[u8], cuts: &[usize]) -> String {
+pub fn of_request(input: &[u8], cuts: &[usize]) -> String {
     let mut head = RequestHead::new();
     let taken = match feed(input, cuts, |bytes| {
         parse_request(bytes, &LIMITS, &mut head)
@@ -114,7 +114,7 @@ pub(crate) fn of_request(input: &[u8], cuts: &[usize]) -> String {
 }
 
 /// What a proxy makes of `input` as the response to a GET.
-pub(crate) fn of_response(input: &[u8], cuts: &[usize]) -> String {
+pub fn of_response(input: &[u8], cuts: &[usize]) -> String {
     let mut head = ResponseHead::new();
     let parse = |bytes: &[u8]| parse_response(bytes, &LIMITS, &Method::Get, &mut head);
     let taken = match feed(input, cuts, parse) {

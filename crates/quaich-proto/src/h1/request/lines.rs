@@ -176,6 +176,7 @@ fn parse_target(target: &[u8], head: &mut RequestHead) -> Result<(), RejectReaso
         _ => {
             let (authority, port, origin) =
                 target::split_absolute(target).ok_or(RejectReason::BadTarget)?;
+            target::Authority::parse(authority).ok_or(RejectReason::BadTarget)?;
             head.progress.uri_authority = head.keep(authority);
             head.progress.uri_port = port;
             origin
