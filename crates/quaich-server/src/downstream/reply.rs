@@ -104,30 +104,49 @@ impl<'c> Reply<'c> {
     /// Writes the head of `exchange.response` with the framing that suits `length` and the client.
     /// Sends nothing yet.
     pub fn begin(&mut self, exchange: &mut Exchange, length: BodyLength) {
-        let status = exchange.response.status;
-        let request = &exchange.request;
-        exchange.notes.status = status;
-        h1::status_line(&mut self.out, status);
-        self.standard_fields(exchange);
+        self.status_and_standard_fields(exchange);
         for (id, name, value) in exchange.response.headers.iter() {
             if !matches!(id, HeaderId::ContentLength | HeaderId::Connection) {
                 h1::field(&mut self.out, name, value);
             }
         }
-        let bodyless = status < 200 || status == 204 || status == 304;
-        let head_only = request.method == Method::Head;
+        let status = exchange.response.status;
+        let request = &exchange.request;
+        let bodyless = is_bodyless(exchange);
         self.framing = match length {
             _ if status < 200 || status == 204 => Framing::None,
             BodyLength::Empty if bodyless => Framing::None,
             BodyLength::Empty => self.known(0),
             BodyLength::Known(length) => self.known(length),
-            _ if bodyless || head_only => Framing::None,
+            _ if bodyless => Framing::None,
             BodyLength::Chunked | BodyLength::UntilClose => self.unknown(request.version),
         };
-        if bodyless || head_only {
+        if bodyless {
             self.framing = Framing::None;
         }
-        self.connection_field(request.version);
+        self.end_head(request.version);
+    }
+
+    /// As [`begin`](Self::begin), with header lines that are rendered already, `Content-Length`
+    /// among them, for a body of `length` bytes.
+    pub fn begin_rendered(&mut self, exchange: &mut Exchange, lines: &[u8], length: u64) {
+        self.status_and_standard_fields(exchange);
+        self.out.extend_from_slice(lines);
+        self.framing = match is_bodyless(exchange) {
+            true => Framing::None,
+            false => Framing::Known(length),
+        };
+        self.end_head(exchange.request.version);
+    }
+
+    fn status_and_standard_fields(&mut self, exchange: &mut Exchange) {
+        exchange.notes.status = exchange.response.status;
+        h1::status_line(&mut self.out, exchange.response.status);
+        self.standard_fields(exchange);
+    }
+
+    fn end_head(&mut self, version: Version) {
+        self.connection_field(version);
         self.out.extend_from_slice(b"\r\n");
     }
 
@@ -166,9 +185,7 @@ impl<'c> Reply<'c> {
     /// Writes a `101` head with the response's own `Connection` and `Upgrade`, after which the
     /// connection carries what the two ends please.
     pub fn begin_tunnel(&mut self, exchange: &mut Exchange) {
-        exchange.notes.status = exchange.response.status;
-        h1::status_line(&mut self.out, exchange.response.status);
-        self.standard_fields(exchange);
+        self.status_and_standard_fields(exchange);
         for (_, name, value) in exchange.response.headers.iter() {
             h1::field(&mut self.out, name, value);
         }
@@ -374,4 +391,10 @@ impl<'c> Reply<'c> {
     pub fn socket(&self) -> &'c Socket {
         self.socket
     }
+}
+
+/// Whether the response has no body, whatever its head says of one (RFC 9110 section 6.4.1).
+fn is_bodyless(exchange: &Exchange) -> bool {
+    let status = exchange.response.status;
+    status < 200 || matches!(status, 204 | 304) || exchange.request.method == Method::Head
 }

@@ -251,8 +251,9 @@ fn length(exchange: &Exchange) -> BodyLength {
 /// Fields that belong to the connection with the server (RFC 9110 section 7.6.1), and those that
 /// quaich sets itself.
 fn drop_hop_by_hop(response: &mut ResponseHead) {
-    let listed = response.headers.get(HeaderId::Connection).map(<[u8]>::to_vec);
-    let listed = Connection::parse(listed.as_deref().unwrap_or_default());
+    // Most responses have no such field, and nothing is allocated for them.
+    let listed = response.headers.get_all(HeaderId::Connection).collect::<Vec<_>>().join(&b',');
+    let listed = Connection::parse(&listed);
     response.headers.retain(|id, name, _| {
         !(h1::is_hop_by_hop(id) || id == HeaderId::Server || listed.names(name))
     });
@@ -271,8 +272,7 @@ fn write_head(out: &mut Vec<u8>, scope: &Scope<'_, '_>, route: &Route) {
     let query = request.has_query().then(|| request.query());
     http1::request_line(out, request.method_name(), path, query);
     h1::field(out, b"Host", request.authority());
-    let listed = request.headers.get(HeaderId::Connection).unwrap_or_default();
-    let listed = Connection::parse(listed);
+    let listed = Connection::of(&request.headers);
     for (id, name, value) in request.headers.iter() {
         let ours = matches!(
             id,

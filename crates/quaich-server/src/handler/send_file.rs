@@ -1,11 +1,9 @@
 //! Sends what the `files` handler found.
 
-use quaich_proto::h1::BodyLength;
 use quaich_proto::headers::HeaderId;
 
 use super::files::{self, FileAnswer, FileHandler, FileRequest, Found, Piece};
 use crate::downstream::service::{Scope, bodyless};
-use crate::exchange::Exchange;
 use crate::error::{Error, Kind, Side};
 use crate::observe::log;
 use crate::route::{Route, strip_mount};
@@ -23,17 +21,19 @@ pub(super) async fn run(
         Some(b"") | None => b"/",
         Some(rest) => rest,
     };
-    let found = files
-        .find(&FileRequest {
-            method: request.method,
-            path,
-            raw_path: request.path(),
-            query: request.query(),
-            headers: &request.headers,
-            now: scope.thread.clock.unix_second(),
-            has_fallback: fallback,
-        })
-        .await;
+    let asked = FileRequest {
+        method: request.method,
+        path,
+        raw_path: request.path(),
+        query: request.query(),
+        headers: &request.headers,
+        now: scope.thread.clock.unix_second(),
+        has_fallback: fallback,
+    };
+    let found = match files.find_ready(&asked) {
+        Some(found) => found,
+        None => files.find(&asked).await,
+    };
     match found {
         Found::NotFound => return Ok(false),
         Found::MethodNotAllowed => {
@@ -68,14 +68,8 @@ pub(super) async fn run(
 }
 
 async fn send(scope: &mut Scope<'_, '_>, answer: &FileAnswer) -> Result<(), Error> {
-    let response = &mut scope.exchange.response;
-    response.status = answer.status();
-    response.headers.append_block(answer.head()).map_err(|_| Error::internal())?;
-    let length = match answer.status() {
-        304 => BodyLength::Empty,
-        _ => told_length(scope.exchange),
-    };
-    scope.reply.begin(scope.exchange, length);
+    scope.exchange.response.status = answer.status();
+    scope.reply.begin_rendered(scope.exchange, answer.head(), answer.body_len());
     let mut index = 0;
     while let Some(piece) = answer.piece(index) {
         match piece {
@@ -87,11 +81,4 @@ async fn send(scope: &mut Scope<'_, '_>, answer: &FileAnswer) -> Result<(), Erro
         index += 1;
     }
     scope.reply.finish().await
-}
-
-/// The length that the answer's own head tells, which HEAD has without a body.
-fn told_length(exchange: &Exchange) -> BodyLength {
-    let told = exchange.response.headers.get(HeaderId::ContentLength);
-    told.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok())
-        .map_or(BodyLength::Empty, BodyLength::Known)
 }
