@@ -65,12 +65,17 @@ fn nearby(dir: &Path) -> Option<Found> {
     })
 }
 
+/// The program `name` in the folders of `variable`, which has the shape of `$PATH`.
+pub fn program(name: &OsStr, variable: Option<&OsStr>) -> Option<PathBuf> {
+    std::env::split_paths(variable?)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+}
+
 fn on_path(variable: Option<&OsStr>) -> Option<Found> {
     ["python3", "python"].into_iter().find_map(|name| {
-        let path = std::env::split_paths(variable?)
-            .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join(name))
-            .find(|candidate| candidate.is_file())?;
+        let path = program(OsStr::new(name), variable)?;
         Some(Found {
             path,
             origin: format!("{name} on PATH"),

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use quaich_app::interpreter::Version;
 use quaich_config::Config;
 use quaich_config::model::{App, AppTarget, Route, Site};
 use quaich_server::observe::log;
@@ -55,10 +56,15 @@ fn text(plan: &Plan, sockets: &[Bound], control: Option<&Path>) -> String {
     }
     for (app, version) in plan.config.apps.iter().zip(&plan.versions) {
         line("app", &app_line(app, plan.config.apps.len() > 1));
-        let python = app.python.display();
+        let Version {
+            implementation,
+            version,
+            ..
+        } = version;
+        let (path, origin) = (app.python.display(), &app.python_origin);
         line(
             "python",
-            &format!("{} {python} ({})", version.version, app.python_origin),
+            &format!("{implementation} {version} · {path} ({origin})"),
         );
     }
     for upstream in &plan.config.upstreams {

@@ -97,6 +97,16 @@ fn settle_app(app: &mut App) -> Result<Version, Failure> {
         app.python = found.path;
         app.python_origin = found.origin;
     }
+    if !app.python.as_os_str().as_encoded_bytes().contains(&b'/') {
+        let name = app.python.display();
+        app.python_origin = format!("{name} on PATH");
+        let path = env::var_os("PATH");
+        app.python =
+            interpreter::program(app.python.as_os_str(), path.as_deref()).ok_or_else(|| {
+                let message = format!("app `{}`: there is no `{name}` on PATH", app.name);
+                Failure::new(Code::App, message).cure(cure)
+            })?;
+    }
     let version = interpreter::ask(&app.python).map_err(|why| {
         let message = format!("app `{}`: {why} (found as {})", app.name, app.python_origin);
         Failure::new(Code::App, message).cure(cure)

@@ -66,23 +66,30 @@ impl From<&Failure> for ExitCode {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Failure {
+    /// The text for standard error, as something that is only a warning.
+    pub(crate) fn as_warning(&self) -> String {
+        self.text(&crate::style::on_stderr("1;33").paint("warning"))
+    }
+
+    fn text(&self, head: &str) -> String {
         if self.message.is_empty() {
-            return Ok(());
+            return String::new();
         }
-        let red = crate::style::on_stderr("1;31");
-        writeln!(f, "{}: {}", red.paint("error"), self.message)?;
+        let mut text = format!("{head}: {}\n", self.message);
         for line in &self.details {
-            writeln!(f, "  {line}")?;
+            text.push_str(&format!("  {line}\n"));
         }
         if let Some(cure) = &self.cure {
-            writeln!(
-                f,
-                "{}: {cure}",
-                crate::style::on_stderr("1;36").paint("help")
-            )?;
+            let help = crate::style::on_stderr("1;36").paint("help");
+            text.push_str(&format!("{help}: {cure}\n"));
         }
-        Ok(())
+        text
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(&crate::style::on_stderr("1;31").paint("error")))
     }
 }

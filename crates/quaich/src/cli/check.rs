@@ -1,6 +1,9 @@
-//! `quaich check`: every mistake of a file in one run. Also looks at what the file names.
+//! `quaich check`: every mistake of a file in one run. What the file names and this machine has
+//! not is a warning.
 
 use std::path::PathBuf;
+
+use quaich_config::Config;
 
 use super::source;
 use crate::boot::Plan;
@@ -21,7 +24,7 @@ pub(super) struct Args {
     /// Print what was found as one JSON object
     #[arg(long, env = "QUAICH_JSON")]
     json: bool,
-    /// Warnings are failures, too
+    /// Warnings are failures, also those about what is missing on this machine
     #[arg(long, env = "QUAICH_STRICT")]
     strict: bool,
 }
@@ -34,16 +37,25 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         source::show(&loaded);
     }
     let warned = args.strict && !loaded.diagnostics.is_empty();
+    let Some(config) = loaded.config.filter(|_| !warned) else {
+        return Err(Failure::new(Code::Config, ""));
+    };
     let shown = args.file.display().to_string();
-    match loaded.config {
-        Some(config) if !warned => {
-            files::open_roots(&config)?;
-            Plan::new(config, shown.clone(), Vec::new(), None)?;
+    if let Err(missing) = look_around(config, &shown) {
+        // The file may be meant for another machine.
+        if args.strict {
+            return Err(missing);
         }
-        _ => return Err(Failure::new(Code::Config, "")),
+        eprint!("{}", missing.as_warning());
     }
     if !args.json {
         super::print(&format!("{shown} is right\n"));
     }
     Ok(())
+}
+
+/// Whether what the file names is on this machine.
+fn look_around(config: Config, shown: &str) -> Result<(), Failure> {
+    files::open_roots(&config)?;
+    Plan::new(config, shown.to_owned(), Vec::new(), None).map(drop)
 }

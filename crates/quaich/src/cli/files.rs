@@ -37,7 +37,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         Failure::new(Code::Config, message)
     })?;
     let mut out = TomlWriter::new(None);
-    one_liner::write_server(&mut out, &args.server);
+    one_liner::write_server(&mut out, &args.server)?;
     out.tables("site.files.route");
     out.inline("files", |out| {
         out.text("root", &dir.display().to_string());

@@ -17,7 +17,7 @@ mod source;
 mod status;
 mod stop;
 
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::exit::Failure;
 
@@ -29,6 +29,7 @@ Examples:
   quaich proxy --to http://127.0.0.1:9000
   quaich files ./public
 
+Every flag --some-name can also be given as the variable QUAICH_SOME_NAME.
 Exit codes: 0 ok, 1 configuration wrong, 2 usage, 3 cannot bind, 4 app cannot be loaded,
 5 not running.";
 
@@ -69,7 +70,9 @@ enum Verb {
 
 /// Does what the command line says.
 pub(crate) fn run() -> Result<(), Failure> {
-    match Cli::parse().verb {
+    let matches = without_variables(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.verb {
         Verb::Run(args) => run::run(args),
         Verb::Serve(args) => serve::run(args),
         Verb::Proxy(args) => proxy::run(args),
@@ -84,6 +87,13 @@ pub(crate) fn run() -> Result<(), Failure> {
     }
 }
 
+/// Variables are named by rule, not one by one; their values may be secrets.
+fn without_variables(command: Command) -> Command {
+    command
+        .mut_args(|flag| flag.hide_env(true))
+        .mut_subcommands(without_variables)
+}
+
 /// Prints to standard output; a reader that has left (`| head`) is no error.
 fn print(text: &str) {
     use std::io::Write;
@@ -93,7 +103,6 @@ fn print(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent_and_every_flag_has_a_variable() {

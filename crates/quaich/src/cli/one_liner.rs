@@ -104,17 +104,19 @@ pub(super) fn serve(
 }
 
 /// The tables that all one-liners begin with.
-pub(super) fn write_server(out: &mut TomlWriter<'_>, flags: &ServerFlags) {
-    let in_server = [&flags.user, &flags.pid_file, &flags.shutdown_timeout];
-    if in_server.iter().any(|flag| flag.is_some())
-        || flags.front_threads.is_some()
-        || !flags.bind.is_empty()
-        || !flags.trust.is_empty()
-    {
+pub(super) fn write_server(out: &mut TomlWriter<'_>, flags: &ServerFlags) -> Result<(), Failure> {
+    let mut listen = flags.bind.clone();
+    if let (true, Some(port)) = (listen.is_empty(), source::number::<u16>("PORT")?) {
+        listen.push(format!(":{port}"));
+    }
+    let texts = [&flags.user, &flags.pid_file, &flags.shutdown_timeout];
+    let any_text = texts.iter().any(|flag| flag.is_some());
+    let any_list = !listen.is_empty() || !flags.trust.is_empty();
+    if any_text || any_list || flags.front_threads.is_some() {
         out.table("server");
     }
-    if !flags.bind.is_empty() {
-        out.texts("listen", &flags.bind);
+    if !listen.is_empty() {
+        out.texts("listen", &listen);
     }
     if let Some(threads) = flags.front_threads {
         out.number("threads", threads);
@@ -135,4 +137,5 @@ pub(super) fn write_server(out: &mut TomlWriter<'_>, flags: &ServerFlags) {
         out.maybe_text("output", flags.access_log.as_deref());
         out.maybe_text("format", flags.access_log_format.as_deref());
     }
+    Ok(())
 }

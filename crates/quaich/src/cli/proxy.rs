@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let mut out = TomlWriter::new(None);
-    one_liner::write_server(&mut out, &args.server);
+    one_liner::write_server(&mut out, &args.server)?;
     out.table("upstream.servers");
     out.texts("servers", &args.to);
     out.table("site.proxy");

@@ -29,7 +29,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let mut out = TomlWriter::new(None);
-    one_liner::write_server(&mut out, &args.server);
+    one_liner::write_server(&mut out, &args.server)?;
     out.tables("site.respond.route");
     out.inline("respond", |out| {
         out.number("status", args.status);

@@ -91,7 +91,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 
 fn config_text(args: &Args, found: &Found, here: &Path) -> Result<String, Failure> {
     let mut out = TomlWriter::new(None);
-    one_liner::write_server(&mut out, &args.server);
+    one_liner::write_server(&mut out, &args.server)?;
     write_app(&mut out, args, found, here)?;
     let route = format!("site.{}.route", found.name);
     let mut top = None;
@@ -140,12 +140,19 @@ fn write_app(
     }
     out.text("dir", &path_text(&found.dir)?);
     if let Some(python) = &args.python {
-        let python = here.join(python);
-        // The program itself must not be resolved: a link to it is what makes an environment.
+        // A bare name is looked for on PATH. A path must not be resolved: the link to the program is
+        // what makes an environment.
+        let bare = python.components().count() == 1 && !here.join(python).exists();
+        let python = if bare {
+            python.clone()
+        } else {
+            here.join(python)
+        };
         let python = interpreter::in_venv(&python).unwrap_or(python);
         out.text("python", &path_text(&python)?);
     }
-    if let Some(workers) = args.workers {
+    let concurrency = source::number("WEB_CONCURRENCY")?;
+    if let Some(workers) = args.workers.or(concurrency) {
         out.number("workers", workers);
     }
     if let Some(threads) = args.threads {

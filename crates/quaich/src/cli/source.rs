@@ -79,7 +79,7 @@ fn surroundings(overrides: Overrides) -> Result<Surroundings, Failure> {
 }
 
 /// A number from the environment; unset and empty are the same.
-fn number<T: std::str::FromStr>(name: &str) -> Result<Option<T>, Failure> {
+pub(super) fn number<T: std::str::FromStr>(name: &str) -> Result<Option<T>, Failure> {
     let Some(value) = text(name) else {
         return Ok(None);
     };

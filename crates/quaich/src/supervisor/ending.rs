@@ -41,6 +41,8 @@ impl Supervisor {
         notify::send("STOPPING=1");
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         self.tell(ToFront::Drain { timeout_ms }, Vec::new());
+        // Whoever connects from now on is refused, not left waiting in a backlog.
+        self.equipment.sockets.clear();
         self.phase = Phase::Draining {
             until: now + timeout + EXIT_TIME,
         };
@@ -52,6 +54,7 @@ impl Supervisor {
             notify::send("STOPPING=1");
         }
         self.tell(ToFront::Drain { timeout_ms: 0 }, Vec::new());
+        self.equipment.sockets.clear();
         for pool in &mut self.pools {
             let patience = pool.app().graceful_timeout.min(LAST_TIME);
             pool.stop(graceful, patience, now);
