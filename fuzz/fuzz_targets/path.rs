@@ -1,8 +1,9 @@
-//! A path: its normal form is final, has no dot segment in either reading, and is what the quick look
-//! takes for normal. Started by `cargo xtask fuzz path`.
+//! A path: its normal form is final, has no dot segment in either reading, is what the quick look
+//! takes for normal, and both its forms are what the reference says. Started by `cargo xtask fuzz path`.
 
 #![no_main]
 
+use quaich_fuzz::path_reference::normal_path;
 use quaich_proto::target::{append_decoded, normalise, scan};
 
 fn has_dot_segment(path: &[u8]) -> bool {
@@ -19,8 +20,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if form.is_some() {
         assert_eq!(normal, path);
     }
+    // The reference reads a target: what follows a question mark is no path to it.
+    let expected = normal_path(&path).filter(|_| !path.contains(&b'?'));
     if found.is_none() {
-        assert!(normal.is_empty());
+        assert!(normal.is_empty() && expected.is_none());
         return;
     }
     let mut again = Vec::new();
@@ -31,6 +34,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let length = normal.len();
     append_decoded(&mut normal, 0);
     let decoded = normal.split_off(length);
+    if !path.contains(&b'?') {
+        assert_eq!(expected, Some((normal, decoded.clone())));
+    }
     assert!(!decoded.starts_with(b"//") && !has_dot_segment(&decoded));
     assert!(
         decoded

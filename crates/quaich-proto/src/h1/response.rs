@@ -88,7 +88,8 @@ pub fn parse_response(
     method: &Method,
     head: &mut ResponseHead,
 ) -> Result<Option<usize>, BadResponse> {
-    if head.is_over || head.scanned > input.len() {
+    let begins = head.scanned == 0;
+    if begins || head.is_over || head.scanned > input.len() {
         head.clear();
     }
     let parsed = parse_lines(input, limits, *method, head);

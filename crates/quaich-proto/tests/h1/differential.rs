@@ -5,11 +5,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use quaich_proto::h1::Limits;
+use quaich_proto::method::Method;
 
 use crate::agreement::disagreement;
 use crate::outcome::LIMITS;
 use crate::properties::messages;
 use crate::reference::{self, Verdict};
+use crate::response_reference;
 
 const TIGHT: Limits = Limits {
     max_uri: 24,
@@ -172,6 +174,28 @@ fn heads() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+const STATUS_LINES: &[&str] = &[
+    "HTTP/1.1 200 OK",
+    "HTTP/1.1 200",
+    "HTTP/1.0 200 OK",
+    "HTTP/1.1 204 No Content",
+    "HTTP/1.1 304 ",
+    "HTTP/1.1 101 Switching Protocols",
+    "HTTP/1.1 600 Beyond",
+];
+
+fn responses() -> impl Strategy<Value = Vec<u8>> {
+    let field = prop_oneof![3 => select(HARMLESS), 1 => select(FIELDS)];
+    let accidents = prop_oneof![2 => vec(accident(), 0..1), 3 => vec(accident(), 1..4)];
+    (select(STATUS_LINES), vec(field, 0..5), accidents).prop_map(|(line, fields, accidents)| {
+        let mut head = format!("{line}\r\n{}\r\n\r\n", fields.join("\r\n")).into_bytes();
+        for accident in &accidents {
+            suffer(&mut head, accident);
+        }
+        head
+    })
+}
+
 fn compare(input: &[u8], limits: &Limits) -> Result<(), TestCaseError> {
     match disagreement(input, limits) {
         None => Ok(()),
@@ -195,6 +219,20 @@ proptest! {
     #[test]
     fn the_parser_agrees_with_the_reference_on_odd_pieces(input in messages()) {
         compare(&input, &LIMITS)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn the_response_parser_agrees_with_its_reference(
+        input in prop_oneof![3 => responses(), 1 => messages()],
+        method in select(&[Method::Get, Method::Head]),
+    ) {
+        for limits in [&LIMITS, &TIGHT] {
+            prop_assert_eq!(response_reference::disagreement(&input, limits, method), None);
+        }
     }
 }
 

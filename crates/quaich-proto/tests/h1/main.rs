@@ -6,5 +6,7 @@ mod corpus;
 mod differential;
 mod limits;
 mod outcome;
+mod path_reference;
 mod properties;
 mod reference;
+mod response_reference;

@@ -295,3 +295,23 @@ proptest! {
         prop_assert_eq!(used.body, new.body);
     }
 }
+
+#[test]
+fn nothing_that_a_head_held_before_becomes_part_of_a_message() {
+    let mut request = RequestHead::new();
+    request.headers.push(b"Host", b"other.test").unwrap();
+    let wire = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    assert_eq!(
+        parse_request(wire, &LIMITS, &mut request),
+        Ok(Some(wire.len()))
+    );
+    assert_eq!(request.headers.len(), 1);
+    let mut response = ResponseHead::new();
+    response.headers.push(b"Content-Length", b"9").unwrap();
+    let wire = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+    assert_eq!(
+        parse_response(wire, &LIMITS, &Method::Get, &mut response),
+        Ok(Some(wire.len()))
+    );
+    assert_eq!(response.headers.len(), 1);
+}

@@ -7,6 +7,8 @@ use std::net::Ipv6Addr;
 
 use quaich_proto::h1::{BodyLength, Limits};
 
+use crate::path_reference::{normal_path, split_query};
+
 /// What a good head says.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Meaning {
@@ -17,7 +19,7 @@ pub struct Meaning {
     pub query: Option<Vec<u8>>,
     pub host: Vec<u8>,
     pub port: Option<u16>,
-    pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+    pub fields: Fields,
     pub dropped: u16,
     pub body: BodyLength,
     pub keep_alive: bool,
@@ -37,7 +39,10 @@ pub enum Verdict {
     },
 }
 
-type Wrong = BTreeSet<u16>;
+/// Names and values, in order.
+pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+/// Statuses.
+pub type Wrong = BTreeSet<u16>;
 
 /// Where path and query come from, and the authority of an absolute target with its default port.
 struct Target {
@@ -153,7 +158,7 @@ fn check_version(version: &[u8], wrong: &mut Wrong) {
     wrong.insert(if known { 505 } else { 400 });
 }
 
-fn read_field(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+pub fn read_field(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let colon = line.iter().position(|&b| b == b':')?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
     if name.is_empty() || !name.iter().all(|&b| is_tchar(b)) {
@@ -218,85 +223,6 @@ fn read_target(method: &[u8], target: &[u8]) -> Option<Target> {
     })
 }
 
-fn split_query(origin: &[u8]) -> (&[u8], Option<Vec<u8>>) {
-    match origin.iter().position(|&b| b == b'?') {
-        Some(at) => (&origin[..at], Some(origin[at + 1..].to_vec())),
-        None => (origin, None),
-    }
-}
-
-/// Canonical and decoded form of the path in front of a query.
-pub fn normal_path(origin: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let (path, _) = split_query(origin);
-    let raw: Vec<&[u8]> = path.split(|&b| b == b'/').collect();
-    let mut kept: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut is_folder = true;
-    for (number, segment) in raw.iter().enumerate().skip(1) {
-        let is_last = number + 1 == raw.len();
-        let (canonical, plain) = read_segment(segment)?;
-        let parts: Vec<&[u8]> = plain.split(|&b| b == b'/').collect();
-        if parts.len() > 1 {
-            let hides_dots = parts.iter().any(|part| matches!(*part, b"." | b".."));
-            if hides_dots || parts[0].is_empty() || !is_last && plain.ends_with(b"/") {
-                return None;
-            }
-        }
-        if parts
-            .iter()
-            .any(|part| part.starts_with(b".;") || part.starts_with(b"..;"))
-        {
-            return None;
-        }
-        is_folder = matches!(&plain[..], b"" | b"." | b"..");
-        match &plain[..] {
-            b"" | b"." => {}
-            b".." => _ = kept.pop()?,
-            _ => kept.push((canonical, plain)),
-        }
-    }
-    let (mut canonical, mut decoded) = (Vec::new(), Vec::new());
-    for (text, plain) in &kept {
-        canonical.extend_from_slice(format!("/{text}").as_bytes());
-        decoded.push(b'/');
-        decoded.extend_from_slice(plain);
-    }
-    if is_folder {
-        canonical.push(b'/');
-        decoded.push(b'/');
-    }
-    Some((canonical, decoded))
-}
-
-fn read_segment(segment: &[u8]) -> Option<(String, Vec<u8>)> {
-    let (mut canonical, mut plain) = (String::new(), Vec::new());
-    let mut at = 0;
-    while at < segment.len() {
-        let is_escape = segment[at] == b'%';
-        let byte = if is_escape {
-            let digits = std::str::from_utf8(segment.get(at + 1..at + 3)?).ok()?;
-            if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                return None;
-            }
-            u8::from_str_radix(digits, 16).ok()?
-        } else {
-            segment[at]
-        };
-        if byte < 32 || byte == 127 || byte == b'\\' {
-            return None;
-        }
-        let is_unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        let is_kept = !is_escape && b"!$&'()*+,;=:@".contains(&byte);
-        if is_unreserved || is_kept {
-            canonical.push(char::from(byte));
-        } else {
-            canonical.push_str(&format!("%{byte:02X}"));
-        }
-        plain.push(byte);
-        at += if is_escape { 3 } else { 1 };
-    }
-    Some((canonical, plain))
-}
-
 /// Host in lower case, and the port.
 fn read_authority(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match text.rfind(']') {
@@ -329,14 +255,14 @@ fn read_authority(text: &str) -> Option<(String, Option<u16>)> {
     (host.len() < 255 && host.split('.').all(is_label)).then_some((host, port))
 }
 
-fn elements(value: &[u8]) -> Vec<String> {
+pub fn elements(value: &[u8]) -> Vec<String> {
     let text: String = value.iter().map(|&b| char::from(b)).collect();
     text.split(',')
         .map(|part| part.trim_matches([' ', '\t']).to_ascii_lowercase())
         .collect()
 }
 
-fn values<'f>(fields: &'f [(Vec<u8>, Vec<u8>)], name: &str) -> Vec<&'f [u8]> {
+pub fn values<'f>(fields: &'f [(Vec<u8>, Vec<u8>)], name: &str) -> Vec<&'f [u8]> {
     let named = fields
         .iter()
         .filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
@@ -441,7 +367,7 @@ fn read_link(
     }
 }
 
-fn read_framing(fields: &[(Vec<u8>, Vec<u8>)], is_old: bool, wrong: &mut Wrong) -> BodyLength {
+pub fn read_framing(fields: &[(Vec<u8>, Vec<u8>)], is_old: bool, wrong: &mut Wrong) -> BodyLength {
     let mut body = BodyLength::Empty;
     match values(fields, "content-length")[..] {
         [] => {}

@@ -52,7 +52,8 @@ pub fn parse_request(
     limits: &Limits,
     head: &mut RequestHead,
 ) -> Result<Option<usize>, Reject> {
-    if head.progress.stage == Stage::Over || head.progress.scanned > input.len() {
+    let begins = head.progress.scanned == 0;
+    if begins || head.progress.stage == Stage::Over || head.progress.scanned > input.len() {
         head.clear();
     }
     let parsed = parse_lines(input, limits, head);
