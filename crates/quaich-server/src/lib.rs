@@ -23,6 +23,7 @@ pub mod thread;
 mod buffer;
 mod clock;
 mod deadline;
+mod pipe;
 mod socket;
 mod spool;
 mod watch;

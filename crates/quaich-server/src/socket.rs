@@ -9,10 +9,14 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
+use rustix::pipe::{SpliceFlags, splice};
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown};
 use tokio::io::unix::AsyncFd;
 
+use crate::pipe::Pipe;
 use crate::watch;
+
+const SPLICE: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);
 
 /// A connected stream socket.
 #[derive(Debug)]
@@ -98,6 +102,53 @@ impl Socket {
             let mut guard = ready!(self.fd.poll_write_ready(cx))?;
             match rustix::fs::sendfile(self.fd.get_ref(), file, Some(offset), count) {
                 Ok(sent) => return Poll::Ready(Ok(sent)),
+                Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Moves up to `count` bytes that have arrived into `pipe`; 0 means that the peer has finished.
+    pub fn poll_splice_into(
+        &self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        count: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_read_ready(cx))?;
+            let Some((_, write)) = pipe.ends() else {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            };
+            match splice(self.fd.get_ref(), None, write, None, count, SPLICE) {
+                Ok(moved) => {
+                    pipe.held += moved;
+                    return Poll::Ready(Ok(moved));
+                }
+                Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Moves bytes of `pipe` into the socket.
+    pub fn poll_splice_from(
+        &self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_write_ready(cx))?;
+            let Some((read, _)) = pipe.ends() else {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            };
+            match splice(read, None, self.fd.get_ref(), None, pipe.held, SPLICE) {
+                Ok(moved) => {
+                    pipe.held = pipe.held.saturating_sub(moved);
+                    return Poll::Ready(Ok(moved));
+                }
                 Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Poll::Ready(Err(error.into())),

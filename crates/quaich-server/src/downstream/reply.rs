@@ -14,6 +14,7 @@ use quaich_proto::method::Method;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
+use crate::pipe::Pipe;
 use crate::exchange::Exchange;
 use crate::socket::Socket;
 use crate::thread::Thread;
@@ -290,6 +291,29 @@ impl<'c> Reply<'c> {
             self.sent_bytes += sent as u64;
         }
         self.end_chunk();
+        Ok(())
+    }
+
+    /// Whether the next `count` bytes of the body may go to the socket as they are.
+    pub fn takes_plain(&self, count: u64) -> bool {
+        matches!(self.framing, Framing::Known(left) if left >= count)
+    }
+
+    /// Sends what is in `pipe` as a piece of the body. Only after
+    /// [`takes_plain`](Self::takes_plain).
+    pub async fn splice(&mut self, pipe: &mut Pipe) -> Result<(), Error> {
+        self.flush().await?;
+        while pipe.held > 0 {
+            let moved = poll_fn(|cx| {
+                self.poll_progress(cx, |socket, cx| socket.poll_splice_from(cx, pipe))
+            })
+            .await?;
+            self.body_bytes += moved as u64;
+            self.sent_bytes += moved as u64;
+            if let Framing::Known(left) = &mut self.framing {
+                *left = left.saturating_sub(moved as u64);
+            }
+        }
         Ok(())
     }
 

@@ -20,9 +20,13 @@ use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::forwarded;
+use crate::pipe::Pipe;
 use crate::route::{Route, strip_mount};
 use crate::upstream::Upstream;
 use crate::upstream::wire::http1::{self, Conn, Response};
+
+/// A rest of a body from which on it is moved by the kernel, not copied here.
+const MOVED: u64 = 32 * 1024;
 
 /// Passes the exchange of `scope` to a server of `upstream`.
 pub async fn run(
@@ -223,9 +227,26 @@ async fn download(
     reply.begin(exchange, length);
     while let Some(piece) = response.data().await.map_err(cut)? {
         reply.data(piece).await?;
+        move_body(reply, response).await?;
     }
     reply.finish().await?;
     Ok(Ended::Reusable)
+}
+
+/// What is left of a large body of known length goes from socket to socket inside the kernel.
+async fn move_body(reply: &mut Reply<'_>, response: &mut Response<'_>) -> Result<(), Error> {
+    let worth = |left: &u64| *left >= MOVED && reply.takes_plain(*left);
+    if response.unread().filter(worth).is_none() {
+        return Ok(());
+    }
+    let Some(mut pipe) = Pipe::lend() else {
+        return Ok(());
+    };
+    while !response.is_done() {
+        response.splice(&mut pipe).await.map_err(cut)?;
+        reply.splice(&mut pipe).await?;
+    }
+    Ok(())
 }
 
 /// Once the head is out, a failure of the server can only be shown by breaking off.

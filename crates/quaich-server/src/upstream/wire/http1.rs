@@ -17,6 +17,7 @@ use quaich_proto::method::Method;
 use crate::buffer::{self, Buffer};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
+use crate::pipe::{self, Pipe};
 use crate::socket::Socket;
 
 /// Interim (1xx) responses that a server may send before the final one.
@@ -271,6 +272,39 @@ impl Response<'_> {
             None => self.buffer.consume(consumed),
         }
         Ok(range)
+    }
+
+    /// Bytes of the body that have not been read from the socket, when their number is known.
+    pub fn unread(&self) -> Option<u64> {
+        match self.body {
+            Body::Known(left) if self.buffer.filled().len() == self.lent => Some(left),
+            _ => None,
+        }
+    }
+
+    /// Moves what has arrived of the body into `pipe`. Only while [`unread`](Self::unread) knows
+    /// how much there is.
+    pub async fn splice(&mut self, pipe: &mut Pipe) -> Result<(), Error> {
+        self.buffer.consume(std::mem::take(&mut self.lent));
+        let Body::Known(left) = self.body else {
+            return Ok(());
+        };
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(pipe::CAPACITY);
+        let moved = poll_fn(|cx| match self.conn.socket.poll_splice_into(cx, pipe, most) {
+            Poll::Pending => match self.conn.deadline.check(cx) {
+                Ok(()) => Poll::Pending,
+                Err(_) => Poll::Ready(Err(Error::upstream(Kind::ResponseTimeout))),
+            },
+            Poll::Ready(Ok(moved @ 1..)) => Poll::Ready(Ok(moved as u64)),
+            Poll::Ready(_) => Poll::Ready(Err(Error::upstream(Kind::Truncated))),
+        })
+        .await?;
+        self.conn.deadline.set(self.timeout);
+        self.body = match left.saturating_sub(moved) {
+            0 => Body::Done,
+            left => Body::Known(left),
+        };
+        Ok(())
     }
 
     /// Whether more of the body is here already, so that nothing needs to be awaited for it.
