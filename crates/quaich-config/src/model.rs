@@ -135,7 +135,7 @@ pub struct App {
     pub workers: usize,
     /// Threads in each.
     pub threads: usize,
-    /// One request's longest run time in the app; 504 and the worker is replaced.
+    /// Longest time without a byte of the answer; 504 and the worker is replaced.
     pub timeout: Duration,
     /// Requests that may wait for a free worker; 503 beyond.
     pub queue: usize,

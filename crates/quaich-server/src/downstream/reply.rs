@@ -147,6 +147,8 @@ impl<'c> Reply<'c> {
     }
 
     fn end_head(&mut self, version: Version) {
+        // The client learns with this response that no other follows.
+        self.close |= self.thread.is_draining();
         self.connection_field(version);
         self.out.extend_from_slice(b"\r\n");
     }

@@ -57,7 +57,9 @@ pub(super) enum Command {
     WorkerUp { app: usize, worker: u32, socket: OwnedFd, doorbells: Vec<OwnedFd> },
     WorkerDown { app: usize, worker: u32 },
     Status { answer: Sender<Vec<AppStatus>> },
-    Drain { timeout: Duration },
+    /// Finish what runs, then say so over `done` and wait for `End`.
+    Drain { timeout: Duration, done: Sender<()> },
+    End,
 }
 
 /// One app as one thread sees it; sums over the threads.
@@ -228,7 +230,13 @@ async fn obey(thread: &Rc<Thread>, mut inbox: UnboundedReceiver<Command>) {
                 }
             }
             Command::Status { answer } => drop(answer.send(app_status(thread))),
-            Command::Drain { timeout } => return drain(thread, timeout).await,
+            Command::Drain { timeout, done } => {
+                drain(thread, timeout).await;
+                // The channels of this thread stay open till the others have drained: a worker
+                // that loses one takes the whole front for gone.
+                let _ = done.send(());
+            }
+            Command::End => return,
         }
     }
 }

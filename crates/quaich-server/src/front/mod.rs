@@ -176,8 +176,15 @@ impl Front {
     }
 
     fn drain(self, timeout: Duration) -> ExitCode {
+        let (done, drained) = std::sync::mpsc::channel();
         for thread in &self.threads {
-            thread.command(Command::Drain { timeout });
+            thread.command(Command::Drain { timeout, done: done.clone() });
+        }
+        drop(done);
+        // Ends when every thread has said so, or is gone.
+        drained.iter().take(self.threads.len()).for_each(drop);
+        for thread in &self.threads {
+            thread.command(Command::End);
         }
         for thread in self.threads {
             // A thread that has panicked has nothing left to wait for.

@@ -87,7 +87,7 @@ pub enum WorkerReport {
 pub struct Timeouts {
     /// Waiting for a worker.
     pub queue: Duration,
-    /// In the app, from claim to the end of its answer.
+    /// In the app without a byte of its answer: from claim to the first, and between any two.
     pub run: Duration,
 }
 

@@ -139,6 +139,7 @@ impl AppCall {
             self.channel.served.set(self.channel.served.get() + 1);
             self.channel.release(self.slot, self.generation);
         } else if answer.any() {
+            self.channel.progressed(self.slot);
             self.give_room();
         }
     }
