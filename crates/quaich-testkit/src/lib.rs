@@ -5,6 +5,7 @@
 //! and every failed wait shows what both sides saw.
 
 mod client;
+mod gate;
 mod origin;
 mod process;
 mod python;
@@ -13,6 +14,7 @@ mod response;
 mod site;
 
 pub use client::RawClient;
+pub use gate::Gate;
 pub use origin::{Conversation, End, Origin, OriginRequest};
 pub use process::{Finished, LogLines, children, process_exists};
 pub use python::{python, requires_python};

@@ -64,6 +64,13 @@ impl QuaichCommand {
         }
     }
 
+    /// `quaich ARGS` in a folder that goes on existing.
+    pub fn beside<S: AsRef<OsStr>>(site: &TempSite, args: impl IntoIterator<Item = S>) -> Self {
+        let mut command = Self::new(TempSite::new(), args);
+        command.dir = site.path().to_path_buf();
+        command.env("XDG_RUNTIME_DIR", site.path())
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {

@@ -60,24 +60,3 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [body]
 "#;
-
-/// A gate that an app waits at.
-#[derive(Debug)]
-pub(crate) struct Gate {
-    path: std::path::PathBuf,
-}
-
-impl Gate {
-    /// Makes the FIFO `gate` in a folder.
-    pub(crate) fn new(site: &TempSite) -> Self {
-        let path = site.join("gate");
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.expect("mkfifo is there").success());
-        Self { path }
-    }
-
-    /// Lets one waiting reader go on; waits for it to be there.
-    pub(crate) fn open(&self) {
-        std::fs::write(&self.path, b"go").expect("the gate can be opened");
-    }
-}

@@ -8,6 +8,11 @@ fn run(site: TempSite, args: &[&str]) -> Finished {
     QuaichCommand::new(site, args).finish()
 }
 
+/// The same in a folder that is needed again.
+fn run_in(site: &TempSite, args: &[&str]) -> Finished {
+    QuaichCommand::beside(site, args).finish()
+}
+
 /// A folder with one app module.
 fn with_app(source: &str) -> TempSite {
     let site = TempSite::new();
@@ -60,7 +65,7 @@ fn run_serves_a_module_with_its_callable() {
     let url = format!("http://127.0.0.1:{}", quaich.addr().port());
     quaich.log().wait_for(&url);
     let shown = quaich.log().text();
-    assert!(shown.contains("ython 3."), "the interpreter: {shown}");
+    assert!(shown.contains(&python_path()), "the interpreter: {shown}");
 }
 
 #[test]
@@ -116,30 +121,26 @@ fn run_mounts_and_serves_static_files() {
 #[test]
 fn the_environment_gives_what_no_flag_says() {
     let python = python_path();
-    let command = QuaichCommand::new(with_app(apps::GATED), ["run", "app", "--print-config"])
-        .env("PORT", "8123")
-        .env("WEB_CONCURRENCY", "3")
-        .env("QUAICH_PYTHON", &python);
-    let printed = command.finish();
-    printed.expect_code(0);
-    for expected in ["8123", "workers = 3", &python] {
-        assert!(
-            printed.stdout.contains(expected),
-            "{expected} in\n{}",
-            printed.stdout
-        );
-    }
-    let command = QuaichCommand::new(
-        with_app(apps::GATED),
-        ["run", "app", "-w", "2", "--print-config"],
-    )
-    .env("WEB_CONCURRENCY", "3");
-    let printed = command.finish();
-    assert!(
-        printed.stdout.contains("workers = 2"),
-        "a flag wins:\n{}",
-        printed.stdout
-    );
+    let app = |flags: &[&str]| {
+        let args = ["run", "app", "-b", "127.0.0.1:0"].iter().chain(flags);
+        QuaichCommand::new(with_app(apps::GATED), args)
+            .env("WEB_CONCURRENCY", "3")
+            .env("QUAICH_PYTHON", &python)
+            .start()
+    };
+    assert_eq!(app(&[]).workers().len(), 3);
+    assert_eq!(app(&["-w", "2"]).workers().len(), 2, "a flag wins");
+}
+
+#[test]
+fn port_of_the_environment_is_listened_on() {
+    let taken = std::net::TcpListener::bind("[::]:0").expect("a port is free");
+    let port = taken.local_addr().expect("it is bound").port().to_string();
+    let args = ["respond", "--status", "204"];
+    let refused = QuaichCommand::new(TempSite::new(), args)
+        .env("PORT", &port)
+        .finish();
+    refused.expect_code(3).expect_error(&port);
 }
 
 #[test]
@@ -212,12 +213,10 @@ fn print_config_is_a_file_that_means_the_same() {
         let site = with_app(apps::GATED);
         site.write("static/a.txt", "a");
         let args: Vec<&str> = line.iter().copied().chain(["--print-config"]).collect();
-        let printed = run(site, &args);
+        let printed = run_in(&site, &args);
         printed.expect_code(0);
-        let site = with_app(apps::GATED);
-        site.write("static/a.txt", "a");
         site.write("quaich.toml", &printed.stdout);
-        let checked = run(site, &["check", "quaich.toml"]);
+        let checked = run_in(&site, &["check", "quaich.toml"]);
         assert_eq!(
             checked.code(),
             0,
@@ -425,17 +424,15 @@ fn config_show_prints_a_file_that_is_valid() {
     let site = TempSite::new();
     site.write("static/a.txt", "a");
     site.write("quaich.toml", toml);
-    let shown = run(site, &["config", "show", "-c", "quaich.toml"]);
+    let shown = run_in(&site, &["config", "show", "-c", "quaich.toml"]);
     shown.expect_code(0);
     assert!(
         shown.stdout.contains("header_timeout"),
         "defaults too:\n{}",
         shown.stdout
     );
-    let site = TempSite::new();
-    site.write("static/a.txt", "a");
     site.write("quaich.toml", &shown.stdout);
-    run(site, &["check", "quaich.toml"]).expect_code(0);
+    run_in(&site, &["check", "quaich.toml"]).expect_code(0);
 }
 
 #[test]

@@ -88,15 +88,18 @@ fn files() {
 
 #[test]
 fn proxy() {
-    let origin = Origin::ok();
-    let addr = origin.addr().to_string();
+    let (origin, other) = (Origin::ok(), Origin::ok());
+    let (first, second) = (origin.addr().to_string(), other.addr().to_string());
     let quaich = serve(example("proxy", |text| {
         let edited = on_a_free_port(text);
         edited
-            .replace("127.0.0.1:9001", &addr)
-            .replace("127.0.0.1:9002", &addr)
+            .replace("127.0.0.1:9001", &first)
+            .replace("127.0.0.1:9002", &second)
     }));
-    quaich.get("/").expect_body("ok");
+    for _ in 0..2 {
+        quaich.get("/").expect_body("ok");
+    }
+    assert_eq!(other.requests().len(), 1);
     assert!(
         origin
             .wait_for_requests(1)

@@ -263,7 +263,7 @@ fn flask(mount: &str) {
     assert_eq!(home["args"]["a"], "é");
     browser
         .post_form(&format!("{mount}/form"), "name=Ailsa")
-        .expect_status(204);
+        .expect_body("stored");
     browser.get(&format!("{mount}/name")).expect_body("Ailsa");
     browser
         .get(&format!("{mount}/link"))

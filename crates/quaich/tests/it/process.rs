@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use quaich_testkit::{
-    Quaich, QuaichCommand, RawClient, Signal, TempSite, children, eventually, process_exists,
+    Gate, Quaich, QuaichCommand, RawClient, Signal, TempSite, children, eventually, process_exists,
 };
 
-use crate::apps::{self, GATED, Gate};
+use crate::apps::{self, GATED};
 
 /// The gated app with one request in it.
 fn busy(server: &str) -> (Quaich, Gate, RawClient) {

@@ -145,7 +145,7 @@ fn methods_fields_and_parameters_must_all_hold() {
 fn redirects_carry_path_and_query() {
     let quaich = routes_text(
         "[[site.main.route]]\npath = \"/old/*\"\n\
-         redirect = { to = \"https://new.test{path}?{query}\", code = 301 }\n\
+         redirect = { to = \"https://new.test{path}{query}\", code = 301 }\n\
          [[site.main.route]]\npath = \"/plain\"\nredirect = { to = \"/elsewhere\" }\n",
     );
     let moved = quaich.get("/old/x%20y?a=1");

@@ -15,7 +15,7 @@ def home():
 @app.post("/form")
 def form():
     session["name"] = request.form["name"]
-    return "", 204
+    return "stored"
 
 
 @app.get("/name")
