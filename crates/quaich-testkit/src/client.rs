@@ -138,6 +138,13 @@ impl RawClient {
         }
     }
 
+    /// Reads one final response to a GET; `None` when the connection ends without any of it.
+    #[track_caller]
+    pub fn response_or_end(&mut self) -> Option<Response> {
+        let ended = self.unread.is_empty() && !self.fill();
+        (!ended).then(|| self.response())
+    }
+
     /// Reads one head, interim or final, and nothing of the body.
     ///
     /// # Panics

@@ -50,6 +50,9 @@ pub(super) struct ServerFlags {
     /// Let running requests finish for so long at TERM, e.g. 20s
     #[arg(long, value_name = "TIME", env = "QUAICH_SHUTDOWN_TIMEOUT")]
     pub(super) shutdown_timeout: Option<String>,
+    /// Refuse request bodies beyond this size, e.g. 50MiB [default: 10MiB]
+    #[arg(long, value_name = "SIZE", env = "QUAICH_MAX_BODY")]
+    pub(super) max_body: Option<String>,
     /// Trust forwarding headers of these networks, e.g. 10.0.0.0/8
     #[arg(long, value_name = "NET", env = "QUAICH_TRUST", value_delimiter = ',')]
     pub(super) trust: Vec<String>,
@@ -109,7 +112,12 @@ pub(super) fn write_server(out: &mut TomlWriter<'_>, flags: &ServerFlags) -> Res
     if let (true, Some(port)) = (listen.is_empty(), source::number::<u16>("PORT")?) {
         listen.push(format!(":{port}"));
     }
-    let texts = [&flags.user, &flags.pid_file, &flags.shutdown_timeout];
+    let texts = [
+        &flags.user,
+        &flags.pid_file,
+        &flags.shutdown_timeout,
+        &flags.max_body,
+    ];
     let any_text = texts.iter().any(|flag| flag.is_some());
     let any_list = !listen.is_empty() || !flags.trust.is_empty();
     if any_text || any_list || flags.front_threads.is_some() {
@@ -124,6 +132,7 @@ pub(super) fn write_server(out: &mut TomlWriter<'_>, flags: &ServerFlags) -> Res
     out.maybe_text("user", flags.user.as_deref());
     out.maybe_text("pid_file", flags.pid_file.as_deref());
     out.maybe_text("shutdown_timeout", flags.shutdown_timeout.as_deref());
+    out.maybe_text("max_body", flags.max_body.as_deref());
     if !flags.trust.is_empty() {
         out.texts("trust", &flags.trust);
     }

@@ -96,8 +96,9 @@ fn proxy() {
             .replace("127.0.0.1:9001", &first)
             .replace("127.0.0.1:9002", &second)
     }));
+    let mut client = quaich.raw();
     for _ in 0..2 {
-        quaich.get("/").expect_body("ok");
+        client.get("/").expect_body("ok");
     }
     assert_eq!(other.requests().len(), 1);
     assert!(

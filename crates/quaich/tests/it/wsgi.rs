@@ -139,8 +139,9 @@ def application(environ, start_response):
     yield b"never"
 "#,
     );
+    // Nothing may have been sent yet, then it is an error like any other.
     let response = quaich.get("/");
-    assert!(!response.complete, "a cut answer must not look complete");
+    assert!(response.status == 500 || !response.complete, "{response:?}");
     quaich.log().wait_for("after the head");
     assert!(!response.text().contains("never"));
 }
