@@ -201,3 +201,19 @@ fn max_per_ip_leaves_room_for_others_by_refusing_the_next() {
     );
     held[0].get("/").expect_status(200);
 }
+
+#[test]
+fn a_connection_beyond_the_limit_waits_and_is_not_refused() {
+    let toml = "[server]\nlisten = [\"127.0.0.1:0\"]\nmax_connections = 2\n\
+                [[site.main.route]]\nstatus = 204\n";
+    let quaich = Quaich::serve_exactly(TempSite::new(), toml);
+    let mut first = quaich.raw();
+    let mut second = quaich.raw();
+    first.get("/").expect_status(204);
+    second.get("/").expect_status(204);
+    let mut third = quaich.raw();
+    third.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(!third.answered_within(Duration::from_millis(100)));
+    drop(first);
+    third.response().expect_status(204);
+}
