@@ -28,6 +28,9 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// As long as there is no place for another connection.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
 
+/// Somebody wants to connect and there is no place. `accept` itself never says this.
+const FULL: Errno = Errno::BUSY;
+
 /// Descriptors that are neither connections nor what serves them: listeners, roots, logs, doorbells,
 /// and those that come with the next worker.
 const RESERVE: u64 = 64;
@@ -103,7 +106,11 @@ impl Acceptor {
 
     /// The next connection. While there is no place for it, it waits in the backlog.
     async fn accept(&self) -> Result<(OwnedFd, Option<SocketAddr>), Errno> {
-        while self.admission.is_full() {
+        loop {
+            let accepted = poll_fn(|cx| self.poll_accept(cx)).await;
+            if !matches!(accepted, Err(FULL)) {
+                return accepted;
+            }
             log::warn_limited!(
                 "{} connections are open, new ones wait: see max_connections and the limit of \
                  open files",
@@ -111,7 +118,6 @@ impl Acceptor {
             );
             tokio::time::sleep(FULL_PAUSE).await;
         }
-        poll_fn(|cx| self.poll_accept(cx)).await
     }
 
     fn poll_accept(
@@ -121,6 +127,9 @@ impl Acceptor {
         const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
         loop {
             let mut guard = ready!(self.fd.poll_read_ready(cx)).map_err(|_| Errno::IO)?;
+            if self.admission.is_full() {
+                return Poll::Ready(Err(FULL));
+            }
             match acceptfrom_with(self.fd.get_ref(), FLAGS) {
                 Ok((fd, peer)) => {
                     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
