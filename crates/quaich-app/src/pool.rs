@@ -325,7 +325,23 @@ impl Pool {
     fn spawn_failed(&mut self, error: &io::Error, now: Instant) {
         let python = self.launch.app.python.display();
         let how = format!("{python} cannot be started: {error}");
-        self.boot_failed(None, how, None, now);
+        let wait = self.wait_after_failure(false, now);
+        self.boot_failed(None, how, None, wait);
+    }
+
+    /// How long to wait for the next attempt. Workers that fail together count as one attempt, and
+    /// a worker that somebody killed says nothing about the app.
+    fn wait_after_failure(&mut self, killed: bool, now: Instant) -> Duration {
+        if let Some(time) = self.not_before.filter(|time| *time > now) {
+            return time - now;
+        }
+        let wait = if killed {
+            SOON_DELAY
+        } else {
+            self.backoff.failed()
+        };
+        self.not_before = Some(now + wait);
+        wait
     }
 
     fn boot_failed(
@@ -333,10 +349,8 @@ impl Pool {
         failed: Option<Failed>,
         how: String,
         output: Option<JoinHandle<()>>,
-        now: Instant,
+        wait: Duration,
     ) {
-        let wait = self.backoff.failed();
-        self.not_before = Some(now + wait);
         let failure = BootFailure {
             failed,
             how,
@@ -395,8 +409,10 @@ impl Pool {
             Some(reason) => format!("{reason} ({status})"),
             None => status.to_string(),
         };
+        let killed = status.signal() == Some(rustix::process::Signal::KILL.as_raw());
         let Some(ready) = worker.ready else {
-            return self.boot_failed(worker.failed, how, Some(worker.output), now);
+            let wait = self.wait_after_failure(killed && worker.reason.is_none(), now);
+            return self.boot_failed(worker.failed, how, Some(worker.output), wait);
         };
         let told = worker.phase == Phase::Leaving && worker.reason.is_none() && status.success();
         if told {
@@ -404,7 +420,7 @@ impl Pool {
         }
         self.restarts += 1;
         let soon = now.saturating_duration_since(ready) < TOO_SOON;
-        if soon && status.signal() != Some(rustix::process::Signal::KILL.as_raw()) {
+        if soon && !killed {
             self.not_before = Some(now + SOON_DELAY);
         }
         let pid = worker.pid.as_raw_pid();

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use quaich_proto::h1::{self, BodyLength, ChunkStep, ChunkedDecoder, RequestHead};
 
@@ -18,6 +19,10 @@ const RATE_GRACE: Millis = 20_000;
 
 /// How much of a body that nobody read is read and thrown away to keep the connection.
 const DISCARD: u64 = 64 * 1024;
+
+/// How long a look ahead into a chunked body waits for the next byte, and in all.
+const LOOK_QUIET: Duration = Duration::from_millis(25);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Where the body of the current request stands.
 #[derive(Debug)]
@@ -85,7 +90,7 @@ impl<'c> Inbound<'c> {
     pub async fn head(
         &mut self,
         head: &mut RequestHead,
-        patience: std::time::Duration,
+        patience: Duration,
     ) -> Result<Arrival, Error> {
         let limits = &self.thread.limits;
         let mut begun = false;
@@ -93,7 +98,7 @@ impl<'c> Inbound<'c> {
         loop {
             if !self.buffer.is_empty() {
                 if let Some(count) = h1::parse_request(self.buffer.filled(), limits, head)
-                    .map_err(|r| Error::downstream(Kind::Rejected(r.status, r.reason.label())))?
+                    .map_err(rejected)?
                 {
                     self.deadline.clear();
                     self.buffer.consume(count);
@@ -175,6 +180,36 @@ impl<'c> Inbound<'c> {
         }
     }
 
+    /// Judges the chunks of a body before anybody else sees the request, as far as they are here
+    /// or come within a moment: what must be refused is then refused with nothing passed on. Takes
+    /// nothing of the body. A client that waits for `100 Continue` has not begun to send it.
+    pub async fn look_ahead(&mut self) -> Result<(), Error> {
+        if self.remaining().is_some() || self.continue_due {
+            return Ok(());
+        }
+        let mut decoder = ChunkedDecoder::new();
+        let mut seen = 0;
+        let end = Instant::now() + LOOK;
+        loop {
+            while let Some(rest) = self.buffer.filled().get(seen..).filter(|r| !r.is_empty()) {
+                match decoder.decode(rest).map_err(rejected)? {
+                    ChunkStep::NeedMore { consumed } | ChunkStep::Data { consumed, .. } => {
+                        seen += consumed;
+                    }
+                    ChunkStep::Done { .. } => return Ok(()),
+                }
+            }
+            if self.buffer.room().is_empty() || Instant::now() > end {
+                return Ok(());
+            }
+            match tokio::time::timeout(LOOK_QUIET, poll_fn(|cx| self.poll_fill(cx))).await {
+                Err(_) => return Ok(()),
+                Ok(Ok(0)) => return Err(Error::CLIENT_GONE),
+                Ok(filled) => _ = filled?,
+            }
+        }
+    }
+
     /// The next piece of the body, decoded; `None` at its end. Sends `100 Continue` when the client
     /// waits for it (RFC 9110 section 10.1.1).
     pub async fn data(&mut self) -> Result<Option<&[u8]>, Error> {
@@ -215,6 +250,8 @@ impl<'c> Inbound<'c> {
             }
             if !self.buffer.is_empty() {
                 if let Some(range) = self.decode()? {
+                    // However long this piece is kept, it is not the client that is late.
+                    self.deadline.clear();
                     return Poll::Ready(Ok(Some(range)));
                 }
                 if self.is_done() {
@@ -258,9 +295,7 @@ impl<'c> Inbound<'c> {
                 *left -= take as u64;
                 (Some((0, take)), take, *left == 0)
             }
-            Body::Chunked(decoder) => match decoder.decode(filled).map_err(|reject| {
-                Error::downstream(Kind::Rejected(reject.status, reject.reason.label()))
-            })? {
+            Body::Chunked(decoder) => match decoder.decode(filled).map_err(rejected)? {
                 ChunkStep::NeedMore { consumed } => (None, consumed, false),
                 ChunkStep::Data { start, end, consumed } => (Some((start, end)), consumed, false),
                 ChunkStep::Done { consumed } => (None, consumed, true),
@@ -345,4 +380,8 @@ impl<'c> Inbound<'c> {
         self.buffer.consume(surplus.len());
         surplus
     }
+}
+
+fn rejected(reject: h1::Reject) -> Error {
+    Error::downstream(Kind::Rejected(reject.status, reject.reason.label()))
 }

@@ -89,6 +89,11 @@ fn begin(scope: &mut Scope<'_, '_>) {
 
 /// Steps 2 and 3.
 async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
+    if scope.exchange.request.target() == b"*" {
+        // `OPTIONS *` asks about this server, not about anything behind it (RFC 9110 9.3.7).
+        scope.exchange.response.status = 204;
+        return bodyless(scope).await;
+    }
     let generation = &scope.thread.generation;
     let Found { site, route } = generation.routes.find(scope.listener, &scope.exchange.request)?;
     scope.exchange.notes.site = Some(site.index);

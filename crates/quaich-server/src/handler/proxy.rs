@@ -34,6 +34,7 @@ pub async fn run(
     route: &Route,
     upstream: &Upstream,
 ) -> Result<(), Error> {
+    scope.body.look_ahead().await?;
     let mut head = Vec::with_capacity(1024);
     write_head(&mut head, scope, route);
     let timeout = route.timeout.unwrap_or(upstream.timeout());

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
+use rustix::process::{Resource, getrlimit};
 use tokio::io::unix::AsyncFd;
 
 use super::PerAddress;
@@ -24,6 +25,16 @@ use crate::watch;
 /// After the process has run out of descriptors: a connection that ends soon gives one back.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
+/// As long as there is no place for another connection.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
+
+/// Somebody wants to connect and there is no place. `accept` itself never says this.
+const FULL: Errno = Errno::BUSY;
+
+/// Descriptors that are neither connections nor what serves them: listeners, roots, logs, doorbells,
+/// and those that come with the next worker.
+const RESERVE: u64 = 64;
+
 /// Limits on connections, shared by all threads.
 #[derive(Clone, Debug)]
 pub struct Admission {
@@ -34,13 +45,24 @@ pub struct Admission {
 
 impl Admission {
     /// At most `max` connections at once, `per_ip` of one address (0 = no limit).
+    ///
+    /// Fewer when this process may not open that many files: each connection may need a second
+    /// descriptor for an upstream or a file, and a front without descriptors can take no worker.
     pub fn new(max: usize, per_ip: usize) -> Self {
+        let max = max.min(affordable(getrlimit(Resource::Nofile).current));
         Self { open: Arc::default(), max, per_address: PerAddress::new(per_ip) }
     }
 
     fn is_full(&self) -> bool {
         self.open.load(Ordering::Relaxed) >= self.max
     }
+}
+
+/// Connections that a process with this limit of open files can serve.
+fn affordable(files: Option<u64>) -> usize {
+    let files = files.unwrap_or(u64::MAX);
+    let half = files.saturating_sub(RESERVE) / 2;
+    usize::try_from(half.max(files / 4)).unwrap_or(usize::MAX)
 }
 
 /// A listening socket on this thread.
@@ -73,12 +95,28 @@ impl Acceptor {
             let accepted = tokio::select! {
                 biased;
                 () = self.thread.drain_started() => return,
-                accepted = poll_fn(|cx| self.poll_accept(cx)) => accepted,
+                accepted = self.accept() => accepted,
             };
             match accepted {
                 Ok((fd, peer)) => self.admit(fd, peer),
                 Err(error) => self.report(error).await,
             }
+        }
+    }
+
+    /// The next connection. While there is no place for it, it waits in the backlog.
+    async fn accept(&self) -> Result<(OwnedFd, Option<SocketAddr>), Errno> {
+        loop {
+            let accepted = poll_fn(|cx| self.poll_accept(cx)).await;
+            if !matches!(accepted, Err(FULL)) {
+                return accepted;
+            }
+            log::warn_limited!(
+                "{} connections are open, new ones wait: see max_connections and the limit of \
+                 open files",
+                self.admission.max
+            );
+            tokio::time::sleep(FULL_PAUSE).await;
         }
     }
 
@@ -89,6 +127,9 @@ impl Acceptor {
         const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
         loop {
             let mut guard = ready!(self.fd.poll_read_ready(cx)).map_err(|_| Errno::IO)?;
+            if self.admission.is_full() {
+                return Poll::Ready(Err(FULL));
+            }
             match acceptfrom_with(self.fd.get_ref(), FLAGS) {
                 Ok((fd, peer)) => {
                     let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
@@ -111,9 +152,6 @@ impl Acceptor {
             },
             _ => None,
         };
-        if self.admission.is_full() {
-            return counters.refused.add();
-        }
         let Ok(socket) = Socket::new(fd) else {
             return counters.refused.add();
         };
@@ -158,5 +196,17 @@ impl Drop for Open {
         self.thread.connections.set(self.thread.connections.get() - 1);
         self.thread.counters.connections.subtract();
         self.thread.connection_closed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_descriptors_is_left_for_upstreams_and_files() {
+        assert_eq!(affordable(Some(20_064)), 10_000);
+        assert_eq!(affordable(Some(128)), 32);
+        assert_eq!(affordable(None), ((u64::MAX - RESERVE) / 2) as usize);
     }
 }

@@ -321,6 +321,34 @@ fn an_app_that_cannot_start_again_is_retried_with_patience() {
 }
 
 #[test]
+fn workers_killed_while_they_load_are_replaced_without_growing_patience() {
+    const SLOW_TO_LOAD: &str = r#"
+import pathlib, time
+
+while pathlib.Path("hold").exists():
+    time.sleep(0.01)
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+"#;
+    let quaich = apps::serve_with(SLOW_TO_LOAD, "workers = 1\nthreads = 1");
+    quaich.get("/").expect_status(200);
+    quaich.site().write("hold", "");
+    let mut victim = quaich.workers()[0];
+    for _ in 0..7 {
+        Quaich::signal_process(victim, Signal::KILL);
+        victim = eventually("a successor", || {
+            let other = |pid: &u32| *pid != victim;
+            quaich.workers().into_iter().find(other)
+        });
+    }
+    std::fs::remove_file(quaich.site().join("hold")).expect("the file is there");
+    // Patience that doubles with every kill would be 6.4 s by now, longer than the queue's.
+    quaich.get("/").expect_status(200);
+}
+
+#[test]
 fn hup_changes_nothing() {
     let quaich = apps::serve(GATED);
     let before = (quaich.front(), quaich.workers());
