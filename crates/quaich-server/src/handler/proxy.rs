@@ -154,7 +154,10 @@ async fn exchange(
         Err(error) => {
             let unanswered = !response.has_begun() && !reply.has_begun();
             let closed = error.kind == Kind::UpstreamClosed;
-            Err(Failed { error, safe: closed && unanswered && !streams && idempotent })
+            // A second time only what had no effect: an idempotent request, or one of whose body
+            // the server has seen nothing.
+            let harmless = if streams { body.received() == 0 } else { idempotent };
+            Err(Failed { error, safe: closed && unanswered && harmless })
         }
     }
 }
