@@ -108,13 +108,14 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         Some(match self.kind {
             Kind::Rejected(status, _) | Kind::Status(status) => status,
-            Kind::ClientGone | Kind::WriteTimeout | Kind::Truncated => return None,
+            Kind::ClientGone | Kind::WriteTimeout => return None,
             Kind::RequestTimeout => 408,
             Kind::BodyTooLarge => 413,
             Kind::NoSite => 421,
             Kind::NotFound => 404,
             Kind::MethodNotAllowed => 405,
-            Kind::Connect | Kind::UpstreamClosed | Kind::BadResponse(_) | Kind::WorkerDied => 502,
+            Kind::Connect | Kind::UpstreamClosed | Kind::BadResponse(_) => 502,
+            Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
             Kind::AppFailed => 500,
             Kind::QueueFull | Kind::QueueTimeout => 503,

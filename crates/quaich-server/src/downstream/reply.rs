@@ -82,6 +82,18 @@ impl<'c> Reply<'c> {
         self.framing != Framing::NotBegun
     }
 
+    /// Takes a response back of which the kernel has nothing yet, so that another can be sent.
+    /// `false` when it is too late.
+    pub fn retract(&mut self) -> bool {
+        if self.has_begun() && self.sent_bytes == 0 {
+            self.out.clear();
+            self.sent = 0;
+            self.body_bytes = 0;
+            self.framing = Framing::NotBegun;
+        }
+        !self.has_begun()
+    }
+
     /// Body bytes given to the kernel or waiting for it.
     pub fn body_bytes(&self) -> u64 {
         self.body_bytes

@@ -17,7 +17,7 @@ use quaich_proto::headers::HeaderId;
 use super::inbound::Inbound;
 use super::log_line;
 use super::reply::Reply;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Side};
 use crate::error_page;
 use crate::exchange::Exchange;
 use crate::exchange::timings::Timings;
@@ -109,7 +109,9 @@ async fn fail(scope: &mut Scope<'_, '_>, error: Error) -> After {
         scope.exchange.notes.failure = label;
     }
     count_failure(scope.thread, error);
-    let Some(status) = error.status().filter(|_| !scope.reply.has_begun()) else {
+    // What an app has begun was its answer; what a server has begun and broken off was none.
+    let open = !scope.reply.has_begun() || (error.side == Side::Upstream && scope.reply.retract());
+    let Some(status) = error.status().filter(|_| open) else {
         if scope.exchange.notes.status == 0 {
             scope.exchange.notes.status = CLIENT_CLOSED;
         }

@@ -276,8 +276,11 @@ async fn relay(
             let moves = spool.moves();
             if receiving && let Poll::Ready(received) = receive.as_mut().poll(cx) {
                 receiving = false;
-                // What came before the failure is not sent any more: the answer is cut anyhow.
-                received?;
+                if let Err(error) = received {
+                    // What came before the failure leaves if it can at once.
+                    let _ = send.as_mut().poll(cx);
+                    return Poll::Ready(Err(error));
+                }
             }
             if let Poll::Ready(sent) = send.as_mut().poll(cx) {
                 return Poll::Ready(sent);
