@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["spool"],
     &["deadline"],
     &["socket"],
+    &["pipe"],
     &["watch"],
     &["buffer"],
     &["clock"],
