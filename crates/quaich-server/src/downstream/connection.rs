@@ -70,7 +70,15 @@ impl Connection {
         local_port: u16,
     ) -> Self {
         let number = thread.counters.accepted.value();
-        Self { socket, thread, listener, peer, local_port, number, requests: 0 }
+        Self {
+            socket,
+            thread,
+            listener,
+            peer,
+            local_port,
+            number,
+            requests: 0,
+        }
     }
 
     /// Serves the connection to its end.
