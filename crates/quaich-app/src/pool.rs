@@ -299,7 +299,10 @@ impl Pool {
         if self.stopping {
             return 0;
         }
-        let counted = |worker: &&Worker| matches!(worker.phase, Phase::Booting | Phase::Up);
+        // One that has failed is replaced when it has ended and the wait for the next is known.
+        let counted = |worker: &&Worker| {
+            matches!(worker.phase, Phase::Booting | Phase::Up) || worker.failed.is_some()
+        };
         self.launch
             .app
             .workers

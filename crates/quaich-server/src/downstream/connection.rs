@@ -197,3 +197,19 @@ async fn next_request(
     };
     inbound.head(&mut exchange.request, patience).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: fn(Connection) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_at_rest_is_small() {
+        let size = size_of_future(Connection::run);
+        eprintln!("connection {} future {size} socket {} client {}", size_of::<Connection>(), size_of::<Socket>(), size_of::<Client>());
+        assert!(size <= 512, "{size} bytes");
+    }
+}

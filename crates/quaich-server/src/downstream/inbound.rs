@@ -24,6 +24,9 @@ const DISCARD: u64 = 64 * 1024;
 const LOOK_QUIET: Duration = Duration::from_millis(25);
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How often a client that has finished sending is looked at.
+const PROBE: Duration = Duration::from_millis(100);
+
 /// Where the body of the current request stands.
 #[derive(Debug)]
 enum Body {
@@ -371,17 +374,40 @@ impl<'c> Inbound<'c> {
         Ok(())
     }
 
-    /// Ready when the client has left. Reads ahead what it sends meanwhile. A client that has only
-    /// finished sending still waits for its answer, so that is no sign.
-    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+    /// Ready when the client has left. Reads ahead what it sends meanwhile.
+    ///
+    /// A client that has only finished sending still waits for its answer; one that has closed looks
+    /// the same until something is sent to it. If it may be sent an interim response (`probe`), it
+    /// gets a `100 Continue`, which is legal at any time (RFC 9110 section 15.2) and to which a
+    /// closed socket answers with a reset.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>, probe: bool) -> Poll<Error> {
         while !self.half_closed && !self.buffer.room().is_empty() {
             match ready!(self.poll_fill(cx)) {
-                Ok(0) => self.half_closed = true,
+                Ok(0) => {
+                    self.half_closed = true;
+                    self.continue_due |= probe;
+                    self.deadline.set(PROBE);
+                }
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(error),
             }
         }
+        if !self.half_closed || !self.deadline.is_set() {
+            return Poll::Pending;
+        }
+        self.send_continue();
+        while self.deadline.check(cx).is_err() {
+            if self.poll_fill(cx).map(|read| read.is_err()) == Poll::Ready(true) {
+                return Poll::Ready(Error::CLIENT_GONE);
+            }
+            self.deadline.set(PROBE);
+        }
         Poll::Pending
+    }
+
+    /// Nobody waits for the client to leave any more.
+    pub fn forget_gone(&mut self) {
+        self.deadline.clear();
     }
 
     /// What was read beyond the request: the first bytes of a tunnel.

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use quaich_config::model::Config;
 use serde::Serialize;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::LocalSet;
 
 use super::{Supervisor, tell};
 use crate::clock::Clock;
@@ -112,8 +111,7 @@ pub(super) fn run(
         Ok(runtime) => runtime,
         Err(error) => return drop(ready.send(Err(error))),
     };
-    let local = LocalSet::new();
-    local.block_on(&runtime, async {
+    runtime.block_on(async {
         match start(wiring, &shared, counters) {
             Ok(thread) => {
                 let _ = ready.send(Ok(()));
@@ -126,7 +124,7 @@ pub(super) fn run(
     runtime.shutdown_background();
 }
 
-fn runtime() -> std::io::Result<Runtime> {
+fn runtime() -> std::io::Result<LocalRuntime> {
     let mut builder = Builder::new_current_thread();
     builder
         .enable_io()
@@ -134,7 +132,7 @@ fn runtime() -> std::io::Result<Runtime> {
         .max_blocking_threads(8)
         .thread_keep_alive(BLOCKING_IDLE);
     park_hooks(&mut builder);
-    builder.build()
+    builder.build_local(LocalOptions::default())
 }
 
 /// Threads for blocking work end when there was none for a while.

@@ -226,14 +226,16 @@ async fn first_answer(
     head: &mut Vec<u8>,
     body: &mut Vec<u8>,
 ) -> Result<Answer, Error> {
+    let probe = scope.exchange.request.version == Version::Http11;
     let inbound: &mut Inbound<'_> = scope.body;
     let answer = poll_fn(|cx| {
         if let Poll::Ready(answer) = call.poll_read(cx, head, body, READ) {
             return Poll::Ready(Ok(answer));
         }
-        inbound.poll_gone(cx).map(Err)
+        inbound.poll_gone(cx, probe).map(Err)
     })
     .await?;
+    scope.body.forget_gone();
     match answer {
         Ok(answer) if answer.status.is_some() => Ok(answer),
         Ok(_) => Err(Error::app(Kind::AppFailed)),

@@ -1,7 +1,7 @@
 //! The front's end of the worker channel: queues requests of an app, reads the answers.
 //!
 //! One [`AppChannel`] per app and front thread, on a tokio `current_thread` runtime whose builder
-//! went through [`park_hooks`], inside a `LocalSet`. The data path submits and reads; the front's
+//! went through [`park_hooks`], a local one. The data path submits and reads; the front's
 //! link to the supervisor tells of workers that come and go. Never trusts a worker: what a worker
 //! wrote is copied out, then checked, and one that wrote nonsense is reported.
 
