@@ -296,7 +296,9 @@ impl Pool {
         if self.stopping {
             return 0;
         }
-        let counted = |worker: &&Worker| matches!(worker.phase, Phase::Booting | Phase::Up);
+        // One that never came up counts until it is reaped: only then is its failure judged, and
+        // without that its successor would not wait.
+        let counted = |worker: &&Worker| worker.ready.is_none() || worker.phase == Phase::Up;
         self.launch
             .app
             .workers
