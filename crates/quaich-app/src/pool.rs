@@ -108,6 +108,8 @@ pub struct Pool {
     last_id: Option<u32>,
     backoff: Backoff,
     not_before: Option<Instant>,
+    /// When an attempt last failed that was counted.
+    last_failure: Option<Instant>,
     stopping: bool,
     restarts: u64,
     notices: VecDeque<Notice>,
@@ -124,6 +126,7 @@ impl Pool {
             last_id: None,
             backoff: Backoff::default(),
             not_before: None,
+            last_failure: None,
             stopping: false,
             restarts: 0,
             notices: VecDeque::new(),
@@ -327,16 +330,18 @@ impl Pool {
     fn spawn_failed(&mut self, error: &io::Error, now: Instant) {
         let python = self.launch.app.python.display();
         let how = format!("{python} cannot be started: {error}");
-        let wait = self.wait_after_failure(false, now);
+        let wait = self.wait_after_failure(false, now, now);
         self.boot_failed(None, how, None, wait);
     }
 
-    /// How long to wait for the next attempt. Workers that fail together count as one attempt, and
-    /// a worker that somebody killed says nothing about the app.
-    fn wait_after_failure(&mut self, killed: bool, now: Instant) -> Duration {
-        if let Some(time) = self.not_before.filter(|time| *time > now) {
-            return time - now;
+    /// How long to wait for the next attempt after one that began at `started`. Attempts that ran
+    /// side by side count as one, and a worker that somebody killed says nothing about the app.
+    fn wait_after_failure(&mut self, killed: bool, started: Instant, now: Instant) -> Duration {
+        if self.last_failure.is_some_and(|failure| started < failure) {
+            let due = self.not_before.unwrap_or(now);
+            return due.saturating_duration_since(now);
         }
+        self.last_failure = Some(now);
         let wait = if killed {
             SOON_DELAY
         } else {
@@ -413,7 +418,8 @@ impl Pool {
         };
         let killed = status.signal() == Some(rustix::process::Signal::KILL.as_raw());
         let Some(ready) = worker.ready else {
-            let wait = self.wait_after_failure(killed && worker.reason.is_none(), now);
+            let killed = killed && worker.reason.is_none();
+            let wait = self.wait_after_failure(killed, worker.started, now);
             return self.boot_failed(worker.failed, how, Some(worker.output), wait);
         };
         let told = worker.phase == Phase::Leaving && worker.reason.is_none() && status.success();

@@ -26,7 +26,11 @@ impl Buffer {
         let data = FREE
             .with_borrow_mut(Vec::pop)
             .unwrap_or_else(|| vec![0; SIZE].into_boxed_slice());
-        Self { data, start: 0, end: 0 }
+        Self {
+            data,
+            start: 0,
+            end: 0,
+        }
     }
 
     /// What was read and not consumed.

@@ -23,8 +23,11 @@ pub struct Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        let clock =
-            Self { now: Cell::new(0), unix_second: Cell::new(0), date_line: RefCell::default() };
+        let clock = Self {
+            now: Cell::new(0),
+            unix_second: Cell::new(0),
+            date_line: RefCell::default(),
+        };
         clock.update();
         clock
     }
@@ -49,7 +52,8 @@ impl Clock {
     /// Reads the clocks. Called at each turn of the event loop and by the deadline sweep.
     pub fn update(&self) {
         let mono = clock_gettime(ClockId::MonotonicCoarse);
-        self.now.set(mono.tv_sec as u64 * 1000 + mono.tv_nsec as u64 / 1_000_000);
+        self.now
+            .set(mono.tv_sec as u64 * 1000 + mono.tv_nsec as u64 / 1_000_000);
         let wall = clock_gettime(ClockId::RealtimeCoarse).tv_sec as u64;
         if wall != self.unix_second.replace(wall) {
             self.render_date(wall);
@@ -89,5 +93,7 @@ pub fn precise_micros() -> u64 {
 
 /// Milliseconds since 1970, read now. For log lines.
 pub fn unix_millis() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as u64)
 }

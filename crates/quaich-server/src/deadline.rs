@@ -46,7 +46,10 @@ impl Deadlines {
 
     /// A new deadline, not set.
     pub fn register(self: &Rc<Self>) -> Deadline {
-        let entry = Rc::new(Entry { due: Cell::new(NEVER), waker: RefCell::default() });
+        let entry = Rc::new(Entry {
+            due: Cell::new(NEVER),
+            waker: RefCell::default(),
+        });
         let mut entries = self.entries.borrow_mut();
         let slot = match self.free.borrow_mut().pop() {
             Some(slot) => slot,
@@ -58,7 +61,11 @@ impl Deadlines {
         entries[slot] = Some(entry.clone());
         drop(entries);
         self.occupied.notify_one();
-        Deadline { table: self.clone(), entry, slot }
+        Deadline {
+            table: self.clone(),
+            entry,
+            slot,
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -108,7 +115,9 @@ impl Deadline {
     /// Due `after` from now.
     pub fn set(&self, after: Duration) {
         let after = Millis::try_from(after.as_millis()).unwrap_or(NEVER);
-        self.entry.due.set(self.table.clock.now().saturating_add(after));
+        self.entry
+            .due
+            .set(self.table.clock.now().saturating_add(after));
     }
 
     /// Whether it was set and not cleared.

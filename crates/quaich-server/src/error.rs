@@ -126,13 +126,19 @@ impl Error {
     /// Whether the connection to the client must end after the answer, because its framing is no
     /// longer known.
     pub fn closes(&self) -> bool {
-        matches!(self.kind, Kind::Rejected(..) | Kind::RequestTimeout | Kind::BodyTooLarge)
+        matches!(
+            self.kind,
+            Kind::Rejected(..) | Kind::RequestTimeout | Kind::BodyTooLarge
+        )
     }
 
     /// When a client may try again.
     pub fn retry_after(&self) -> Option<Duration> {
-        matches!(self.kind, Kind::QueueFull | Kind::QueueTimeout | Kind::Resources)
-            .then_some(Duration::from_secs(1))
+        matches!(
+            self.kind,
+            Kind::QueueFull | Kind::QueueTimeout | Kind::Resources
+        )
+        .then_some(Duration::from_secs(1))
     }
 
     /// The word for logs and metrics.

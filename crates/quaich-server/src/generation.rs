@@ -54,7 +54,12 @@ impl Generation {
             .iter()
             .zip(&parts.shelves)
             .map(|(settings, shelves)| {
-                Rc::new(Upstream::new(settings, shelves, &parts.deadlines, &parts.counters))
+                Rc::new(Upstream::new(
+                    settings,
+                    shelves,
+                    &parts.deadlines,
+                    &parts.counters,
+                ))
             })
             .collect();
         let files = OpenFileCache::new(Default::default());
@@ -70,7 +75,13 @@ impl Generation {
                 end: end(route, config, &upstreams, &parts.channels),
             })
             .collect();
-        Self { routes: parts.routes, handlers, upstreams, channels: parts.channels, files }
+        Self {
+            routes: parts.routes,
+            handlers,
+            upstreams,
+            channels: parts.channels,
+            files,
+        }
     }
 }
 
@@ -91,9 +102,11 @@ fn end(
         },
         Action::NotFound => End::NotFound,
         Action::Redirect { to, code } => End::Redirect(Redirect::new(to, *code)),
-        Action::Respond { status, body, content_type } => {
-            End::Respond(Respond::new(*status, body, content_type))
-        }
+        Action::Respond {
+            status,
+            body,
+            content_type,
+        } => End::Respond(Respond::new(*status, body, content_type)),
         Action::Status(status) => End::Status(*status),
     }
 }

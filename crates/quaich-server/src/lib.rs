@@ -5,13 +5,13 @@
 pub mod front;
 pub mod link;
 
-pub mod listener;
 pub mod downstream;
 pub mod exchange;
 pub mod forwarded;
+pub mod handler;
+pub mod listener;
 pub mod request_id;
 pub mod route;
-pub mod handler;
 pub mod upstream;
 
 pub mod error;

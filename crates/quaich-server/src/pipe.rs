@@ -38,7 +38,10 @@ impl Pipe {
         }
         let ends = FREE.with_borrow_mut(Vec::pop).or_else(make)?;
         LENT.set(LENT.get() + 1);
-        Some(Self { ends: Some(ends), held: 0 })
+        Some(Self {
+            ends: Some(ends),
+            held: 0,
+        })
     }
 
     /// The end to read from and the end to write to.

@@ -9,8 +9,8 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
-use rustix::pipe::{SpliceFlags, splice};
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown};
+use rustix::pipe::{SpliceFlags, splice};
 use tokio::io::unix::AsyncFd;
 
 use crate::pipe::Pipe;
@@ -27,7 +27,9 @@ pub struct Socket {
 impl Socket {
     /// Registers `fd`, which must be a non-blocking stream socket, with the running reactor.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self { fd: watch::both(fd)? })
+        Ok(Self {
+            fd: watch::both(fd)?,
+        })
     }
 
     /// Takes the socket off the reactor.
@@ -174,6 +176,11 @@ impl Socket {
                 }
             }
         }
+    }
+
+    /// Bytes that the peer has not taken yet, if the kernel says.
+    pub fn unacknowledged(&self) -> Option<u32> {
+        watch::unacknowledged(self.fd.get_ref().as_fd())
     }
 
     /// See [`poll_read`](Self::poll_read).

@@ -5,9 +5,9 @@
 //! is left behind whatever happens.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -39,7 +39,10 @@ impl SpoolFile {
             rustix::fs::open(std::env::temp_dir(), flags, mode)
         });
         let fd: OwnedFd = file.await.map_err(io::Error::other)??;
-        Ok(Self { file: Arc::new(fd.into()), written: 0 })
+        Ok(Self {
+            file: Arc::new(fd.into()),
+            written: 0,
+        })
     }
 
     /// Appends `bytes`; they are given back empty, for their memory.
@@ -51,7 +54,9 @@ impl SpoolFile {
             bytes.clear();
             io::Result::Ok(bytes)
         };
-        let bytes = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)??;
+        let bytes = tokio::task::spawn_blocking(write)
+            .await
+            .map_err(io::Error::other)??;
         self.written += count;
         Ok(bytes)
     }
@@ -133,7 +138,11 @@ pub struct Spool {
 enum Waiting {
     Memory(Vec<u8>),
     Spooled(SpoolFile),
-    File { file: Arc<File>, offset: u64, length: u64 },
+    File {
+        file: Arc<File>,
+        offset: u64,
+        length: u64,
+    },
 }
 
 /// The next part of the response.
@@ -197,7 +206,11 @@ impl Spool {
 
     /// Adds bytes of a regular file.
     pub fn push_file(&self, fd: OwnedFd, offset: u64, length: u64) {
-        self.add(Waiting::File { file: Arc::new(fd.into()), offset, length });
+        self.add(Waiting::File {
+            file: Arc::new(fd.into()),
+            offset,
+            length,
+        });
     }
 
     fn add(&self, part: Waiting) {
@@ -218,7 +231,11 @@ impl Spool {
     /// Takes the next part.
     pub fn take(&self) -> Part {
         let Some(part) = self.parts.borrow_mut().pop_front() else {
-            return if self.ended.get() { Part::End } else { Part::Nothing };
+            return if self.ended.get() {
+                Part::End
+            } else {
+                Part::Nothing
+            };
         };
         self.moved();
         match part {
@@ -229,9 +246,21 @@ impl Spool {
             Waiting::Spooled(file) => {
                 let length = file.len();
                 self.disk.set(self.disk.get() - length);
-                Part::File { file: file.file, offset: 0, length }
+                Part::File {
+                    file: file.file,
+                    offset: 0,
+                    length,
+                }
             }
-            Waiting::File { file, offset, length } => Part::File { file, offset, length },
+            Waiting::File {
+                file,
+                offset,
+                length,
+            } => Part::File {
+                file,
+                offset,
+                length,
+            },
         }
     }
 
@@ -246,7 +275,10 @@ mod tests {
     use super::*;
 
     fn run<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(future)
     }
 
     #[test]
@@ -268,7 +300,11 @@ mod tests {
                         assert!(bytes.len() <= MEMORY);
                         got.extend_from_slice(&bytes);
                     }
-                    Part::File { file, offset, length } => {
+                    Part::File {
+                        file,
+                        offset,
+                        length,
+                    } => {
                         let mut bytes = vec![0; length as usize];
                         file.read_exact_at(&mut bytes, offset).unwrap();
                         got.extend_from_slice(&bytes);

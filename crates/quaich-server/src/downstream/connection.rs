@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::inbound::{Arrival, Inbound};
 use super::reply::Reply;
 use super::service;
+use crate::buffer::Buffer;
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
@@ -69,7 +70,15 @@ impl Connection {
         local_port: u16,
     ) -> Self {
         let number = thread.counters.accepted.value();
-        Self { socket, thread, listener, peer, local_port, number, requests: 0 }
+        Self {
+            socket,
+            thread,
+            listener,
+            peer,
+            local_port,
+            number,
+            requests: 0,
+        }
     }
 
     /// Serves the connection to its end.
@@ -89,7 +98,7 @@ impl Connection {
             match Box::pin(self.busy()).await {
                 Phase::Rest => {}
                 Phase::Close => return,
-                Phase::Linger => return self.linger(&deadline).await,
+                Phase::Linger => return Box::pin(self.linger(&deadline)).await,
                 Phase::Abort => return self.socket.reset_on_close(),
             }
         }
@@ -162,9 +171,10 @@ impl Connection {
     async fn linger(&self, deadline: &Deadline) {
         self.socket.shutdown_write();
         deadline.set(LINGER);
-        let mut scratch = [0; 4096];
+        // Not an array: it would be part of every connection, also of those at rest.
+        let mut scratch = Buffer::lend();
         let mut left = LINGER_BYTES;
-        while let Ok(Ok(count @ 1..)) = deadline.guard(self.socket.read(&mut scratch)).await {
+        while let Ok(Ok(count @ 1..)) = deadline.guard(self.socket.read(scratch.room())).await {
             left = left.saturating_sub(count);
             if left == 0 {
                 return;

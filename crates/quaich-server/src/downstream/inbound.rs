@@ -97,8 +97,8 @@ impl<'c> Inbound<'c> {
         self.buffer.consume(std::mem::take(&mut self.lent));
         loop {
             if !self.buffer.is_empty() {
-                if let Some(count) = h1::parse_request(self.buffer.filled(), limits, head)
-                    .map_err(rejected)?
+                if let Some(count) =
+                    h1::parse_request(self.buffer.filled(), limits, head).map_err(rejected)?
                 {
                     self.deadline.clear();
                     self.buffer.consume(count);
@@ -110,7 +110,8 @@ impl<'c> Inbound<'c> {
                     self.deadline.set(self.thread.settings.header_timeout);
                 }
                 // A head that fills the buffer may still be within the limits.
-                self.buffer.grow(limits.max_header + limits.max_uri + buffer::SIZE);
+                self.buffer
+                    .grow(limits.max_header + limits.max_uri + buffer::SIZE);
             } else {
                 self.deadline.set(patience);
             }
@@ -221,9 +222,11 @@ impl<'c> Inbound<'c> {
     pub fn whole_buffered(&self) -> Option<&[u8]> {
         match self.body {
             Body::Done => Some(&[]),
-            Body::Known(length) => {
-                self.buffer.filled().get(self.lent..)?.get(..usize::try_from(length).ok()?)
-            }
+            Body::Known(length) => self
+                .buffer
+                .filled()
+                .get(self.lent..)?
+                .get(..usize::try_from(length).ok()?),
             Body::Chunked(_) => None,
         }
     }
@@ -291,13 +294,19 @@ impl<'c> Inbound<'c> {
         let (range, consumed, done) = match &mut self.body {
             Body::Done => return Ok(None),
             Body::Known(left) => {
-                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(filled.len());
+                let take = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(filled.len());
                 *left -= take as u64;
                 (Some((0, take)), take, *left == 0)
             }
             Body::Chunked(decoder) => match decoder.decode(filled).map_err(rejected)? {
                 ChunkStep::NeedMore { consumed } => (None, consumed, false),
-                ChunkStep::Data { start, end, consumed } => (Some((start, end)), consumed, false),
+                ChunkStep::Data {
+                    start,
+                    end,
+                    consumed,
+                } => (Some((start, end)), consumed, false),
                 ChunkStep::Done { consumed } => (None, consumed, true),
             },
         };
@@ -333,7 +342,9 @@ impl<'c> Inbound<'c> {
             let mut cx = Context::from_waker(std::task::Waker::noop());
             // 25 bytes into an empty socket buffer: if they do not fit, the client learns from the
             // final answer.
-            let _ = self.socket.poll_write(&mut cx, &[IoSlice::new(h1::CONTINUE)]);
+            let _ = self
+                .socket
+                .poll_write(&mut cx, &[IoSlice::new(h1::CONTINUE)]);
         }
     }
 

@@ -11,8 +11,16 @@ use crate::route::RouteTable;
 /// Writes the line of `exchange`.
 pub(super) fn write(log: &AccessLogger, exchange: &Exchange, routes: &RouteTable) {
     let (request, notes) = (&exchange.request, &exchange.notes);
-    let app = if notes.by_app { notes.upstream.as_str() } else { "" };
-    let server = if notes.by_app { "" } else { notes.upstream.as_str() };
+    let app = if notes.by_app {
+        notes.upstream.as_str()
+    } else {
+        ""
+    };
+    let server = if notes.by_app {
+        ""
+    } else {
+        notes.upstream.as_str()
+    };
     log.log(&Record {
         client: exchange.client.addr,
         remote_user: None,

@@ -3,5 +3,6 @@
 pub mod connection;
 pub mod inbound;
 mod log_line;
+mod output;
 pub mod reply;
 pub mod service;

@@ -12,10 +12,11 @@ use quaich_proto::h1::{self, BodyLength, Version};
 use quaich_proto::headers::HeaderId;
 use quaich_proto::method::Method;
 
+use super::output::Output;
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
-use crate::pipe::Pipe;
 use crate::exchange::Exchange;
+use crate::pipe::Pipe;
 use crate::socket::Socket;
 use crate::thread::Thread;
 
@@ -42,9 +43,8 @@ enum Framing {
 
 /// Writes one connection. Lives as long as the connection is busy.
 pub struct Reply<'c> {
-    socket: &'c Socket,
+    output: Output<'c>,
     thread: &'c Thread,
-    deadline: &'c Deadline,
     out: Vec<u8>,
     sent: usize,
     framing: Framing,
@@ -57,9 +57,8 @@ impl<'c> Reply<'c> {
     /// A writer of `socket`.
     pub fn new(socket: &'c Socket, thread: &'c Thread, deadline: &'c Deadline) -> Self {
         Self {
-            socket,
+            output: Output::new(socket, deadline, thread.settings.write_timeout),
             thread,
-            deadline,
             out: Vec::with_capacity(2048),
             sent: 0,
             framing: Framing::NotBegun,
@@ -254,7 +253,9 @@ impl<'c> Reply<'c> {
         let piece = match &mut self.framing {
             Framing::None | Framing::NotBegun => &[],
             Framing::Known(left) => {
-                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(piece.len());
+                let take = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(piece.len());
                 *left -= take as u64;
                 &piece[..take]
             }
@@ -293,11 +294,11 @@ impl<'c> Reply<'c> {
         self.flush().await?;
         while left > 0 {
             let turn = left.min(FILE_TURN) as usize;
-            let sent =
-                poll_fn(|cx| self.poll_progress(cx, |s, cx| {
-                    s.poll_sendfile(cx, file, &mut offset, turn)
-                }))
-                .await?;
+            let sent = poll_fn(|cx| {
+                self.output
+                    .poll_step(cx, |s, cx| s.poll_sendfile(cx, file, &mut offset, turn))
+            })
+            .await?;
             if sent == 0 {
                 return Err(Error::new(Kind::Truncated, crate::error::Side::Internal));
             }
@@ -319,7 +320,8 @@ impl<'c> Reply<'c> {
         self.flush().await?;
         while pipe.held > 0 {
             let moved = poll_fn(|cx| {
-                self.poll_progress(cx, |socket, cx| socket.poll_splice_from(cx, pipe))
+                self.output
+                    .poll_step(cx, |socket, cx| socket.poll_splice_from(cx, pipe))
             })
             .await?;
             self.body_bytes += moved as u64;
@@ -377,57 +379,19 @@ impl<'c> Reply<'c> {
                 (false, false) => &parts[..],
             };
             let ahead = waiting.len();
-            let count = ready!(Self::poll_progress_of(
-                self.socket,
-                self.deadline,
-                self.thread,
-                cx,
-                |socket, cx| socket.poll_write(cx, parts)
-            ))?;
+            let count = ready!(
+                self.output
+                    .poll_step(cx, |socket, cx| socket.poll_write(cx, parts))
+            )?;
             self.sent_bytes += count as u64;
             self.sent += count.min(ahead);
             *done += count.saturating_sub(ahead);
         }
     }
 
-    fn poll_progress(
-        &self,
-        cx: &mut Context<'_>,
-        io: impl FnMut(&Socket, &mut Context<'_>) -> Poll<std::io::Result<usize>>,
-    ) -> Poll<Result<usize, Error>> {
-        Self::poll_progress_of(self.socket, self.deadline, self.thread, cx, io)
-    }
-
-    /// One step of output under the write deadline, which starts when the client first keeps us
-    /// waiting and again after each step.
-    fn poll_progress_of(
-        socket: &Socket,
-        deadline: &Deadline,
-        thread: &Thread,
-        cx: &mut Context<'_>,
-        mut io: impl FnMut(&Socket, &mut Context<'_>) -> Poll<std::io::Result<usize>>,
-    ) -> Poll<Result<usize, Error>> {
-        match io(socket, cx) {
-            Poll::Ready(Ok(count)) => {
-                deadline.clear();
-                Poll::Ready(Ok(count))
-            }
-            Poll::Ready(Err(_)) => Poll::Ready(Err(Error::CLIENT_GONE)),
-            Poll::Pending => {
-                if !deadline.is_set() {
-                    deadline.set(thread.settings.write_timeout);
-                }
-                match deadline.check(cx) {
-                    Ok(()) => Poll::Pending,
-                    Err(_) => Poll::Ready(Err(Error::downstream(Kind::WriteTimeout))),
-                }
-            }
-        }
-    }
-
     /// The socket, for a tunnel.
     pub fn socket(&self) -> &'c Socket {
-        self.socket
+        self.output.socket
     }
 }
 

@@ -73,9 +73,14 @@ fn begin(scope: &mut Scope<'_, '_>) {
     exchange.timings = Timings::begin(thread.access_log.is_some());
     thread.counters.requests.add();
     if exchange.request.dropped_fields > 0 {
-        thread.counters.dropped_fields.add_many(exchange.request.dropped_fields.into());
+        thread
+            .counters
+            .dropped_fields
+            .add_many(exchange.request.dropped_fields.into());
     }
-    thread.trust.apply(&mut exchange.client, &exchange.request.headers);
+    thread
+        .trust
+        .apply(&mut exchange.client, &exchange.request.headers);
     let given = exchange
         .request
         .headers
@@ -95,10 +100,14 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         return bodyless(scope).await;
     }
     let generation = &scope.thread.generation;
-    let Found { site, route } = generation.routes.find(scope.listener, &scope.exchange.request)?;
+    let Found { site, route } = generation
+        .routes
+        .find(scope.listener, &scope.exchange.request)?;
     scope.exchange.notes.site = Some(site.index);
     scope.exchange.notes.route = Some(route.index);
-    scope.body.limit_body(route.max_body.unwrap_or(scope.thread.settings.max_body))?;
+    scope
+        .body
+        .limit_body(route.max_body.unwrap_or(scope.thread.settings.max_body))?;
     handler::run(scope, route).await
 }
 
@@ -120,10 +129,17 @@ async fn fail(scope: &mut Scope<'_, '_>, error: Error) -> After {
     if error.closes() || !(scope.body.is_done() || scope.body.is_discardable()) {
         scope.reply.set_close();
     }
-    if send_page(scope.exchange, scope.reply, status, error).await.is_err() {
+    if send_page(scope.exchange, scope.reply, status, error)
+        .await
+        .is_err()
+    {
         return After::Abort;
     }
-    if error.closes() { After::Close } else { settle(scope).await }
+    if error.closes() {
+        After::Close
+    } else {
+        settle(scope).await
+    }
 }
 
 /// nginx's word for "the client left before it was answered"; only ever seen in the log.
@@ -141,7 +157,10 @@ async fn send_page(
         error_page::render(&mut page, status, exchange.request_id.as_bytes(), accept);
     // `Allow` of a 405 was put there by the handler; everything else belongs to a response that
     // is not sent.
-    exchange.response.headers.retain(|_, name, _| name.eq_ignore_ascii_case(b"allow"));
+    exchange
+        .response
+        .headers
+        .retain(|_, name, _| name.eq_ignore_ascii_case(b"allow"));
     exchange.response.status = status;
     let headers = &mut exchange.response.headers;
     let retry = error.retry_after().map(|after| after.as_secs().to_string());
@@ -176,12 +195,7 @@ async fn settle(scope: &mut Scope<'_, '_>) -> After {
 }
 
 /// Answers a request that could not be read.
-pub async fn refuse(
-    thread: &Thread,
-    exchange: &mut Exchange,
-    reply: &mut Reply<'_>,
-    error: Error,
-) {
+pub async fn refuse(thread: &Thread, exchange: &mut Exchange, reply: &mut Reply<'_>, error: Error) {
     let Some(status) = error.status() else {
         return;
     };
@@ -224,7 +238,11 @@ fn conclude(thread: &Thread, exchange: &mut Exchange) {
     }
     if let Some(log) = &thread.access_log {
         exchange.timings.mark_end();
-        if thread.generation.routes.logs(exchange.notes.site, exchange.notes.route) {
+        if thread
+            .generation
+            .routes
+            .logs(exchange.notes.site, exchange.notes.route)
+        {
             log_line::write(log, exchange, &thread.generation.routes);
         }
     }

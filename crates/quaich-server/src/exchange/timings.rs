@@ -22,7 +22,11 @@ impl Timings {
     /// Starts a measurement; when not `enabled`, no clock is read for this exchange.
     pub fn begin(enabled: bool) -> Self {
         let start = if enabled { precise_micros() } else { 0 };
-        Self { enabled, start, ..Self::default() }
+        Self {
+            enabled,
+            start,
+            ..Self::default()
+        }
     }
 
     fn now(&self) -> u64 {

@@ -25,7 +25,9 @@ use crate::observe::log;
 use crate::route::RouteTable;
 use crate::thread::{Thread, ThreadParts};
 use crate::upstream::Shelves;
-use crate::upstream::wire::worker::{AppChannel, AppChannelSetup, AppRegion, WorkerReport, park_hooks};
+use crate::upstream::wire::worker::{
+    AppChannel, AppChannelSetup, AppRegion, WorkerReport, park_hooks,
+};
 
 /// Sweeps between two looks at kept connections and open files.
 const REAP_EVERY: u32 = 10;
@@ -54,11 +56,24 @@ pub(super) struct Wiring {
 
 /// What the main thread wants of a data thread.
 pub(super) enum Command {
-    WorkerUp { app: usize, worker: u32, socket: OwnedFd, doorbells: Vec<OwnedFd> },
-    WorkerDown { app: usize, worker: u32 },
-    Status { answer: Sender<Vec<AppStatus>> },
+    WorkerUp {
+        app: usize,
+        worker: u32,
+        socket: OwnedFd,
+        doorbells: Vec<OwnedFd>,
+    },
+    WorkerDown {
+        app: usize,
+        worker: u32,
+    },
+    Status {
+        answer: Sender<Vec<AppStatus>>,
+    },
     /// Finish what runs, then say so over `done` and wait for `End`.
-    Drain { timeout: Duration, done: Sender<()> },
+    Drain {
+        timeout: Duration,
+        done: Sender<()>,
+    },
     End,
 }
 
@@ -113,7 +128,11 @@ pub(super) fn run(
 
 fn runtime() -> std::io::Result<Runtime> {
     let mut builder = Builder::new_current_thread();
-    builder.enable_io().enable_time().max_blocking_threads(8).thread_keep_alive(BLOCKING_IDLE);
+    builder
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(8)
+        .thread_keep_alive(BLOCKING_IDLE);
     park_hooks(&mut builder);
     builder.build()
 }
@@ -121,11 +140,7 @@ fn runtime() -> std::io::Result<Runtime> {
 /// Threads for blocking work end when there was none for a while.
 const BLOCKING_IDLE: Duration = Duration::from_secs(10);
 
-fn start(
-    wiring: Wiring,
-    shared: &Shared,
-    counters: Arc<Counters>,
-) -> std::io::Result<Rc<Thread>> {
+fn start(wiring: Wiring, shared: &Shared, counters: Arc<Counters>) -> std::io::Result<Rc<Thread>> {
     let clock = Clock::of_thread();
     let deadlines = Deadlines::new(clock.clone());
     let channels = channels(wiring.doorbells, wiring.index, shared)?;
@@ -158,7 +173,13 @@ fn channels(
     thread_index: usize,
     shared: &Shared,
 ) -> std::io::Result<Vec<Channel>> {
-    let apps = shared.config.apps.iter().zip(&shared.regions).zip(doorbells).enumerate();
+    let apps = shared
+        .config
+        .apps
+        .iter()
+        .zip(&shared.regions)
+        .zip(doorbells)
+        .enumerate();
     apps.map(|(app, ((settings, region), doorbell))| {
         let (reports, inbox) = unbounded_channel();
         tokio::task::spawn_local(pass_on(app, inbox, shared.supervisor.clone()));
@@ -187,7 +208,11 @@ async fn sweep(thread: Rc<Thread>) {
             }
             turn = turn.wrapping_add(1);
             if resting || turn.is_multiple_of(REAP_EVERY) {
-                thread.generation.upstreams.iter().for_each(|upstream| upstream.reap());
+                thread
+                    .generation
+                    .upstreams
+                    .iter()
+                    .for_each(|upstream| upstream.reap());
                 thread.generation.files.sweep(thread.clock.unix_second());
             }
         })
@@ -195,19 +220,26 @@ async fn sweep(thread: Rc<Thread>) {
 }
 
 /// Tells the supervisor about workers that misbehave.
-async fn pass_on(
-    app: usize,
-    mut inbox: UnboundedReceiver<WorkerReport>,
-    supervisor: Supervisor,
-) {
+async fn pass_on(app: usize, mut inbox: UnboundedReceiver<WorkerReport>, supervisor: Supervisor) {
     while let Some(report) = inbox.recv().await {
         let message = match report {
-            WorkerReport::Lied { id, why } => {
-                FromFront::Lied { app, worker: id, why: why.to_owned() }
-            }
-            WorkerReport::Stuck { id, method, path, elapsed } => {
+            WorkerReport::Lied { id, why } => FromFront::Lied {
+                app,
+                worker: id,
+                why: why.to_owned(),
+            },
+            WorkerReport::Stuck {
+                id,
+                method,
+                path,
+                elapsed,
+            } => {
                 let detail = format!("{method} {path} after {:.1} s", elapsed.as_secs_f64());
-                FromFront::Stuck { app, worker: id, detail }
+                FromFront::Stuck {
+                    app,
+                    worker: id,
+                    detail,
+                }
             }
         };
         tell(&supervisor, &message);
@@ -217,7 +249,12 @@ async fn pass_on(
 async fn obey(thread: &Rc<Thread>, mut inbox: UnboundedReceiver<Command>) {
     while let Some(command) = inbox.recv().await {
         match command {
-            Command::WorkerUp { app, worker, socket, doorbells } => {
+            Command::WorkerUp {
+                app,
+                worker,
+                socket,
+                doorbells,
+            } => {
                 if let Some(channel) = thread.generation.channels.get(app)
                     && let Err(error) = channel.worker_up(worker, socket, doorbells)
                 {

@@ -87,7 +87,9 @@ impl Fds {
     fn copy(&self, index: usize) -> std::io::Result<OwnedFd> {
         match self.0.get(index) {
             Some(Some(fd)) => fd.try_clone(),
-            _ => Err(std::io::Error::other("the supervisor sent fewer descriptors than it said")),
+            _ => Err(std::io::Error::other(
+                "the supervisor sent fewer descriptors than it said",
+            )),
         }
     }
 }
@@ -103,7 +105,11 @@ impl Front {
         let threads = config.server.threads.max(1);
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
-            shelves: config.upstreams.iter().map(|u| upstream::shelves(u, threads)).collect(),
+            shelves: config
+                .upstreams
+                .iter()
+                .map(|u| upstream::shelves(u, threads))
+                .collect(),
             admission: Admission::new(config.server.max_connections, config.server.max_per_ip),
             supervisor: supervisor.clone(),
             access_log: access_log.clone(),
@@ -122,7 +128,11 @@ impl Front {
             started.recv().map_err(std::io::Error::other)??;
         }
         tell(&supervisor, &FromFront::Ready);
-        Ok(Self { supervisor, access_log, threads })
+        Ok(Self {
+            supervisor,
+            access_log,
+            threads,
+        })
     }
 
     /// Serves the supervisor until it ends the front.
@@ -145,12 +155,22 @@ impl Front {
 
     fn obey(&self, message: ToFront, mut fds: Fds) -> std::io::Result<()> {
         match message {
-            ToFront::WorkerUp { app, worker, threads } => {
+            ToFront::WorkerUp {
+                app,
+                worker,
+                threads,
+            } => {
                 for (index, thread) in self.threads.iter().enumerate() {
-                    let doorbells =
-                        (0..threads).map(|i| fds.copy(i)).collect::<std::io::Result<_>>()?;
+                    let doorbells = (0..threads)
+                        .map(|i| fds.copy(i))
+                        .collect::<std::io::Result<_>>()?;
                     let socket = fds.take(threads + index)?;
-                    thread.command(Command::WorkerUp { app, worker, socket, doorbells });
+                    thread.command(Command::WorkerUp {
+                        app,
+                        worker,
+                        socket,
+                        doorbells,
+                    });
                 }
             }
             ToFront::WorkerDown { app, worker } => {
@@ -158,7 +178,10 @@ impl Front {
                     thread.command(Command::WorkerDown { app, worker });
                 }
             }
-            ToFront::ReopenLogs { access_log, log: own } => {
+            ToFront::ReopenLogs {
+                access_log,
+                log: own,
+            } => {
                 if let (Some(index), Some(log)) = (access_log, &self.access_log) {
                     log.reopen(fds.take(index)?);
                 }
@@ -178,7 +201,10 @@ impl Front {
     fn drain(self, timeout: Duration) -> ExitCode {
         let (done, drained) = std::sync::mpsc::channel();
         for thread in &self.threads {
-            thread.command(Command::Drain { timeout, done: done.clone() });
+            thread.command(Command::Drain {
+                timeout,
+                done: done.clone(),
+            });
         }
         drop(done);
         // Ends when every thread has said so, or is gone.
@@ -235,8 +261,16 @@ fn wire(index: usize, setup: &Setup, fds: &Fds) -> std::io::Result<Wiring> {
     Ok(Wiring {
         index,
         listeners: listeners.collect::<std::io::Result<_>>()?,
-        roots: setup.roots.iter().map(|&i| fds.copy(i)).collect::<std::io::Result<_>>()?,
-        doorbells: setup.apps.iter().map(doorbell).collect::<std::io::Result<_>>()?,
+        roots: setup
+            .roots
+            .iter()
+            .map(|&i| fds.copy(i))
+            .collect::<std::io::Result<_>>()?,
+        doorbells: setup
+            .apps
+            .iter()
+            .map(doorbell)
+            .collect::<std::io::Result<_>>()?,
     })
 }
 
@@ -251,5 +285,9 @@ fn spawn(
     let handle = std::thread::Builder::new()
         .name(format!("front-{}", wiring.index))
         .spawn(move || event_loop::run(wiring, shared, counted, inbox, &ready))?;
-    Ok(DataThread { commands, counters, handle })
+    Ok(DataThread {
+        commands,
+        counters,
+        handle,
+    })
 }

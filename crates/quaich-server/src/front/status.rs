@@ -21,7 +21,9 @@ pub(super) fn gather(threads: &[DataThread]) -> Value {
     }
     let (answer, answers) = std::sync::mpsc::channel();
     for thread in threads {
-        thread.command(Command::Status { answer: answer.clone() });
+        thread.command(Command::Status {
+            answer: answer.clone(),
+        });
     }
     drop(answer);
     let mut apps = Vec::<AppStatus>::new();

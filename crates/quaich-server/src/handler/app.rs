@@ -49,7 +49,10 @@ impl App {
         Self {
             name: settings.name.clone(),
             channel,
-            timeouts: Timeouts { queue: settings.queue_timeout, run: settings.timeout },
+            timeouts: Timeouts {
+                queue: settings.queue_timeout,
+                run: settings.timeout,
+            },
         }
     }
 }
@@ -75,15 +78,18 @@ pub async fn run(scope: &mut Scope<'_, '_>, route: &Route, app: &App) -> Result<
 }
 
 /// Reads the request body, then puts the request into the queue of the app.
-async fn submit(
-    scope: &mut Scope<'_, '_>,
-    route: &Route,
-    app: &App,
-) -> Result<AppCall, Error> {
-    let small = scope.body.whole_buffered().is_some_and(|whole| whole.len() <= INLINE);
+async fn submit(scope: &mut Scope<'_, '_>, route: &Route, app: &App) -> Result<AppCall, Error> {
+    let small = scope
+        .body
+        .whole_buffered()
+        .is_some_and(|whole| whole.len() <= INLINE);
     if small {
         let whole = scope.body.whole_buffered().unwrap_or_default();
-        let body = if whole.is_empty() { Body::None } else { Body::Inline(whole) };
+        let body = if whole.is_empty() {
+            Body::None
+        } else {
+            Body::Inline(whole)
+        };
         let call = enqueue(scope, route, app, body, None)?;
         scope.body.finish_whole();
         return Ok(call);
@@ -92,7 +98,11 @@ async fn submit(
     while let Some(piece) = scope.body.data().await? {
         collector.push(piece).await.map_err(|_| Error::internal())?;
     }
-    match collector.finish(INLINE).await.map_err(|_| Error::internal())? {
+    match collector
+        .finish(INLINE)
+        .await
+        .map_err(|_| Error::internal())?
+    {
         Collected::Memory(bytes) => enqueue(scope, route, app, Body::Inline(&bytes), None),
         Collected::File(file) => {
             let fd = file.share().map_err(|_| Error::internal())?;
@@ -111,8 +121,10 @@ fn enqueue(
     let exchange = &*scope.exchange;
     let (request, client) = (&exchange.request, &exchange.client);
     let authority = request.authority();
-    let public =
-        scope.thread.trust.public(client, &request.headers, authority, scope.local_port);
+    let public = scope
+        .thread
+        .trust
+        .public(client, &request.headers, authority, scope.local_port);
     let mut addr = [0; 48];
     let addr = write_addr(client.addr, &mut addr);
     let path = request.path_decoded();
@@ -130,7 +142,11 @@ fn enqueue(
         path_info: if path == b"*" { b"" } else { path_info },
         query: request.query(),
         raw_target: request.target(),
-        version: if request.version == Version::Http11 { 11 } else { 10 },
+        version: if request.version == Version::Http11 {
+            11
+        } else {
+            10
+        },
         scheme_https: client.https,
         server_name: server_name(public.host, request.host()),
         server_port: match (public.port, client.https) {
@@ -158,11 +174,16 @@ fn enqueue(
             && !is_dropped(*id, name, trusted)
     });
     let fields = fields.map(|(id, name, value)| (id as u8, name, value));
-    let timeouts = Timeouts { run: route.timeout.unwrap_or(app.timeouts.run), ..app.timeouts };
-    app.channel.submit(&meta, fields, file.map(Rc::new), timeouts).map_err(|error| match error {
-        SubmitError::QueueFull => Error::app(Kind::QueueFull),
-        SubmitError::TooBig => Error::downstream(Kind::Rejected(431, "header_too_large")),
-    })
+    let timeouts = Timeouts {
+        run: route.timeout.unwrap_or(app.timeouts.run),
+        ..app.timeouts
+    };
+    app.channel
+        .submit(&meta, fields, file.map(Rc::new), timeouts)
+        .map_err(|error| match error {
+            SubmitError::QueueFull => Error::app(Kind::QueueFull),
+            SubmitError::TooBig => Error::downstream(Kind::Rejected(431, "header_too_large")),
+        })
 }
 
 /// The app is told what quaich believes in the environment; what a trusted proxy sent it may see.
@@ -173,7 +194,10 @@ fn is_dropped(id: HeaderId, name: &[u8], trusted: bool) -> bool {
 /// Host without port; the name of the host when the client named none (HTTP/1.0).
 fn server_name<'n>(public: &'n [u8], host: &'n [u8]) -> &'n [u8] {
     let end = match public {
-        [b'[', ..] => public.iter().position(|&byte| byte == b']').map(|at| at + 1),
+        [b'[', ..] => public
+            .iter()
+            .position(|&byte| byte == b']')
+            .map(|at| at + 1),
         _ => public.iter().position(|&byte| byte == b':'),
     };
     match &public[..end.unwrap_or(public.len())] {
@@ -312,11 +336,21 @@ async fn receive(
             spool.end();
             return Ok(());
         }
-        poll_fn(|_| if spool.is_full() { Poll::Pending } else { Poll::Ready(()) }).await;
-        answer = call.read(&mut head, &mut body, READ).await.map_err(|failure| Error {
-            kind: Kind::Truncated,
-            ..failed(failure)
-        })?;
+        poll_fn(|_| {
+            if spool.is_full() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+        answer = call
+            .read(&mut head, &mut body, READ)
+            .await
+            .map_err(|failure| Error {
+                kind: Kind::Truncated,
+                ..failed(failure)
+            })?;
     }
 }
 
@@ -325,7 +359,11 @@ async fn send(reply: &mut Reply<'_>, spool: &Spool) -> Result<(), Error> {
     loop {
         match spool.take() {
             Part::Memory(bytes) => reply.data(&bytes).await?,
-            Part::File { file, offset, length } => {
+            Part::File {
+                file,
+                offset,
+                length,
+            } => {
                 reply.file(file.as_fd(), offset, length).await?;
             }
             Part::Nothing => {
@@ -337,7 +375,10 @@ async fn send(reply: &mut Reply<'_>, spool: &Spool) -> Result<(), Error> {
                 .await;
             }
             Part::End => {
-                return reply.finish().await.map_err(|e| Error { side: Side::App, ..e });
+                return reply.finish().await.map_err(|e| Error {
+                    side: Side::App,
+                    ..e
+                });
             }
         }
     }

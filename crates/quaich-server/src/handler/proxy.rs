@@ -38,12 +38,19 @@ pub async fn run(
     let mut head = Vec::with_capacity(1024);
     write_head(&mut head, scope, route);
     let timeout = route.timeout.unwrap_or(upstream.timeout());
-    let mut attempts = Attempts { left: upstream.retries(), fresh: false };
+    let mut attempts = Attempts {
+        left: upstream.retries(),
+        fresh: false,
+    };
     loop {
         let (conn, server) = connect(scope, upstream, &mut attempts).await?;
         scope.exchange.timings.mark_connected();
         scope.exchange.notes.upstream.clear();
-        scope.exchange.notes.upstream.push_str(upstream.server_name(server));
+        scope
+            .exchange
+            .notes
+            .upstream
+            .push_str(upstream.server_name(server));
         match exchange(scope, &conn, &head, timeout).await {
             Ok(Ended::Reusable) => {
                 conn.rest();
@@ -90,7 +97,11 @@ async fn connect(
             Ok(found) => return Ok(found),
             Err((error, server)) => {
                 scope.exchange.notes.upstream.clear();
-                scope.exchange.notes.upstream.push_str(upstream.server_name(server));
+                scope
+                    .exchange
+                    .notes
+                    .upstream
+                    .push_str(upstream.server_name(server));
                 if !attempts.again() {
                     return Err(error);
                 }
@@ -124,7 +135,12 @@ async fn exchange(
     head: &[u8],
     timeout: Duration,
 ) -> Result<Ended, Failed> {
-    let Scope { exchange, body, reply, .. } = scope;
+    let Scope {
+        exchange,
+        body,
+        reply,
+        ..
+    } = scope;
     let idempotent = exchange.request.method.is_idempotent();
     let mut response = conn.response(timeout);
     let whole = body.whole_buffered();
@@ -132,9 +148,11 @@ async fn exchange(
     let sent = conn.send([head, whole.unwrap_or_default()], timeout).await;
     let outcome = match sent {
         // The server may have answered before it closed: read on.
-        Ok(()) | Err(Error { kind: Kind::UpstreamClosed, .. }) if !streams => {
-            download(exchange, reply, &mut response).await
-        }
+        Ok(())
+        | Err(Error {
+            kind: Kind::UpstreamClosed,
+            ..
+        }) if !streams => download(exchange, reply, &mut response).await,
         Ok(()) => both_ways(exchange, body, reply, &mut response, conn, timeout).await,
         Err(error) => Err(error),
     };
@@ -143,10 +161,17 @@ async fn exchange(
             body.finish_whole();
             // A response before the end of the request leaves the connection in the middle of it.
             let exact = response.is_reusable() && body.is_done();
-            Ok(if exact { Ended::Reusable } else { Ended::Closed })
+            Ok(if exact {
+                Ended::Reusable
+            } else {
+                Ended::Closed
+            })
         }
         Ok(Ended::Switched) => {
-            let early = tunnel::Early { up: body.take_surplus(), down: response.take_surplus() };
+            let early = tunnel::Early {
+                up: body.take_surplus(),
+                down: response.take_surplus(),
+            };
             tunnel::run(reply.socket(), conn.socket(), &early).await;
             Ok(Ended::Closed)
         }
@@ -154,7 +179,17 @@ async fn exchange(
         Err(error) => {
             let unanswered = !response.has_begun() && !reply.has_begun();
             let closed = error.kind == Kind::UpstreamClosed;
-            Err(Failed { error, safe: closed && unanswered && !streams && idempotent })
+            // A second time only what had no effect: an idempotent request, or one of whose body
+            // the server has seen nothing.
+            let harmless = if streams {
+                body.received() == 0
+            } else {
+                idempotent
+            };
+            Err(Failed {
+                error,
+                safe: closed && unanswered && harmless,
+            })
         }
     }
 }
@@ -177,7 +212,11 @@ async fn both_ways(
             uploading = false;
             match done {
                 // The server closed its side: its answer may still be there to be read.
-                Ok(()) | Err(Error { kind: Kind::UpstreamClosed, .. }) => {}
+                Ok(())
+                | Err(Error {
+                    kind: Kind::UpstreamClosed,
+                    ..
+                }) => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -216,7 +255,9 @@ async fn download(
     response: &mut Response<'_>,
 ) -> Result<Ended, Error> {
     let upgrade = exchange.request.upgrade;
-    response.head(&mut exchange.response, &exchange.request.method, upgrade).await?;
+    response
+        .head(&mut exchange.response, &exchange.request.method, upgrade)
+        .await?;
     exchange.timings.mark_first_byte();
     if exchange.response.status == 101 {
         reply.begin_tunnel(exchange);
@@ -252,7 +293,10 @@ async fn move_body(reply: &mut Reply<'_>, response: &mut Response<'_>) -> Result
 
 /// Once the head is out, a failure of the server can only be shown by breaking off.
 fn cut(error: Error) -> Error {
-    Error { kind: Kind::Truncated, ..error }
+    Error {
+        kind: Kind::Truncated,
+        ..error
+    }
 }
 
 /// The length of the response body as the client is to be told. `HEAD` and 304 may tell the length
@@ -274,7 +318,11 @@ fn length(exchange: &Exchange) -> BodyLength {
 /// quaich sets itself.
 fn drop_hop_by_hop(response: &mut ResponseHead) {
     // Most responses have no such field, and nothing is allocated for them.
-    let listed = response.headers.get_all(HeaderId::Connection).collect::<Vec<_>>().join(&b',');
+    let listed = response
+        .headers
+        .get_all(HeaderId::Connection)
+        .collect::<Vec<_>>()
+        .join(&b',');
     let listed = Connection::parse(&listed);
     response.headers.retain(|id, name, _| {
         !(h1::is_hop_by_hop(id) || id == HeaderId::Server || listed.names(name))
@@ -308,13 +356,17 @@ fn write_head(out: &mut Vec<u8>, scope: &Scope<'_, '_>, route: &Route) {
             h1::field(out, name, value);
         }
     }
-    if request.upgrade && let Some(protocol) = request.headers.get(HeaderId::Upgrade) {
+    if request.upgrade
+        && let Some(protocol) = request.headers.get(HeaderId::Upgrade)
+    {
         h1::field(out, b"Connection", b"upgrade");
         h1::field(out, b"Upgrade", protocol);
     }
     let (client, authority) = (&exchange.client, request.authority());
-    let public =
-        scope.thread.trust.public(client, &request.headers, authority, scope.local_port);
+    let public = scope
+        .thread
+        .trust
+        .public(client, &request.headers, authority, scope.local_port);
     forwarded::append(out, &request.headers, client, &public, &route.prefix);
     h1::field(out, b"X-Request-ID", exchange.request_id.as_bytes());
     http1::end_head(out, request.body);

@@ -1,7 +1,7 @@
 //! `respond`: a fixed response straight from the configuration.
 
-use quaich_proto::headers::{HeaderId, Headers};
 use quaich_proto::h1::BodyLength;
+use quaich_proto::headers::{HeaderId, Headers};
 
 use crate::downstream::service::Scope;
 use crate::error::Error;
@@ -20,7 +20,11 @@ impl Respond {
         if !body.is_empty() {
             let _ = headers.push_known(HeaderId::ContentType, content_type.as_bytes());
         }
-        Self { status, headers, body: body.as_bytes().to_vec() }
+        Self {
+            status,
+            headers,
+            body: body.as_bytes().to_vec(),
+        }
     }
 }
 
@@ -29,7 +33,9 @@ pub async fn run(scope: &mut Scope<'_, '_>, respond: &Respond) -> Result<(), Err
     let response = &mut scope.exchange.response;
     response.status = respond.status;
     response.headers.clone_from(&respond.headers);
-    scope.reply.begin(scope.exchange, BodyLength::Known(respond.body.len() as u64));
+    scope
+        .reply
+        .begin(scope.exchange, BodyLength::Known(respond.body.len() as u64));
     scope.reply.add(&respond.body);
     scope.reply.finish().await
 }

@@ -69,7 +69,9 @@ pub(super) async fn run(
 
 async fn send(scope: &mut Scope<'_, '_>, answer: &FileAnswer) -> Result<(), Error> {
     scope.exchange.response.status = answer.status();
-    scope.reply.begin_rendered(scope.exchange, answer.head(), answer.body_len());
+    scope
+        .reply
+        .begin_rendered(scope.exchange, answer.head(), answer.body_len());
     let mut index = 0;
     while let Some(piece) = answer.piece(index) {
         match piece {

@@ -22,14 +22,23 @@ impl<'s> Flow<'s> {
         buffer.grow(early.len());
         buffer.room()[..early.len()].copy_from_slice(early);
         buffer.advance(early.len());
-        Self { from, to, buffer, ended: false, closed: false }
+        Self {
+            from,
+            to,
+            buffer,
+            ended: false,
+            closed: false,
+        }
     }
 
     /// Moves what can be moved. Ready when the direction is over; an error ends both.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         loop {
             if !self.buffer.is_empty() {
-                match self.to.poll_write(cx, &[IoSlice::new(self.buffer.filled())])? {
+                match self
+                    .to
+                    .poll_write(cx, &[IoSlice::new(self.buffer.filled())])?
+                {
                     Poll::Ready(count) => self.buffer.consume(count),
                     Poll::Pending => return Poll::Pending,
                 }

@@ -50,7 +50,11 @@ impl Admission {
     /// descriptor for an upstream or a file, and a front without descriptors can take no worker.
     pub fn new(max: usize, per_ip: usize) -> Self {
         let max = max.min(affordable(getrlimit(Resource::Nofile).current));
-        Self { open: Arc::default(), max, per_address: PerAddress::new(per_ip) }
+        Self {
+            open: Arc::default(),
+            max,
+            per_address: PerAddress::new(per_ip),
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -86,7 +90,13 @@ impl Acceptor {
             .ok()
             .and_then(|addr| SocketAddr::try_from(addr).ok())
             .map_or(0, |addr| addr.port());
-        Ok(Self { fd: watch::readable(fd)?, index, port, admission, thread })
+        Ok(Self {
+            fd: watch::readable(fd)?,
+            index,
+            port,
+            admission,
+            thread,
+        })
     }
 
     /// Accepts until the thread drains.
@@ -168,7 +178,10 @@ impl Acceptor {
     /// Errors of `accept` concern a connection that is gone already, or this process: without
     /// descriptors it pauses instead of asking again and again.
     async fn report(&self, error: Errno) {
-        if matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) {
+        if matches!(
+            error,
+            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM
+        ) {
             log::warn_limited!("cannot accept connections: {error}; raise the limit of open files");
             tokio::time::sleep(EXHAUSTED_PAUSE).await;
         }
@@ -193,7 +206,9 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.all.fetch_sub(1, Ordering::Relaxed);
-        self.thread.connections.set(self.thread.connections.get() - 1);
+        self.thread
+            .connections
+            .set(self.thread.connections.get() - 1);
         self.thread.counters.connections.subtract();
         self.thread.connection_closed();
     }

@@ -21,7 +21,12 @@ pub struct Place {
 impl PerAddress {
     /// At most `limit` connections per address; `None` when there is no limit.
     pub fn new(limit: usize) -> Option<Arc<Self>> {
-        (limit > 0).then(|| Arc::new(Self { limit, open: Mutex::default() }))
+        (limit > 0).then(|| {
+            Arc::new(Self {
+                limit,
+                open: Mutex::default(),
+            })
+        })
     }
 
     /// A place for a connection of `addr`, if one is free.
@@ -33,13 +38,20 @@ impl PerAddress {
             return None;
         }
         *count += 1;
-        Some(Place { table: self.clone(), key })
+        Some(Place {
+            table: self.clone(),
+            key,
+        })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.table.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self
+            .table
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {

@@ -68,12 +68,14 @@ impl Counter {
 
     /// `count` more. Only the owning thread may call it: it is a plain load and store.
     pub fn add_many(&self, count: u64) {
-        self.0.store(self.value().wrapping_add(count), Ordering::Relaxed);
+        self.0
+            .store(self.value().wrapping_add(count), Ordering::Relaxed);
     }
 
     /// One less.
     pub fn subtract(&self) {
-        self.0.store(self.value().wrapping_sub(1), Ordering::Relaxed);
+        self.0
+            .store(self.value().wrapping_sub(1), Ordering::Relaxed);
     }
 
     /// The value now.

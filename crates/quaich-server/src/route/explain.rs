@@ -50,7 +50,9 @@ pub fn explain(
     };
     // The first listener stands for all: the command is not told which one is meant.
     let listeners = 0..config.server.listeners.len().max(1);
-    let site = listeners.into_iter().find_map(|listener| table.site(listener, request.host()));
+    let site = listeners
+        .into_iter()
+        .find_map(|listener| table.site(listener, request.host()));
     let Some(site) = site else {
         return Ok(explanation);
     };
@@ -58,7 +60,10 @@ pub fn explain(
     explanation.action = "404: no route of the site matches".into();
     for route in &site.routes {
         let failed = route.matcher.matches(&request).err();
-        explanation.routes.push(Tried { origin: route.origin.clone(), failed });
+        explanation.routes.push(Tried {
+            origin: route.origin.clone(),
+            failed,
+        });
         if failed.is_none() {
             explanation.action = describe(config, site.index, route.index, &request);
             break;
@@ -94,7 +99,11 @@ fn request(
 }
 
 fn describe(config: &Config, site: usize, route: usize, request: &RequestHead) -> String {
-    let Some(route) = config.sites.get(site).and_then(|site| site.routes.get(route)) else {
+    let Some(route) = config
+        .sites
+        .get(site)
+        .and_then(|site| site.routes.get(route))
+    else {
         return String::new();
     };
     let mut words = String::new();
@@ -111,7 +120,10 @@ fn describe(config: &Config, site: usize, route: usize, request: &RequestHead) -
     if !route.prefix.is_empty() {
         let rest = strip_mount(request.path(), route.prefix.as_bytes()).unwrap_or_default();
         let rest = String::from_utf8_lossy(rest);
-        words.push_str(&format!(", mounted at {}: it sees the path `{rest}`", route.prefix));
+        words.push_str(&format!(
+            ", mounted at {}: it sees the path `{rest}`",
+            route.prefix
+        ));
     }
     words
 }

@@ -39,14 +39,23 @@ impl Hosts {
             true => None,
             false => self.exact.get(host),
         };
-        let labels = if self.suffix.is_empty() { &[][..] } else { host };
+        let labels = if self.suffix.is_empty() {
+            &[][..]
+        } else {
+            host
+        };
         let suffixes = labels
             .iter()
             .enumerate()
             // At least one byte must stand before the suffix.
             .filter(|&(at, &byte)| at > 0 && byte == b'.')
             .filter_map(|(at, _)| self.suffix.get(&labels[at..]));
-        exact.into_iter().chain(suffixes).flatten().chain(&self.any).copied()
+        exact
+            .into_iter()
+            .chain(suffixes)
+            .flatten()
+            .chain(&self.any)
+            .copied()
     }
 }
 

@@ -21,7 +21,11 @@ impl Matcher {
     pub(super) fn compile(route: &Route) -> Result<Self, regex::Error> {
         Ok(Self {
             hosts: route.host.clone(),
-            paths: route.path.iter().map(PathMatch::compile).collect::<Result<_, _>>()?,
+            paths: route
+                .path
+                .iter()
+                .map(PathMatch::compile)
+                .collect::<Result<_, _>>()?,
             prefix: route.prefix.clone().into_bytes(),
             methods: route.method.clone(),
             queries: route.query.clone(),
@@ -45,14 +49,21 @@ impl Matcher {
             }
         }
         if !self.hosts.is_empty()
-            && !self.hosts.iter().any(|pattern| host::matches(pattern, request.host()))
+            && !self
+                .hosts
+                .iter()
+                .any(|pattern| host::matches(pattern, request.host()))
         {
             return Err("host");
         }
         if !self.headers.iter().all(|field| has_header(request, field)) {
             return Err("header");
         }
-        if !self.queries.iter().all(|field| has_parameter(request.query(), field)) {
+        if !self
+            .queries
+            .iter()
+            .all(|field| has_parameter(request.query(), field))
+        {
             return Err("query");
         }
         Ok(())
@@ -101,7 +112,9 @@ fn decode(text: &[u8]) -> Vec<u8> {
 }
 
 fn hex(byte: u8) -> Option<u8> {
-    (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    (byte as char)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -109,7 +122,10 @@ mod tests {
     use super::*;
 
     fn field(name: &str, glob: &str) -> FieldMatch {
-        FieldMatch { name: name.into(), glob: glob.into() }
+        FieldMatch {
+            name: name.into(),
+            glob: glob.into(),
+        }
     }
 
     #[test]

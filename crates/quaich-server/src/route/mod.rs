@@ -84,13 +84,21 @@ impl RouteTable {
                 log: site.access_log,
             });
         }
-        Ok(Self { sites, hosts: Hosts::compile(&config.sites) })
+        Ok(Self {
+            sites,
+            hosts: Hosts::compile(&config.sites),
+        })
     }
 
     /// The route of a request that came in over `listener`.
     pub fn find(&self, listener: usize, request: &RequestHead) -> Result<Found<'_>, Error> {
-        let site = self.site(listener, request.host()).ok_or(Error::downstream(Kind::NoSite))?;
-        let route = site.routes.iter().find(|route| route.matcher.matches(request).is_ok());
+        let site = self
+            .site(listener, request.host())
+            .ok_or(Error::downstream(Kind::NoSite))?;
+        let route = site
+            .routes
+            .iter()
+            .find(|route| route.matcher.matches(request).is_ok());
         match route {
             Some(route) => Ok(Found { site, route }),
             None => Err(Error::downstream(Kind::NotFound)),
@@ -110,12 +118,16 @@ impl RouteTable {
         let Some(site) = site.and_then(|site| self.sites.get(site)) else {
             return true;
         };
-        site.log && route.and_then(|r| site.routes.get(r)).is_none_or(|route| route.log)
+        site.log
+            && route
+                .and_then(|r| site.routes.get(r))
+                .is_none_or(|route| route.log)
     }
 
     /// Name of a site, for logs.
     pub fn site_name(&self, site: Option<usize>) -> &str {
-        site.and_then(|site| self.sites.get(site)).map_or("", |site| &site.name)
+        site.and_then(|site| self.sites.get(site))
+            .map_or("", |site| &site.name)
     }
 
     /// Name of the upstream of a route, for logs; empty for other routes.

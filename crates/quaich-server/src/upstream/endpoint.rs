@@ -28,7 +28,12 @@ pub struct Endpoint {
 impl Endpoint {
     /// A server with no connections yet.
     pub fn new(server: &UpstreamServer, pool: Pool, deadlines: Rc<Deadlines>) -> Self {
-        Self { server: server.clone(), pool, deadlines, resolved: RefCell::default() }
+        Self {
+            server: server.clone(),
+            pool,
+            deadlines,
+            resolved: RefCell::default(),
+        }
     }
 
     /// As written in the configuration.

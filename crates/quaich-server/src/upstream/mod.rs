@@ -32,7 +32,11 @@ pub type Shelves = Arc<[Shelf]>;
 
 /// Makes the shared part of an upstream.
 pub fn shelves(settings: &model::Upstream, threads: usize) -> Shelves {
-    settings.servers.iter().map(|_| Shelf::new(settings.keepalive, threads)).collect()
+    settings
+        .servers
+        .iter()
+        .map(|_| Shelf::new(settings.keepalive, threads))
+        .collect()
 }
 
 impl Upstream {
@@ -98,7 +102,9 @@ impl Upstream {
 
     /// Name of a server, for logs.
     pub fn server_name(&self, index: usize) -> &str {
-        self.endpoints.get(index).map_or("", |endpoint| endpoint.name())
+        self.endpoints
+            .get(index)
+            .map_or("", |endpoint| endpoint.name())
     }
 
     /// Keeps a connection whose last exchange ended exactly.

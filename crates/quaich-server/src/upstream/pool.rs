@@ -29,7 +29,11 @@ impl Shelf {
     /// Room for what `threads` threads do not keep themselves of `keepalive` connections.
     pub fn new(keepalive: usize, threads: usize) -> Self {
         let threads = threads.max(1);
-        let share = if threads == 1 { keepalive } else { keepalive.div_ceil(2 * threads) };
+        let share = if threads == 1 {
+            keepalive
+        } else {
+            keepalive.div_ceil(2 * threads)
+        };
         Self {
             idle: Mutex::default(),
             count: AtomicUsize::new(0),
@@ -76,7 +80,12 @@ pub struct Pool {
 impl Pool {
     /// An empty pool over shelf `index`.
     pub fn new(shelves: Shelves, index: usize, timeout: Duration) -> Self {
-        Self { idle: RefCell::default(), shelves, index, timeout }
+        Self {
+            idle: RefCell::default(),
+            shelves,
+            index,
+            timeout,
+        }
     }
 
     /// The connection used last that is still open.
@@ -114,7 +123,9 @@ impl Pool {
     pub fn reap(&self) {
         // Oldest first: the pool is a stack.
         let mut idle = self.idle.borrow_mut();
-        let keep = idle.iter().position(|(_, since)| since.elapsed() < self.timeout);
+        let keep = idle
+            .iter()
+            .position(|(_, since)| since.elapsed() < self.timeout);
         let old = keep.unwrap_or(idle.len());
         idle.drain(..old);
         if let Some(shelf) = self.shelves.get(self.index) {

@@ -24,8 +24,12 @@ use crate::socket::Socket;
 const MAX_INTERIM: u32 = 8;
 
 /// What a response head of a server may be.
-const LIMITS: Limits =
-    Limits { max_uri: 8 * 1024, max_field: 32 * 1024, max_header: 64 * 1024, max_headers: 256 };
+const LIMITS: Limits = Limits {
+    max_uri: 8 * 1024,
+    max_field: 32 * 1024,
+    max_header: 64 * 1024,
+    max_headers: 256,
+};
 
 /// A connection to a server.
 pub struct Conn {
@@ -70,7 +74,9 @@ impl Conn {
         let [first, second] = parts;
         loop {
             let head = first.get(*sent..).unwrap_or_default();
-            let rest = second.get(sent.saturating_sub(first.len())..).unwrap_or_default();
+            let rest = second
+                .get(sent.saturating_sub(first.len())..)
+                .unwrap_or_default();
             let both = [IoSlice::new(head), IoSlice::new(rest)];
             let slices = match (head.is_empty(), rest.is_empty()) {
                 (true, true) => return Poll::Ready(Ok(())),
@@ -250,16 +256,20 @@ impl Response<'_> {
         let (range, consumed, done) = match &mut self.body {
             Body::Done => return Ok(None),
             Body::Known(left) => {
-                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(filled.len());
+                let take = usize::try_from(*left)
+                    .unwrap_or(usize::MAX)
+                    .min(filled.len());
                 *left -= take as u64;
                 (Some((0, take)), take, *left == 0)
             }
             Body::UntilClose => (Some((0, filled.len())), filled.len(), false),
             Body::Chunked(decoder) => match decoder.decode(filled) {
                 Ok(ChunkStep::NeedMore { consumed }) => (None, consumed, false),
-                Ok(ChunkStep::Data { start, end, consumed }) => {
-                    (Some((start, end)), consumed, false)
-                }
+                Ok(ChunkStep::Data {
+                    start,
+                    end,
+                    consumed,
+                }) => (Some((start, end)), consumed, false),
                 Ok(ChunkStep::Done { consumed }) => (None, consumed, true),
                 Err(_) => return Err(Error::upstream(Kind::BadResponse("bad_chunk"))),
             },
@@ -289,15 +299,19 @@ impl Response<'_> {
         let Body::Known(left) = self.body else {
             return Ok(());
         };
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(pipe::CAPACITY);
-        let moved = poll_fn(|cx| match self.conn.socket.poll_splice_into(cx, pipe, most) {
-            Poll::Pending => match self.conn.deadline.check(cx) {
-                Ok(()) => Poll::Pending,
-                Err(_) => Poll::Ready(Err(Error::upstream(Kind::ResponseTimeout))),
+        let most = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(pipe::CAPACITY);
+        let moved = poll_fn(
+            |cx| match self.conn.socket.poll_splice_into(cx, pipe, most) {
+                Poll::Pending => match self.conn.deadline.check(cx) {
+                    Ok(()) => Poll::Pending,
+                    Err(_) => Poll::Ready(Err(Error::upstream(Kind::ResponseTimeout))),
+                },
+                Poll::Ready(Ok(moved @ 1..)) => Poll::Ready(Ok(moved as u64)),
+                Poll::Ready(_) => Poll::Ready(Err(Error::upstream(Kind::Truncated))),
             },
-            Poll::Ready(Ok(moved @ 1..)) => Poll::Ready(Ok(moved as u64)),
-            Poll::Ready(_) => Poll::Ready(Err(Error::upstream(Kind::Truncated))),
-        })
+        )
         .await?;
         self.conn.deadline.set(self.timeout);
         self.body = match left.saturating_sub(moved) {

@@ -91,7 +91,8 @@ impl AppChannel {
     /// Part of an answer came: its request has its whole time again, so that a stream may last.
     pub(super) fn progressed(&self, slot: Slot) {
         let desk = self.desk(slot);
-        desk.deadline.set(self.tick.get().saturating_add(desk.run_ticks.get()));
+        desk.deadline
+            .set(self.tick.get().saturating_add(desk.run_ticks.get()));
     }
 
     /// Whether a running request has run for too long.
