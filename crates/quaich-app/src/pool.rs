@@ -299,10 +299,9 @@ impl Pool {
         if self.stopping {
             return 0;
         }
-        // One that has failed is replaced when it has ended and the wait for the next is known.
-        let counted = |worker: &&Worker| {
-            matches!(worker.phase, Phase::Booting | Phase::Up) || worker.failed.is_some()
-        };
+        // One that never came up counts until it is reaped: only then is its failure judged, and
+        // without that its successor would not wait.
+        let counted = |worker: &&Worker| worker.ready.is_none() || worker.phase == Phase::Up;
         self.launch
             .app
             .workers

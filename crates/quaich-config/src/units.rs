@@ -80,7 +80,7 @@ pub fn show_rate(bytes_per_second: u64) -> String {
 }
 
 fn show(value: u64, units: &[(&str, u64)]) -> String {
-    let fits = |unit: &&(&str, u64)| value > 0 && value % unit.1 == 0;
+    let fits = |unit: &&(&str, u64)| value > 0 && value.is_multiple_of(unit.1);
     let (name, unit) = units
         .iter()
         .filter(fits)

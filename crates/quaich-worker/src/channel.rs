@@ -153,10 +153,10 @@ impl Channel {
     }
 
     fn announce(&self, front: usize, slot: Slot) {
-        if queue::announce(&self.region, front, slot) {
-            if let Some(doorbell) = self.fronts.get(front) {
-                sleep::ring(doorbell);
-            }
+        if queue::announce(&self.region, front, slot)
+            && let Some(doorbell) = self.fronts.get(front)
+        {
+            sleep::ring(doorbell);
         }
     }
 

@@ -28,14 +28,14 @@ pub(crate) fn access_log(cx: &mut Lower<'_>, fields: &Fields<'_>) -> AccessLog {
 /// One of the words that the key table names.
 fn word(cx: &mut Lower<'_>, fields: &Fields<'_>, name: &str) -> String {
     let word = fields.text_or_default(cx, name);
-    if let Some(Kind::Word(known)) = fields.keys.key(name).map(|key| key.kind) {
-        if !known.contains(&word.0.as_str()) {
-            let reason = match nearest(&word.0, known.iter().copied()) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("expected one of {}", known.join(", ")),
-            };
-            cx.bad_word(name, &word, reason);
-        }
+    if let Some(Kind::Word(known)) = fields.keys.key(name).map(|key| key.kind)
+        && !known.contains(&word.0.as_str())
+    {
+        let reason = match nearest(&word.0, known.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("expected one of {}", known.join(", ")),
+        };
+        cx.bad_word(name, &word, reason);
     }
     word.0
 }

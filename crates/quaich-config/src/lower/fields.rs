@@ -198,10 +198,11 @@ impl<'d> Fields<'d> {
     pub(crate) fn duration(&self, cx: &mut Lower<'_>, name: &str) -> Option<Duration> {
         let key = self.key(name);
         let time = self.quantity(cx, name, units::duration, "30s");
-        if time == Some(Duration::ZERO) && matches!(key.kind, Kind::Duration) {
-            if let Some(entry) = self.table.and_then(|table| table.entry(name)) {
-                cx.bad_value(name, &entry.value, "expected more than no time".into());
-            }
+        if time == Some(Duration::ZERO)
+            && matches!(key.kind, Kind::Duration)
+            && let Some(entry) = self.table.and_then(|table| table.entry(name))
+        {
+            cx.bad_value(name, &entry.value, "expected more than no time".into());
         }
         time
     }

@@ -46,14 +46,14 @@ fn threads(cx: &mut Lower<'_>, fields: &Fields<'_>) -> usize {
 /// A limit that a buffer of each connection grows to: never off, at most 16 MiB.
 fn buffer(cx: &mut Lower<'_>, fields: &Fields<'_>, name: &str) -> usize {
     let bytes = fields.size(cx, name).unwrap_or_default();
-    if !(256..=16 << 20).contains(&bytes) {
-        if let Some(entry) = fields.table.and_then(|table| table.entry(name)) {
-            cx.bad_value(
-                name,
-                &entry.value,
-                "expected a size from \"256B\" to \"16MiB\"".into(),
-            );
-        }
+    if !(256..=16 << 20).contains(&bytes)
+        && let Some(entry) = fields.table.and_then(|table| table.entry(name))
+    {
+        cx.bad_value(
+            name,
+            &entry.value,
+            "expected a size from \"256B\" to \"16MiB\"".into(),
+        );
     }
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

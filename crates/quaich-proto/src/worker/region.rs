@@ -84,7 +84,7 @@ impl Region {
 
     fn word(&self, at: usize) -> &AtomicU64 {
         assert!(
-            at % 8 == 0 && at + 8 <= self.layout.size(),
+            at.is_multiple_of(8) && at + 8 <= self.layout.size(),
             "a word outside the region"
         );
         // SAFETY: in bounds and aligned (checked above, the base is page-aligned), mapped as long

@@ -173,7 +173,7 @@ impl RingReader {
             return cut.map_or(Ok(Step::Empty), Err);
         }
         let (kind, len) = frame::unpack_head(region.ring_word(self.slot, self.position))?;
-        if there % 8 != 0 || FRAME_HEAD.saturating_add(frame::padded(len)) > there {
+        if !there.is_multiple_of(8) || FRAME_HEAD.saturating_add(frame::padded(len)) > there {
             return Err(BadFrame("frame longer than the ring says"));
         }
         let step = self.frame(region, kind, len, head)?;

@@ -32,19 +32,24 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
 /// Everything that stays with a connection.
-pub struct Connection {
-    /// The socket.
-    pub socket: Socket,
-    /// Its thread.
-    pub thread: Rc<Thread>,
-    /// Index of the listener that accepted it.
-    pub listener: usize,
-    /// Who is at the other end.
-    pub peer: Client,
-    /// Port of the listener, for `SERVER_PORT`; 0 for unix sockets.
-    pub local_port: u16,
+pub struct Connection<H> {
+    socket: Socket,
+    thread: Rc<Thread>,
+    end: End,
+    peer: Client,
     number: u64,
     requests: u64,
+    /// Dropped with the connection.
+    _held: H,
+}
+
+/// Our end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// Index of the listener that accepted it.
+    pub listener: usize,
+    /// Port of the listener, for `SERVER_PORT`; 0 for unix sockets.
+    pub port: u16,
 }
 
 /// How a busy phase ended.
@@ -60,24 +65,18 @@ enum Phase {
     Abort,
 }
 
-impl Connection {
-    /// A connection that was just accepted.
-    pub fn new(
-        socket: Socket,
-        thread: Rc<Thread>,
-        listener: usize,
-        peer: Client,
-        local_port: u16,
-    ) -> Self {
+impl<H> Connection<H> {
+    /// A connection that was just accepted. `held` is dropped when it ends.
+    pub fn new(socket: Socket, thread: Rc<Thread>, end: End, peer: Client, held: H) -> Self {
         let number = thread.counters.accepted.value();
         Self {
             socket,
             thread,
-            listener,
+            end,
             peer,
-            local_port,
             number,
             requests: 0,
+            _held: held,
         }
     }
 
@@ -149,8 +148,8 @@ impl Connection {
             exchange.connection_request = self.requests;
             let mut scope = service::Scope {
                 thread: &thread,
-                listener: self.listener,
-                local_port: self.local_port,
+                listener: self.end.listener,
+                local_port: self.end.port,
                 exchange: &mut exchange,
                 body: &mut inbound,
                 reply: &mut reply,
@@ -202,14 +201,13 @@ async fn next_request(
 mod tests {
     use super::*;
 
-    fn size_of_future<F>(_: fn(Connection) -> F) -> usize {
+    fn size_of_future<F>(_: fn(Connection<()>) -> F) -> usize {
         size_of::<F>()
     }
 
     #[test]
     fn a_connection_at_rest_is_small() {
         let size = size_of_future(Connection::run);
-        eprintln!("connection {} future {size} socket {} client {}", size_of::<Connection>(), size_of::<Socket>(), size_of::<Client>());
         assert!(size <= 512, "{size} bytes");
     }
 }

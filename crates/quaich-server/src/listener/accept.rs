@@ -15,7 +15,7 @@ use rustix::process::{Resource, getrlimit};
 use tokio::io::unix::AsyncFd;
 
 use super::PerAddress;
-use crate::downstream::connection::Connection;
+use crate::downstream::connection::{Connection, End};
 use crate::forwarded::Client;
 use crate::observe::log;
 use crate::socket::Socket;
@@ -167,12 +167,10 @@ impl Acceptor {
         };
         let client = Client::new(peer, false);
         let thread = self.thread.clone();
-        let connection = Connection::new(socket, thread.clone(), self.index, client, self.port);
-        let open = Open::new(thread, self.admission.open.clone());
-        tokio::task::spawn_local(async move {
-            let _held = (open, place);
-            connection.run().await;
-        });
+        let held = (Open::new(thread.clone(), self.admission.open.clone()), place);
+        let end = End { listener: self.index, port: self.port };
+        let connection = Connection::new(socket, thread, end, client, held);
+        tokio::task::spawn_local(connection.run());
     }
 
     /// Errors of `accept` concern a connection that is gone already, or this process: without

@@ -92,7 +92,7 @@ fn scribble(region: &Region, scribble: &Scribble) {
     let Some(slot) = layout.slot(scribble.place % layout.slots() as u64) else {
         return;
     };
-    let small = scribble.value % 2 == 0;
+    let small = scribble.value.is_multiple_of(2);
     let value = if small {
         scribble.value % 300
     } else {

@@ -18,7 +18,7 @@ pub(super) struct ServiceClock {
 impl ServiceClock {
     /// A request begins.
     pub(super) fn busy(&mut self) {
-        if self.requests % 8 == 0 {
+        if self.requests.is_multiple_of(8) {
             self.since = Some(Instant::now());
         }
         self.requests = self.requests.wrapping_add(1);

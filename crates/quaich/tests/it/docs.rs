@@ -39,13 +39,17 @@ fn check(name: &str, text: &str) {
 }
 
 #[test]
-fn the_configuration_reference_is_what_the_program_reads() {
-    let page =
-        fs::read_to_string(root().join("docs/reference/configuration.md")).expect("the page");
-    assert!(
-        page == quaich_config::reference_markdown(),
-        "run `cargo xtask gen`"
-    );
+fn generated_pages_are_what_the_program_says() {
+    let schema = format!("{:#}\n", quaich_config::schema::json_schema());
+    let generated = [
+        ("configuration.md", quaich_config::reference_markdown()),
+        ("quaich.schema.json", schema),
+    ];
+    for (name, text) in generated {
+        let page = root().join("docs/reference").join(name);
+        let page = fs::read_to_string(page).expect("the page is there");
+        assert!(page == text, "{name}: run `cargo xtask gen`");
+    }
 }
 
 #[test]

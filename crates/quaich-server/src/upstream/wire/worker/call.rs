@@ -193,10 +193,11 @@ impl AppCall {
         // Room first, then the look for one who waits for it; the worker does it the other way.
         fence(Ordering::SeqCst);
         let wants = region.wants_room(self.slot);
-        if wants.load(Ordering::Relaxed) != 0 && wants.swap(0, Ordering::SeqCst) != 0 {
-            if let Some(owner) = self.channel.owner(self.slot, self.generation) {
-                self.channel.peers.borrow().ring(owner);
-            }
+        if wants.load(Ordering::Relaxed) != 0
+            && wants.swap(0, Ordering::SeqCst) != 0
+            && let Some(owner) = self.channel.owner(self.slot, self.generation)
+        {
+            self.channel.peers.borrow().ring(owner);
         }
     }
 

@@ -188,10 +188,8 @@ impl Peer {
             thread: thread as u8,
         };
         let won = queue::wake_up(region, owner);
-        if won {
-            if let Some(doorbell) = self.doorbells.get(thread as usize) {
-                ring(doorbell);
-            }
+        if won && let Some(doorbell) = self.doorbells.get(thread as usize) {
+            ring(doorbell);
         }
         won
     }
