@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::Shelves;
 use super::wire::http1::Conn;
 use crate::deadline::Deadlines;
-use crate::socket::Socket;
+use crate::socket::{Socket, is_quiet};
 
 /// Connections to one server that no thread holds.
 #[derive(Debug)]
@@ -96,6 +96,10 @@ impl Pool {
                 Some((conn, _)) => conn,
                 None => {
                     let fd = self.shelves.get(self.index)?.take()?;
+                    // No event loop has watched it on the shelf, and this one knows nothing yet.
+                    if !is_quiet(&fd) {
+                        continue;
+                    }
                     Conn::new(Socket::new(fd).ok()?, deadlines.register())
                 }
             };
@@ -131,5 +135,35 @@ impl Pool {
         if let Some(shelf) = self.shelves.get(self.index) {
             shelf.reap(self.timeout);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn a_connection_that_was_closed_on_the_shelf_is_not_taken() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let deadlines = Deadlines::new(Clock::of_thread());
+            let shelves: Shelves = [Shelf::new(8, 2)].into();
+            let pool = Pool::new(shelves.clone(), 0, Duration::from_secs(60));
+            let connection = || {
+                let (near, far) = UnixStream::pair().unwrap();
+                near.set_nonblocking(true).unwrap();
+                (OwnedFd::from(near), far)
+            };
+            let (open, _far) = connection();
+            shelves[0].put(open);
+            let (closed, far) = connection();
+            shelves[0].put(closed);
+            drop(far);
+            assert!(pool.take(&deadlines).is_some(), "the open one lies below the closed one");
+            assert!(pool.take(&deadlines).is_none());
+        });
     }
 }
