@@ -203,7 +203,10 @@ impl Socket {
 /// Whether the peer of a socket that nobody watched meanwhile neither closed nor sent anything.
 pub fn is_quiet(fd: &OwnedFd) -> bool {
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-    matches!(net::recv(fd, &mut [0; 1][..], flags), Err(rustix::io::Errno::AGAIN))
+    matches!(
+        net::recv(fd, &mut [0; 1][..], flags),
+        Err(rustix::io::Errno::AGAIN)
+    )
 }
 
 impl AsFd for Socket {

@@ -332,6 +332,12 @@ impl Conversation {
         Some(request)
     }
 
+    /// Reads the body of a request of which only the head was read. What was recorded of the request
+    /// stays as it is.
+    pub fn request_body(&mut self, request: &mut OriginRequest) {
+        self.read_body(request);
+    }
+
     /// Sends bytes; false when the other side is gone.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         let sent = match &mut self.stream {

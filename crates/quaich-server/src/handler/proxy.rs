@@ -4,6 +4,7 @@
 //! response that breaks off is never made to look complete. A request is sent a second time only
 //! when the first attempt cannot have had an effect.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -122,6 +123,17 @@ enum Ended {
     Switched,
 }
 
+impl Ended {
+    /// The same when the request was not sent to its end: what follows on the connection would be
+    /// taken for the rest of it.
+    fn as_last(self) -> Self {
+        match self {
+            Self::Reusable => Self::Closed,
+            other => other,
+        }
+    }
+}
+
 /// A failed attempt, and whether another one is safe.
 struct Failed {
     error: Error,
@@ -147,21 +159,21 @@ async fn exchange(
     let streams = whole.is_none();
     let sent = conn.send([head, whole.unwrap_or_default()], timeout).await;
     let outcome = match sent {
+        Ok(()) if streams => both_ways(exchange, body, reply, &mut response, conn, timeout).await,
+        Ok(()) => download(exchange, reply, &mut response).await,
         // The server may have answered before it closed: read on.
-        Ok(())
-        | Err(Error {
+        Err(Error {
             kind: Kind::UpstreamClosed,
             ..
-        }) if !streams => download(exchange, reply, &mut response).await,
-        Ok(()) => both_ways(exchange, body, reply, &mut response, conn, timeout).await,
+        }) if !streams => download(exchange, reply, &mut response)
+            .await
+            .map(Ended::as_last),
         Err(error) => Err(error),
     };
     match outcome {
         Ok(Ended::Reusable) => {
             body.finish_whole();
-            // A response before the end of the request leaves the connection in the middle of it.
-            let exact = response.is_reusable() && body.is_done();
-            Ok(if exact {
+            Ok(if response.is_reusable() {
                 Ended::Reusable
             } else {
                 Ended::Closed
@@ -204,23 +216,32 @@ async fn both_ways(
     timeout: Duration,
 ) -> Result<Ended, Error> {
     let chunked = body.remaining().is_none();
-    let mut upload = pin!(upload(body, conn, chunked, timeout));
+    let awaits_client = Cell::new(false);
+    let mut upload = pin!(upload(body, conn, chunked, timeout, &awaits_client));
     let mut download = pin!(download(exchange, reply, response));
     let mut uploading = true;
+    // Not to be asked of `body`: its last piece is read before it is sent.
+    let mut sent_whole = false;
     poll_fn(|cx| {
         if uploading && let Poll::Ready(done) = upload.as_mut().poll(cx) {
             uploading = false;
             match done {
+                Ok(()) => sent_whole = true,
                 // The server closed its side: its answer may still be there to be read.
-                Ok(())
-                | Err(Error {
+                Err(Error {
                     kind: Kind::UpstreamClosed,
                     ..
                 }) => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        download.as_mut().poll(cx)
+        if uploading && awaits_client.get() {
+            conn.postpone(timeout);
+        }
+        download
+            .as_mut()
+            .poll(cx)
+            .map_ok(|ended| if sent_whole { ended } else { ended.as_last() })
     })
     .await
 }
@@ -230,9 +251,15 @@ async fn upload(
     conn: &Conn,
     chunked: bool,
     timeout: Duration,
+    awaits_client: &Cell<bool>,
 ) -> Result<(), Error> {
     let mut chunk = Vec::new();
-    while let Some(piece) = body.data().await? {
+    loop {
+        awaits_client.set(true);
+        let Some(piece) = body.data().await? else {
+            break;
+        };
+        awaits_client.set(false);
         chunk.clear();
         if chunked {
             h1::chunk_head(&mut chunk, piece.len());
@@ -242,6 +269,7 @@ async fn upload(
             conn.send([piece, b""], timeout).await?;
         }
     }
+    awaits_client.set(false);
     if chunked {
         conn.send([h1::LAST_CHUNK, b""], timeout).await?;
     }

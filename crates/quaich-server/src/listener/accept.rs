@@ -167,8 +167,14 @@ impl Acceptor {
         };
         let client = Client::new(peer, false);
         let thread = self.thread.clone();
-        let held = (Open::new(thread.clone(), self.admission.open.clone()), place);
-        let end = End { listener: self.index, port: self.port };
+        let held = (
+            Open::new(thread.clone(), self.admission.open.clone()),
+            place,
+        );
+        let end = End {
+            listener: self.index,
+            port: self.port,
+        };
         let connection = Connection::new(socket, thread, end, client, held);
         tokio::task::spawn_local(connection.run());
     }

@@ -147,7 +147,10 @@ mod tests {
 
     #[test]
     fn a_connection_that_was_closed_on_the_shelf_is_not_taken() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let deadlines = Deadlines::new(Clock::of_thread());
             let shelves: Shelves = [Shelf::new(8, 2)].into();
@@ -162,7 +165,10 @@ mod tests {
             let (closed, far) = connection();
             shelves[0].put(closed);
             drop(far);
-            assert!(pool.take(&deadlines).is_some(), "the open one lies below the closed one");
+            assert!(
+                pool.take(&deadlines).is_some(),
+                "the open one lies below the closed one"
+            );
             assert!(pool.take(&deadlines).is_none());
         });
     }

@@ -1,7 +1,7 @@
 //! The reverse proxy: pool, streaming, fields, error pages, several servers, unix sockets.
 
 use std::sync::Mutex;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 
 use quaich_testkit::{Conversation, End, Origin, Quaich, TempSite};
 
@@ -366,4 +366,63 @@ fn an_early_answer_reaches_a_client_that_is_still_sending() {
     // Buffered or passed through: either way the client gets an honest answer and no hang.
     client.send(vec![b'x'; 4_000_000]);
     client.response().expect_status(403);
+}
+
+#[test]
+fn a_connection_is_not_used_again_while_the_end_of_a_body_is_stuck_in_it() {
+    let site = TempSite::new();
+    let (go, wait) = channel();
+    let wait = Mutex::new(wait);
+    let origin = Origin::start_unix(&site.join("up.sock"), move |conversation| {
+        answer_early(conversation, &wait);
+    });
+    let url = origin.url();
+    let quaich = Quaich::serve(
+        site,
+        &format!("threads = 1\n[site.main]\nproxy = \"{url}\"\n"),
+    );
+    // A unix socket takes about 200 KB: one of these bodies ends just behind.
+    for size in (6..20).map(|n| n * 16 * 1024) {
+        let mut client = quaich.raw();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n"
+        ));
+        client.send(vec![b'x'; size]);
+        go.send(()).expect("the origin lives");
+        client.response().expect_status(200);
+        go.send(()).expect("the origin lives");
+        quaich.get("/next").expect_body("next");
+    }
+}
+
+/// Answers a POST when told, before it reads the body, and reads that when told again.
+fn answer_early(conversation: &mut Conversation, told: &Mutex<Receiver<()>>) {
+    let wait = || told.lock().is_ok_and(|told| told.recv().is_ok());
+    while let Some(mut request) = conversation.request_head() {
+        if request.method() == "GET" {
+            conversation.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext");
+            continue;
+        }
+        wait();
+        conversation.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        wait();
+        // Another request in place of the missing end would be swallowed here, and never answered.
+        conversation.request_body(&mut request);
+    }
+}
+
+#[test]
+fn a_client_that_stops_sending_is_not_the_fault_of_the_server() {
+    let origin = Origin::ok();
+    let quaich = Quaich::serve(
+        TempSite::new(),
+        &format!(
+            "body_timeout = \"1s\"\n[upstream.up]\nservers = [\"{}\"]\n\
+             timeout = \"200ms\"\n[site.main]\nupstream = \"up\"\n",
+            origin.url()
+        ),
+    );
+    let mut client = quaich.raw();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nbegun");
+    client.response().expect_status(408);
 }

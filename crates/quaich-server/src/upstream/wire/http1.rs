@@ -116,6 +116,11 @@ impl Conn {
         }
     }
 
+    /// The server is late only after another `timeout`: until now it had to wait for the client.
+    pub fn postpone(&self, timeout: Duration) {
+        self.deadline.set(timeout);
+    }
+
     /// Nothing is awaited of it any more.
     pub fn rest(&self) {
         self.deadline.rest();
@@ -188,7 +193,10 @@ impl Response<'_> {
                         self.buffer.consume(count);
                         return Ok(());
                     }
-                    Ok(None) => self.buffer.grow(LIMITS.max_header + buffer::SIZE),
+                    Ok(None) if self.buffer.room().is_empty() => {
+                        self.buffer.grow(LIMITS.max_header + buffer::SIZE);
+                    }
+                    Ok(None) => {}
                     Err(bad) => {
                         return Err(Error::upstream(Kind::BadResponse(bad.label())));
                     }
@@ -224,6 +232,8 @@ impl Response<'_> {
     /// The next piece of the body; `None` at its end, which is exact: a body that broke off is an
     /// error.
     pub async fn data(&mut self) -> Result<Option<&[u8]>, Error> {
+        // However long the last piece was kept, it was not the server that was late.
+        self.conn.postpone(self.timeout);
         let range = poll_fn(|cx| self.poll_data(cx)).await?;
         Ok(range.and_then(|(start, end)| self.buffer.filled().get(start..end)))
     }
@@ -299,6 +309,7 @@ impl Response<'_> {
         let Body::Known(left) = self.body else {
             return Ok(());
         };
+        self.conn.postpone(self.timeout);
         let most = usize::try_from(left)
             .unwrap_or(usize::MAX)
             .min(pipe::CAPACITY);
@@ -313,7 +324,6 @@ impl Response<'_> {
             },
         )
         .await?;
-        self.conn.deadline.set(self.timeout);
         self.body = match left.saturating_sub(moved) {
             0 => Body::Done,
             left => Body::Known(left),
@@ -321,7 +331,7 @@ impl Response<'_> {
         Ok(())
     }
 
-    /// Whether more of the body is here already, so that nothing needs to be awaited for it.
+    /// Whether the whole body has been given out.
     pub fn is_done(&self) -> bool {
         matches!(self.body, Body::Done)
     }
