@@ -112,9 +112,11 @@ impl<'c> Inbound<'c> {
                     begun = true;
                     self.deadline.set(self.thread.settings.header_timeout);
                 }
-                // A head that fills the buffer may still be within the limits.
-                self.buffer
-                    .grow(limits.max_header + limits.max_uri + buffer::SIZE);
+                if self.buffer.room().is_empty() {
+                    // A head that fills the buffer may still be within the limits.
+                    self.buffer
+                        .grow(limits.max_header + limits.max_uri + buffer::SIZE);
+                }
             } else {
                 self.deadline.set(patience);
             }
@@ -255,6 +257,9 @@ impl<'c> Inbound<'c> {
                 return Poll::Ready(Ok(None));
             }
             if !self.buffer.is_empty() {
+                // A client that does not wait for `100 Continue` gets none: later, it might come in
+                // the middle of the response.
+                self.continue_due = false;
                 if let Some(range) = self.decode()? {
                     // However long this piece is kept, it is not the client that is late.
                     self.deadline.clear();

@@ -126,9 +126,10 @@ async fn fail(scope: &mut Scope<'_, '_>, error: Error) -> After {
         }
         return After::Abort;
     };
-    if error.closes() || !(scope.body.is_done() || scope.body.is_discardable()) {
+    if error.closes() {
         scope.reply.set_close();
     }
+    leave_body(scope);
     if send_page(scope.exchange, scope.reply, status, error)
         .await
         .is_err()
@@ -248,8 +249,17 @@ fn conclude(thread: &Thread, exchange: &mut Exchange) {
     }
 }
 
+/// To be called before a response that leaves the request body unread: unless little of it is to
+/// come for certain, the client is told that the connection ends (RFC 9110 section 10.1.1).
+pub fn leave_body(scope: &mut Scope<'_, '_>) {
+    if !(scope.body.is_done() || scope.body.is_discardable()) {
+        scope.reply.set_close();
+    }
+}
+
 /// A response without a body of its own.
 pub async fn bodyless(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
+    leave_body(scope);
     scope.reply.begin(scope.exchange, BodyLength::Empty);
     scope.reply.finish().await
 }

@@ -3,7 +3,7 @@
 use quaich_proto::h1::BodyLength;
 use quaich_proto::headers::{HeaderId, Headers};
 
-use crate::downstream::service::Scope;
+use crate::downstream::service::{Scope, leave_body};
 use crate::error::Error;
 
 /// A fixed response.
@@ -30,6 +30,7 @@ impl Respond {
 
 /// Sends it.
 pub async fn run(scope: &mut Scope<'_, '_>, respond: &Respond) -> Result<(), Error> {
+    leave_body(scope);
     let response = &mut scope.exchange.response;
     response.status = respond.status;
     response.headers.clone_from(&respond.headers);

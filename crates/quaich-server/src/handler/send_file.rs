@@ -3,7 +3,7 @@
 use quaich_proto::headers::HeaderId;
 
 use super::files::{self, FileAnswer, FileHandler, FileRequest, Found, Piece};
-use crate::downstream::service::{Scope, bodyless};
+use crate::downstream::service::{Scope, bodyless, leave_body};
 use crate::error::{Error, Kind, Side};
 use crate::observe::log;
 use crate::route::{Route, strip_mount};
@@ -34,6 +34,9 @@ pub(super) async fn run(
         Some(found) => found,
         None => files.find(&asked).await,
     };
+    if !matches!(found, Found::NotFound) {
+        leave_body(scope);
+    }
     match found {
         Found::NotFound => return Ok(false),
         Found::MethodNotAllowed => {

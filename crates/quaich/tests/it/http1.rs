@@ -196,6 +196,32 @@ fn sends_no_100_continue_when_the_body_is_refused() {
 }
 
 #[test]
+fn sends_no_100_continue_to_a_client_that_does_not_wait_for_it() {
+    let origin = Origin::ok();
+    let quaich = front_of(&origin);
+    let mut client = quaich.raw();
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhe");
+    client.send("llo");
+    assert_eq!(client.head().status, 200);
+    assert_eq!(origin.wait_for_requests(1).body, b"hello");
+}
+
+#[test]
+fn an_answer_before_the_awaited_100_continue_says_that_the_connection_ends() {
+    let quaich = serve("", "");
+    let mut client = quaich.raw();
+    client.send(
+        "GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+    );
+    client
+        .response()
+        .expect_body("hi")
+        .expect_header("connection", "close");
+    client.expect_closed();
+}
+
+#[test]
 fn chunked_bodies_arrive_whole_without_extensions_and_trailers() {
     let origin = Origin::ok();
     let quaich = front_of(&origin);
