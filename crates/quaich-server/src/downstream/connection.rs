@@ -126,12 +126,14 @@ impl<H> Connection<H> {
         let mut exchange = Box::<Exchange>::default();
         thread.warm.set(thread.warm.get() + 1);
         let phase = loop {
+            exchange.client = self.peer;
+            exchange.connection = self.number;
+            exchange.connection_request = self.requests + 1;
             match next_request(&thread, &mut inbound, &mut exchange).await {
                 Ok(Arrival::Head) => {}
                 Ok(Arrival::Idle) => break Phase::Rest,
                 Ok(Arrival::Closed) => break Phase::Close,
                 Err(error) => {
-                    exchange.client = self.peer;
                     service::refuse(&thread, &mut exchange, &mut reply, error).await;
                     break match error.kind {
                         Kind::ClientGone => Phase::Close,
@@ -143,9 +145,6 @@ impl<H> Connection<H> {
             if self.requests >= thread.settings.keepalive_requests || thread.is_draining() {
                 reply.set_close();
             }
-            exchange.client = self.peer;
-            exchange.connection = self.number;
-            exchange.connection_request = self.requests;
             let mut scope = service::Scope {
                 thread: &thread,
                 listener: self.end.listener,

@@ -287,8 +287,12 @@ impl<'c> Reply<'c> {
             }
             Framing::Chunked | Framing::UntilClose => length,
         };
+        if left == 0 {
+            // An empty chunk would be the last one.
+            return self.flush().await;
+        }
         self.body_bytes += left;
-        if self.framing == Framing::Chunked && left > 0 {
+        if self.framing == Framing::Chunked {
             h1::chunk_head(&mut self.out, usize::try_from(left).unwrap_or(usize::MAX));
         }
         self.flush().await?;
