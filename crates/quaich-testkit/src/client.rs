@@ -183,10 +183,13 @@ impl RawClient {
     /// When the connection ends before.
     #[track_caller]
     pub fn until(&mut self, mark: &str) -> Vec<u8> {
+        // What was searched once is not searched again: a body may be large.
+        let mut searched = 0;
         loop {
-            if let Some(at) = find(&self.unread, mark.as_bytes()) {
-                return self.unread.drain(..at + mark.len()).collect();
+            if let Some(at) = find(&self.unread[searched..], mark.as_bytes()) {
+                return self.unread.drain(..searched + at + mark.len()).collect();
             }
+            searched = (self.unread.len() + 1).saturating_sub(mark.len());
             assert!(self.fill(), "{mark:?} wanted. {}", self.conversation());
         }
     }

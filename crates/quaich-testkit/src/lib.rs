@@ -7,6 +7,7 @@
 mod client;
 mod gate;
 mod origin;
+mod peer;
 mod process;
 mod python;
 mod quaich;
@@ -16,6 +17,7 @@ mod site;
 pub use client::RawClient;
 pub use gate::Gate;
 pub use origin::{Conversation, End, Origin, OriginRequest};
+pub use peer::Peer;
 pub use process::{Finished, LogLines, children, process_exists};
 pub use python::{python, requires_python};
 pub use quaich::{Quaich, QuaichCommand, binary};

@@ -13,6 +13,7 @@ mod files;
 mod frameworks;
 mod http1;
 mod limits;
+mod peers;
 mod process;
 mod proxy;
 mod proxy_faults;
