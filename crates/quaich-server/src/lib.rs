@@ -23,6 +23,7 @@ pub mod thread;
 mod buffer;
 mod clock;
 mod deadline;
+mod heap;
 mod pipe;
 mod socket;
 mod spool;

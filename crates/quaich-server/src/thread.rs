@@ -41,6 +41,8 @@ pub struct Thread {
     pub counters: Arc<Counters>,
     /// Busy connections of this thread that keep their memory while they wait.
     pub warm: Cell<usize>,
+    /// Connections that went to rest since memory was last given back.
+    pub rested: Cell<usize>,
     /// Connections of this thread.
     pub connections: Cell<usize>,
     draining: Cell<bool>,
@@ -87,6 +89,7 @@ impl Thread {
             access_log: parts.access_log,
             counters: parts.counters,
             warm: Cell::new(0),
+            rested: Cell::new(0),
             connections: Cell::new(0),
             draining: Cell::new(false),
             drain: Notify::new(),

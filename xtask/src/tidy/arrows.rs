@@ -25,6 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["deadline"],
     &["socket"],
     &["pipe"],
+    &["heap"],
     &["watch"],
     &["buffer"],
     &["clock"],

@@ -95,7 +95,7 @@ impl<H> Connection<H> {
             }
             fresh = false;
             match Box::pin(self.busy()).await {
-                Phase::Rest => {}
+                Phase::Rest => self.thread.rested.set(self.thread.rested.get() + 1),
                 Phase::Close => return,
                 Phase::Linger => return Box::pin(self.linger(&deadline)).await,
                 Phase::Abort => return self.socket.reset_on_close(),

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::deadline::Deadlines;
 use crate::generation::{Generation, Parts};
 use crate::handler::Channel;
+use crate::heap;
 use crate::link::FromFront;
 use crate::listener::accept::{Acceptor, Admission};
 use crate::observe::access_log::AccessLog;
@@ -30,6 +31,10 @@ use crate::upstream::wire::worker::{
 
 /// Sweeps between two looks at kept connections and open files.
 const REAP_EVERY: u32 = 10;
+
+/// Connections that go to rest before memory is given back: what they held lies between what the
+/// others hold.
+const MANY_RESTED: usize = 256;
 
 /// What the threads share.
 #[derive(Clone)]
@@ -212,6 +217,10 @@ async fn sweep(thread: Rc<Thread>) {
                     .iter()
                     .for_each(|upstream| upstream.reap());
                 thread.generation.files.sweep(thread.clock.unix_second());
+                if thread.rested.get() >= MANY_RESTED {
+                    thread.rested.set(0);
+                    heap::trim();
+                }
             }
         })
         .await;
