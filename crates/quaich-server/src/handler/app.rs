@@ -246,7 +246,9 @@ async fn first_answer(
 /// Reads the head of the answer into the response.
 fn take_head(exchange: &mut Exchange, head: &[u8]) -> Option<()> {
     // After an interim response the client would take the next answer for this one.
-    let view = HeadView::decode(head).ok().filter(|view| view.status >= 200)?;
+    let view = HeadView::decode(head)
+        .ok()
+        .filter(|view| view.status >= 200)?;
     let response = &mut exchange.response;
     response.status = view.status;
     for field in view.fields() {
