@@ -126,7 +126,7 @@ enum Ended {
 impl Ended {
     /// The same when the request was not sent to its end: what follows on the connection would be
     /// taken for the rest of it.
-    fn as_last(self) -> Self {
+    fn into_last(self) -> Self {
         match self {
             Self::Reusable => Self::Closed,
             other => other,
@@ -167,7 +167,7 @@ async fn exchange(
             ..
         }) if !streams => download(exchange, reply, &mut response)
             .await
-            .map(Ended::as_last),
+            .map(Ended::into_last),
         Err(error) => Err(error),
     };
     match outcome {
@@ -241,7 +241,7 @@ async fn both_ways(
         download
             .as_mut()
             .poll(cx)
-            .map_ok(|ended| if sent_whole { ended } else { ended.as_last() })
+            .map_ok(|ended| if sent_whole { ended } else { ended.into_last() })
     })
     .await
 }
