@@ -284,7 +284,7 @@ pub static REDIRECT: Keys = Keys {
             "to",
             Kind::Text,
             "",
-            "URL or path; {host} {path} {query} {scheme} are filled in.",
+            "URL or path; {host} {path} {query} {scheme} are filled in, {query} with its question mark.",
         ),
         key(
             "code",
