@@ -129,15 +129,16 @@ fn redirect(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Option<Action> {
     let table = fields.table(cx, "redirect");
     let status = code(table.count(cx, "code").unwrap_or(308));
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-        let word = (status.to_string(), table.place("code"));
-        cx.bad_word("code", &word, "expected 301, 302, 303, 307 or 308");
+        let message = format!("`code` cannot be {status}");
+        let diagnostic = Diagnostic::error("bad-value", table.place("code"), message);
+        cx.report(diagnostic.label("expected 301, 302, 303, 307 or 308"));
     }
     let Some(to) = table.text(cx, "to") else {
         if !table.has("to") && table.table.is_some() {
             let diagnostic = Diagnostic::error("missing-key", table.span, "`redirect` has no `to`");
             table.missing(
                 cx,
-                diagnostic.help("redirect = { to = \"https://{host}{path}\" }"),
+                diagnostic.help("redirect = { to = \"https://{host}{path}{query}\" }"),
             );
         }
         return None;
