@@ -16,7 +16,7 @@ Examples:
   quaich run shop.wsgi:application         a callable in a module
   quaich run 'shop:create_app()'           a factory
   quaich run app.py -b :8000 -w 4          four processes, on all addresses
-  quaich run --mount /shop --static /static=./static
+  quaich run --mount /shop --static /shop/static=./static
   quaich run --print-config > quaich.toml  the same as a file, to go on from
 
 Also read: $PORT, $WEB_CONCURRENCY, $VIRTUAL_ENV, and QUAICH_NAME for every flag --name.";
@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// Serve the app below this path (its SCRIPT_NAME)
     #[arg(long, value_name = "PREFIX", env = "QUAICH_MOUNT")]
     mount: Option<String>,
-    /// Serve the files of a folder below a path
+    /// Serve the files of a folder below a path (the whole path, whatever --mount says)
     #[arg(
         long = "static",
         value_name = "PREFIX=DIR",
