@@ -77,6 +77,23 @@ impl Plan {
     }
 }
 
+/// All that would keep a plan from being made, not the first of it alone.
+pub(crate) fn missing(config: &mut Config) -> Vec<Failure> {
+    let server = resolve(
+        config.server.user.as_deref(),
+        config.server.group.as_deref(),
+    );
+    let mut found: Vec<Failure> = server.err().into_iter().collect();
+    if !config.apps.is_empty() {
+        found.extend(worker_library().err());
+    }
+    for app in &mut config.apps {
+        found.extend(resolve(app.user.as_deref(), app.group.as_deref()).err());
+        found.extend(settle_app(app).err());
+    }
+    found
+}
+
 fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Option<Identity>, Failure> {
     identity::resolve(user, group).map_err(|why| Failure::new(Code::Config, why))
 }

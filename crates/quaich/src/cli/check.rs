@@ -3,24 +3,26 @@
 
 use std::path::PathBuf;
 
-use quaich_config::Config;
-
 use super::source;
-use crate::boot::Plan;
+use crate::boot;
 use crate::exit::{Code, Failure};
 use crate::supervisor::files;
 
 const AFTER_HELP: &str = "\
 Examples:
   quaich check              ./quaich.toml
-  quaich check site.toml --json";
+  quaich check site.toml --json
+  quaich check --strict     also fails if a folder, an interpreter or a user is not here";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// Configuration file
-    #[arg(default_value = source::DEFAULT_FILE)]
-    file: PathBuf,
+    /// Configuration file [default: quaich.toml]
+    file: Option<PathBuf>,
+    /// The same, as the other commands take it
+    #[arg(short, long, value_name = "FILE", env = "QUAICH_CONFIG")]
+    #[arg(default_value = source::DEFAULT_FILE, hide_default_value = true)]
+    config: PathBuf,
     /// Print what was found as one JSON object
     #[arg(long, env = "QUAICH_JSON")]
     json: bool,
@@ -30,32 +32,35 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let loaded = source::load(&args.file, quaich_config::Overrides::default())?;
+    let file = args.file.as_ref().unwrap_or(&args.config);
+    let loaded = source::load(file, quaich_config::Overrides::default())?;
     if args.json {
         super::print(&format!("{:#}\n", quaich_config::to_json(&loaded)));
     } else {
         source::show(&loaded);
     }
     let warned = args.strict && !loaded.diagnostics.is_empty();
-    let Some(config) = loaded.config.filter(|_| !warned) else {
+    let Some(mut config) = loaded.config.filter(|_| !warned) else {
         return Err(Failure::new(Code::Config, ""));
     };
-    let shown = args.file.display().to_string();
-    if let Err(missing) = look_around(config, &shown) {
-        // The file may be meant for another machine.
-        if args.strict {
-            return Err(missing);
+    // Only warnings: the file may be meant for another machine.
+    let mut missing = files::missing(&config);
+    missing.extend(boot::missing(&mut config));
+    for failure in &missing {
+        match args.strict {
+            true => eprint!("{failure}"),
+            false => eprint!("{}", failure.as_warning()),
         }
-        eprint!("{}", missing.as_warning());
+    }
+    if args.strict && !missing.is_empty() {
+        return Err(Failure::new(Code::Config, ""));
     }
     if !args.json {
-        super::print(&format!("{shown} is right\n"));
+        let but = match missing.is_empty() {
+            true => "",
+            false => ", but this machine has not all that it names",
+        };
+        super::print(&format!("{} is right{but}\n", file.display()));
     }
     Ok(())
-}
-
-/// Whether what the file names is on this machine.
-fn look_around(config: Config, shown: &str) -> Result<(), Failure> {
-    files::open_roots(&config)?;
-    Plan::new(config, shown.to_owned(), Vec::new(), None).map(drop)
 }

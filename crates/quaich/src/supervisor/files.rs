@@ -14,11 +14,32 @@ use crate::exit::{Code, Failure};
 
 /// A directory for each route with `files`, in the order of sites and routes.
 pub(crate) fn open_roots(config: &Config) -> Result<Vec<OwnedFd>, Failure> {
+    each_root(config).collect()
+}
+
+/// All that would keep roots and log files from being opened. Makes nothing, unlike opening.
+pub(crate) fn missing(config: &Config) -> Vec<Failure> {
+    let roots = each_root(config).filter_map(Result::err);
+    let logs = [&config.log.output, &config.access_log.output];
+    roots
+        .chain(logs.into_iter().filter_map(missing_folder))
+        .collect()
+}
+
+fn missing_folder(output: &LogOutput) -> Option<Failure> {
+    let LogOutput::File(path) = output else {
+        return None;
+    };
+    let folder = path.parent().filter(|folder| !folder.is_dir())?;
+    let message = format!("the folder {} does not exist", folder.display());
+    let cure = format!("the log file {} belongs there", path.display());
+    Some(Failure::new(Code::Config, message).cure(cure))
+}
+
+fn each_root(config: &Config) -> impl Iterator<Item = Result<OwnedFd, Failure>> {
     let routes = config.sites.iter().flat_map(|site| &site.routes);
     let with_files = routes.filter_map(|route| Some((route, route.files.as_ref()?)));
-    with_files
-        .map(|(route, files)| open_root(&files.root, &route.origin))
-        .collect()
+    with_files.map(|(route, files)| open_root(&files.root, &route.origin))
 }
 
 fn open_root(root: &Path, origin: &str) -> Result<OwnedFd, Failure> {

@@ -262,6 +262,31 @@ fn check_is_silent_about_nothing_and_says_so_when_all_is_well() {
 }
 
 #[test]
+fn check_names_all_that_this_machine_has_not_and_fails_for_it_when_strict() {
+    let site = TempSite::new();
+    site.write(
+        "site.toml",
+        "[app.shop]\nmodule = \"shop\"\ndir = \"no-app\"\n\
+         [log.access]\noutput = \"file:no-logs/access.log\"\n\
+         [[site.main.route]]\nprefix = \"/a\"\nfiles = { root = \"no-a\" }\n\
+         [[site.main.route]]\nprefix = \"/b\"\nfiles = { root = \"no-b\" }\n\
+         [[site.main.route]]\napp = \"shop\"\n",
+    );
+    for (more, code) in [(None, 0), (Some("--strict"), 1)] {
+        let args: Vec<&str> = ["check", "-c", "site.toml"]
+            .into_iter()
+            .chain(more)
+            .collect();
+        let checked = run_in(&site, &args);
+        checked.expect_code(code);
+        for missing in ["no-app", "no-logs", "no-a ", "no-b "] {
+            let said = &checked.stderr;
+            assert!(said.contains(missing), "{missing:?} in\n{said}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_in_this_version_is_refused_not_ignored() {
     for (toml, word) in [
         ("[tls.acme]\nemail = \"a@b.test\"\n", "tls"),
