@@ -73,11 +73,12 @@ fn app_table(out: &mut String, app: &Value) {
     let bold = style::on_stdout("1");
     let _ = writeln!(
         out,
-        "\napp {} · {} waiting · {} running · {} restarts · {}",
+        "\napp {} · {} waiting · {} running · {} · {} · {}",
         bold.paint(text(&app["name"])),
         cell(&app["queued"]),
         cell(&app["running"]),
-        app["restarts"],
+        count(&app["served"], "request"),
+        count(&app["restarts"], "restart"),
         text(&app["python"]),
     );
     let one = |worker: &Value| {
@@ -85,26 +86,22 @@ fn app_table(out: &mut String, app: &Value) {
             &format!("worker {}", worker["worker"]),
             &cell(&worker["pid"]),
             text(&worker["state"]),
-            &cell(&worker["requests"]),
             &span(&worker["age_s"]),
             &bytes(&worker["rss_bytes"]),
         ])
     };
     let rows = list(&app["workers"]).iter().map(one).collect();
-    out.push_str(&grid(
-        row(["", "PID", "STATE", "REQUESTS", "AGE", "MEMORY"]),
-        rows,
-    ));
+    out.push_str(&grid(row(["", "PID", "STATE", "AGE", "MEMORY"]), rows));
 }
 
-type Row = [String; 6];
+type Row<const N: usize> = [String; N];
 
-fn row(cells: [&str; 6]) -> Row {
+fn row<const N: usize>(cells: [&str; N]) -> Row<N> {
     cells.map(str::to_owned)
 }
 
 /// Columns as wide as their widest cell; the first to the left, the others to the right.
-fn grid(heads: Row, rows: Vec<Row>) -> String {
+fn grid<const N: usize>(heads: Row<N>, rows: Vec<Row<N>>) -> String {
     let mut out = String::new();
     let all = || std::iter::once(&heads).chain(&rows);
     let width = |column: usize| {
@@ -113,7 +110,7 @@ fn grid(heads: Row, rows: Vec<Row>) -> String {
             .max()
             .unwrap_or(0)
     };
-    let widths: [usize; 6] = std::array::from_fn(width);
+    let widths: [usize; N] = std::array::from_fn(width);
     for row in all() {
         out.push_str("  ");
         for (index, (cell, width)) in row.iter().zip(widths).enumerate() {
@@ -141,6 +138,12 @@ fn cell(value: &Value) -> String {
     } else {
         value.to_string()
     }
+}
+
+/// `1 restart`, `2 restarts`.
+fn count(value: &Value, word: &str) -> String {
+    let ending = if value.as_u64() == Some(1) { "" } else { "s" };
+    format!("{} {word}{ending}", cell(value))
 }
 
 fn span(seconds: &Value) -> String {
@@ -173,7 +176,7 @@ mod tests {
             "listeners": [{ "name": "a", "shown": "http://127.0.0.1:8000" }],
             "front": { "pid": 2, "connections": 3, "requests": 4567, "restarts": 0,
                        "rss_bytes": 1_572_864 },
-            "apps": [{ "name": "shop", "python": "/usr/bin/python3", "restarts": 1, "workers": [
+            "apps": [{ "name": "shop", "python": "/usr/bin/python3", "restarts": 1, "served": 41, "workers": [
                 { "worker": 10, "pid": 3, "state": "up", "age_s": 3700, "rss_bytes": null },
             ] }],
         });
@@ -185,9 +188,9 @@ mod tests {
          PID  CONNECTIONS  REQUESTS  RESTARTS   MEMORY
   front    2            3      4567         0  1.5 MiB
 
-app shop · - waiting · - running · 1 restarts · /usr/bin/python3
-             PID  STATE  REQUESTS        AGE  MEMORY
-  worker 10    3     up         -  1 h 1 min       -
+app shop · - waiting · - running · 41 requests · 1 restart · /usr/bin/python3
+             PID  STATE        AGE  MEMORY
+  worker 10    3     up  1 h 1 min       -
 "
         );
     }
