@@ -78,7 +78,9 @@ impl Failure {
         }
         let mut text = format!("{head}: {}\n", self.message);
         for line in &self.details {
-            text.push_str(&format!("  {line}\n"));
+            // No spaces at the end of a line that only separates.
+            text.push_str(format!("  {line}").trim_end());
+            text.push('\n');
         }
         if let Some(cure) = &self.cure {
             let help = crate::style::on_stderr("1;36").paint("help");

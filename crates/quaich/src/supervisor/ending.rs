@@ -22,7 +22,10 @@ impl Supervisor {
                 self.kill_all(now);
             }
             Signal::Stop => self.drain(now),
-            Signal::Quit => self.stop(false, now),
+            Signal::Quit => {
+                log::info!("stopping at once: running requests are broken off");
+                self.stop(false, now);
+            }
             Signal::ReopenLogs => self.reopen_logs(),
             Signal::Hangup if self.terminal && !has_terminal() => self.drain(now),
             Signal::Hangup => {

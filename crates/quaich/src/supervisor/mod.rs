@@ -363,6 +363,8 @@ fn has_terminal() -> bool {
     std::fs::File::open("/dev/tty").is_ok()
 }
 
+/// To the millisecond, without zeros at the end: `20 s`, `0.1 s`.
 fn seconds(time: Duration) -> String {
-    format!("{:.3} s", time.as_secs_f64())
+    let text = format!("{:.3}", time.as_secs_f64());
+    format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
