@@ -37,7 +37,7 @@ pub static UPSTREAM: Keys = Keys {
             "retries",
             Kind::Count(0, 100),
             "1",
-            "Other attempts after a failed connect.",
+            "Other attempts after a failed connect, or a close without an answer to an idempotent request.",
         ),
         key(
             "keepalive",

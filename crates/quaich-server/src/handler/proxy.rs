@@ -191,13 +191,9 @@ async fn exchange(
         Err(error) => {
             let unanswered = !response.has_begun() && !reply.has_begun();
             let closed = error.kind == Kind::UpstreamClosed;
-            // A second time only what had no effect: an idempotent request, or one of whose body
-            // the server has seen nothing.
-            let harmless = if streams {
-                body.received() == 0
-            } else {
-                idempotent
-            };
+            // A server may act on a head alone (RFC 9110 section 9.2.2), and a body of which a part
+            // is gone cannot be sent again.
+            let harmless = idempotent && body.received() == 0;
             Err(Failed {
                 error,
                 safe: closed && unanswered && harmless,

@@ -350,6 +350,20 @@ fn a_post_is_never_sent_twice_once_it_was_received() {
 }
 
 #[test]
+fn a_post_whose_head_was_received_is_never_sent_twice() {
+    let origin = Origin::start(|conversation| {
+        if conversation.request_head().is_some() {
+            conversation.end(End::Reset);
+        }
+    });
+    let quaich = to(&origin, "");
+    let mut client = quaich.raw();
+    client.send("POST /pay HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    client.response().expect_status(502);
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[test]
 fn an_early_answer_reaches_a_client_that_is_still_sending() {
     let origin = Origin::start(|conversation| {
         if conversation.request_head().is_some() {
