@@ -21,6 +21,8 @@ pub async fn tcp(addr: SocketAddr) -> io::Result<Socket> {
     };
     let fd = net::socket_with(family, SocketType::STREAM, FLAGS, None)?;
     sockopt::set_tcp_nodelay(&fd, true)?;
+    // A tunnel has no deadline: without this, one whose server has vanished would stay for ever.
+    sockopt::set_socket_keepalive(&fd, true)?;
     if addr.ip().is_loopback() {
         unpace(&fd);
     }

@@ -133,6 +133,8 @@ fn tcp_socket(addr: SocketAddr) -> io::Result<OwnedFd> {
     sockopt::set_socket_reuseaddr(&socket, true)?;
     // Accepted connections take this over.
     sockopt::set_tcp_nodelay(&socket, true)?;
+    // A tunnel has no deadline: without this, one whose client has vanished would stay for ever.
+    sockopt::set_socket_keepalive(&socket, true)?;
     if addr.ip().is_loopback() {
         // There is no network whose congestion could be controlled, and a system-wide choice that
         // paces what is sent (BBR) costs about 1 µs a message in timers. Any kernel has Reno.
@@ -222,8 +224,9 @@ fn adopt(socket: Result<OwnedFd, String>, shown: String, name: String) -> Result
         .ok()
         .and_then(|addr| SocketAddr::try_from(addr).ok());
     if local.is_some() {
-        // A unix socket has no such option, and a TCP socket works without.
+        // A unix socket has no such options, and a TCP socket works without.
         let _ = sockopt::set_tcp_nodelay(socket.as_fd(), true);
+        let _ = sockopt::set_socket_keepalive(socket.as_fd(), true);
     }
     let shown = local.map(url).unwrap_or(shown);
     Ok(Bound {
