@@ -4,7 +4,7 @@ A contender is a function of one argument, the job; it returns None when it does
 job. To add one, write its function and name it in CONTENDERS. Each gets one worker process or event
 loop, no access log, keep-alive on both sides.
 
-A job has: kind (return, proxy, static, wsgi), port, origin (port), dir (scratch), root (static files),
+A job has: kind (return, proxy, static, wsgi), load (wrk, idle), port, origin (port), dir (scratch), root (static files),
 app (module with `application`), apps (their folder), python (of the peers' environment).
 """
 import os
@@ -59,7 +59,9 @@ def quaich(job):
 
 
 def quaich_logging(job):
-    return _quaich(job, f'output = "file:{job.dir}/access.log"\nformat = "combined"') if job.kind == "proxy" else None
+    if job.kind != "proxy" or job.load == "idle":
+        return None
+    return _quaich(job, f'output = "file:{job.dir}/access.log"\nformat = "combined"')
 
 
 def _nginx(job, location, upstream=""):
@@ -68,8 +70,10 @@ def _nginx(job, location, upstream=""):
         return None
     temp = " ".join(f"{t}_temp_path {job.dir}/{t};" for t in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     pool = f"upstream up {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}" if upstream else ""
+    # The peers' sockets lie in a folder that root's nginx would not enter as another user.
+    user = "user root;" if os.geteuid() == 0 else ""
     config = _write(job, "nginx.conf", f"""
-daemon off; worker_processes 1; pid {job.dir}/nginx.pid; error_log {job.dir}/error.log;
+daemon off; {user} worker_processes 1; pid {job.dir}/nginx.pid; error_log {job.dir}/error.log;
 events {{ worker_connections 15000; }}
 http {{
   access_log off; sendfile on; keepalive_requests 1000000000; keepalive_timeout 300;

@@ -27,7 +27,15 @@ from contenders import CONTENDERS
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 PEERS = os.path.join(ROOT, ".test", "peers")
-PORT, ORIGIN = 18080, 18081
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+PORT, ORIGIN = free_port(), free_port()
 CONTENDER_CORE, LOAD_CORE = 0, 1
 
 
@@ -137,6 +145,8 @@ def wrk(s, duration, folder):
     out = subprocess.run(["taskset", "-c", str(LOAD_CORE), *argv, f"http://127.0.0.1:{PORT}{s.path}"],
                          capture_output=True, text=True, check=True).stdout
     done, took = re.search(r"(\d+) requests in ([\d.]+\w+),", out).groups()
+    if done == "0":
+        raise RuntimeError("no request was answered under load")
     wrong = sum(int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", out))
     broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", out)
     wrong += sum(map(int, broken.groups())) if broken else 0
@@ -186,7 +196,7 @@ def sample(s, name, folder, root, duration):
     """One round of one contender, started anew; None when it does not do this kind of job."""
     work = tempfile.mkdtemp(dir=folder)
     os.chmod(work, 0o777)
-    job = SimpleNamespace(kind=s.kind, port=PORT, origin=ORIGIN, dir=work, root=root, app=s.app,
+    job = SimpleNamespace(kind=s.kind, load=s.load, port=PORT, origin=ORIGIN, dir=work, root=root, app=s.app,
                           apps=os.path.join(HERE, "apps"), python=os.path.join(PEERS, "bin", "python"))
     argvs = CONTENDERS[name](job)
     if not argvs:
