@@ -3,7 +3,7 @@
 //! Part of the supervisor's loop; what each signal means stands in `on_signal`.
 
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quaich_app::pool::Pool;
 use quaich_server::link::ToFront;
@@ -12,17 +12,25 @@ use quaich_server::observe::log;
 use super::signals::Signal;
 use super::{EXIT_TIME, LAST_TIME, Phase, Supervisor, files, has_terminal, notify, seconds};
 
+/// Two signals within this time are one wish.
+const ECHO: Duration = Duration::from_millis(50);
+
 impl Supervisor {
     pub(super) fn on_signal(&mut self, signal: Signal, now: Instant) {
         let ending = matches!(self.phase, Phase::Draining { .. } | Phase::Stopping { .. });
         match signal {
             Signal::Child => self.reap(now),
+            Signal::Stop | Signal::Quit if ending && self.is_echo(now) => {}
             Signal::Stop | Signal::Quit if ending => {
                 log::warn!("told to stop again: everything is killed");
                 self.kill_all(now);
             }
-            Signal::Stop => self.drain(now),
+            Signal::Stop => {
+                self.told = Some(now);
+                self.drain(now);
+            }
             Signal::Quit => {
+                self.told = Some(now);
                 log::info!("stopping at once: running requests are broken off");
                 self.stop(false, now);
             }
@@ -35,6 +43,13 @@ impl Supervisor {
     }
 
     /// Finish what runs, then end.
+    /// Whether a signal comes so soon after the first that it is the same wish: `timeout` and some
+    /// shells send one to the process and one to its group.
+    fn is_echo(&self, now: Instant) -> bool {
+        self.told
+            .is_some_and(|told| now.saturating_duration_since(told) < ECHO)
+    }
+
     pub(super) fn drain(&mut self, now: Instant) {
         if !matches!(self.phase, Phase::Starting | Phase::Running) {
             return;

@@ -157,6 +157,8 @@ struct Supervisor {
     front_at: Option<Instant>,
     heard: mpsc::Sender<Heard>,
     phase: Phase,
+    /// When a signal first told it to end.
+    told: Option<Instant>,
     started: Instant,
     asked: status::Asked,
     /// Why everything is being ended, when it is not because somebody said so.
@@ -200,6 +202,7 @@ impl Supervisor {
             front_at: None,
             heard,
             phase: Phase::Starting,
+            told: None,
             started: Instant::now(),
             asked: status::Asked::default(),
             failure: None,

@@ -111,7 +111,12 @@ fn a_second_signal_forces_the_end() {
     eventually("a closed listener", || {
         std::net::TcpStream::connect(addr).is_err().then_some(())
     });
-    quaich.signal(Signal::TERM);
+    let pid = quaich.pid();
+    // One that comes at once is taken for an echo of the first.
+    eventually("the end", || {
+        Quaich::signal_process(pid, Signal::TERM);
+        (!process_exists(pid)).then_some(())
+    });
     quaich.wait();
     assert!(
         begun.elapsed() < Duration::from_secs(5),
