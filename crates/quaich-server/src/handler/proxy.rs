@@ -21,6 +21,7 @@ use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::forwarded;
+use crate::observe::log;
 use crate::pipe::Pipe;
 use crate::route::{Route, strip_mount};
 use crate::upstream::Upstream;
@@ -97,6 +98,8 @@ async fn connect(
         match upstream.connection(attempts.fresh).await {
             Ok(found) => return Ok(found),
             Err((error, server)) => {
+                let name = upstream.server_name(server);
+                log::warn_limited!("a server cannot be reached: {error}"; server = name);
                 scope.exchange.notes.upstream.clear();
                 scope
                     .exchange

@@ -23,8 +23,13 @@ use super::AppChannel;
 use crate::clock;
 use crate::watch::readable as watch;
 
-/// Longest nap: what an answer may be late by while the app works on the next request.
+/// Shortest nap: what an answer may be late by while the app works on the next request.
 const NAP: Duration = Duration::from_micros(80);
+/// Longest nap, taken only while a queue stands before the app: next to the wait in the queue it
+/// is little.
+const LONG_NAP: Duration = Duration::from_micros(640);
+/// Requests in flight that make such a queue.
+const QUEUE: u64 = 16;
 /// Requests in flight, and answers from one nap, from which on napping pays.
 const CROWD: usize = 4;
 /// Sleeps between two tries to nap after one that brought nothing: first, and at most.
@@ -90,7 +95,9 @@ fn after_unpark() {
     clock::update_current();
     each(|channel| {
         channel.stay_awake();
-        channel.napping.risen(channel.drain());
+        channel
+            .napping
+            .risen(channel.drain(), channel.in_flight.get());
         false
     });
 }
@@ -121,6 +128,8 @@ impl AppChannel {
 pub(super) struct Napping {
     timer: AsyncFd<OwnedFd>,
     armed: Cell<Option<Instant>>,
+    /// How long the next nap lasts.
+    length: Cell<Duration>,
     napping: Cell<bool>,
     /// Sleeps until the next try.
     skip: Cell<u32>,
@@ -135,6 +144,7 @@ impl Napping {
         Ok(Self {
             timer: watch(timer)?,
             armed: Cell::default(),
+            length: Cell::new(NAP),
             napping: Cell::default(),
             skip: Cell::default(),
             penalty: Cell::new(LEAST_PENALTY),
@@ -145,6 +155,9 @@ impl Napping {
     fn wanted(&self, in_flight: u64) -> bool {
         let skip = self.skip.get();
         self.skip.set(skip.saturating_sub(1));
+        if in_flight < QUEUE {
+            self.length.set(NAP);
+        }
         let nap = in_flight >= CROWD as u64 && skip == 0 && self.arm();
         self.napping.set(nap);
         nap
@@ -153,7 +166,8 @@ impl Napping {
     fn arm(&self) -> bool {
         let now = Instant::now();
         let armed = self.armed.get();
-        if armed.is_some_and(|since| now.duration_since(since) < NAP) {
+        let length = self.length.get();
+        if armed.is_some_and(|since| now.duration_since(since) < length) {
             // Still running from an earlier nap: ending this one sooner is cheaper than setting it.
             return true;
         }
@@ -162,7 +176,7 @@ impl Napping {
                 tv_sec: 0,
                 tv_nsec: 0,
             },
-            i64::from(NAP.subsec_nanos()),
+            i64::from(length.subsec_nanos()),
         );
         let once = Itimerspec {
             it_interval: zero,
@@ -177,15 +191,22 @@ impl Napping {
     }
 
     /// The thread woke up and found that many answers.
-    fn risen(&self, answers: usize) {
+    fn risen(&self, answers: usize, in_flight: u64) {
         if !self.napping.take() {
             return;
         }
         let penalty = self.penalty.get();
-        let over = self.armed.get().is_some_and(|since| since.elapsed() >= NAP);
+        let length = self.length.get();
+        let over = self
+            .armed
+            .get()
+            .is_some_and(|since| since.elapsed() >= length);
         if answers >= CROWD {
             self.penalty.set(LEAST_PENALTY);
+        } else if over && in_flight >= QUEUE && length < LONG_NAP {
+            self.length.set(length * 2);
         } else if answers < 2 && over {
+            self.length.set(NAP);
             self.skip.set(penalty);
             self.penalty.set((penalty * 2).min(MOST_PENALTY));
         }
