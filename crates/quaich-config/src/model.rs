@@ -11,11 +11,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod tls;
+
+pub use tls::{
+    Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,
+    UnknownSni, UpstreamTls,
+};
+
 /// One whole configuration. Sites refer to apps and upstreams by index into these lists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[app.NAME]`, in file order.
     pub apps: Vec<App>,
     /// `[upstream.NAME]` and the short form `proxy = URL`, in file order.
@@ -101,6 +110,12 @@ pub struct Listener {
     pub addr: ListenAddr,
     /// Permission bits of a unix socket file.
     pub mode: u32,
+    /// Whether clients speak TLS here.
+    pub tls: bool,
+    /// Whether HTTP/1.1 is spoken.
+    pub h1: bool,
+    /// Whether HTTP/2 is spoken: by ALPN with TLS, by prior knowledge without.
+    pub h2: bool,
 }
 
 /// Where a listener's socket comes from.
@@ -193,15 +208,23 @@ pub struct Upstream {
     pub keepalive: usize,
     /// Idle time of a kept connection.
     pub keepalive_timeout: Duration,
+    /// For servers with `tls`.
+    pub tls: UpstreamTls,
+    /// HTTP/2.
+    pub h2: H2,
 }
 
-/// One server of an upstream. Only HTTP/1.1 for now.
+/// One server of an upstream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UpstreamServer {
     /// As written, for logs.
     pub id: String,
     /// Where to connect.
     pub addr: UpstreamAddr,
+    /// `https://`
+    pub tls: bool,
+    /// `h2c://`: HTTP/2 without TLS and without asking.
+    pub h2c: bool,
 }
 
 /// Where an upstream server listens.
@@ -231,6 +254,13 @@ pub struct Site {
     pub routes: Vec<Route>,
     /// Whether requests appear in the access log.
     pub access_log: bool,
+    /// Requests over plain HTTP are redirected to `https`. Resolved: `auto` is true where the site
+    /// has a TLS listener as well and a certificate of its own (from a file, ACME or the local CA).
+    pub redirect_https: bool,
+    /// Value of `Strict-Transport-Security`, sent over TLS; `None` = not sent.
+    pub hsts: Option<String>,
+    /// Client certificates, when other than `[tls.client]`.
+    pub tls_client: Option<ClientAuth>,
 }
 
 /// A host name pattern. `exact` wins over the longest `suffix`, which wins over `any`.

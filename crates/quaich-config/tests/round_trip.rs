@@ -81,12 +81,22 @@ fn listener() -> impl Strategy<Value = Listener> {
     (addr, name(), any::<bool>(), 0_u32..=0o777).prop_map(|(addr, name, named, mode)| {
         let shown = quaich_config::addr::show_listen(&addr);
         if named {
-            Listener { name, addr, mode }
+            Listener {
+                name,
+                addr,
+                mode,
+                tls: false,
+                h1: true,
+                h2: false,
+            }
         } else {
             Listener {
                 name: shown,
                 addr,
                 mode: 0o660,
+                tls: false,
+                h1: true,
+                h2: false,
             }
         }
     })
@@ -175,7 +185,12 @@ prop_compose! {
         times in vec(time(), 3),
         retries in 0_u32..10,
     ) -> Upstream {
-        let server = |(index, (addr, id))| UpstreamServer { id: format!("{id}{index}"), addr };
+        let server = |(index, (addr, id))| UpstreamServer {
+            id: format!("{id}{index}"),
+            addr,
+            tls: false,
+            h2c: false,
+        };
         Upstream {
             name,
             servers: addrs.into_iter().enumerate().map(server).collect(),
@@ -184,6 +199,8 @@ prop_compose! {
             retries,
             keepalive: 32,
             keepalive_timeout: times[2],
+            tls: UpstreamTls::default(),
+            h2: H2::default(),
         }
     }
 }
@@ -306,9 +323,13 @@ prop_compose! {
             listeners: if index == 0 { Vec::new() } else { vec![listeners - 1] },
             routes,
             access_log,
+            redirect_https: false,
+            hsts: None,
+            tls_client: None,
         };
         Config {
             server,
+            tls: Tls::default(),
             apps: vec![app],
             upstreams: vec![upstream],
             sites: routes.into_iter().enumerate().map(site).collect(),

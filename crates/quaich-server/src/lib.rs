@@ -27,4 +27,6 @@ mod heap;
 mod pipe;
 mod socket;
 mod spool;
+mod stream;
+
 mod watch;

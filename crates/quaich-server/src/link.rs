@@ -7,8 +7,10 @@
 use quaich_config::model::Config;
 use serde::{Deserialize, Serialize};
 
+pub mod material;
 pub mod transport;
 
+pub use material::{Challenge, ClientTrust, Identity, Material, UpstreamMaterial};
 pub use transport::{Link, LinkReader, LinkWriter};
 
 /// Supervisor to front. Every index counts into the descriptors that came with the message.
@@ -47,6 +49,16 @@ pub enum ToFront {
         /// Own messages, when they go to a file.
         log: Option<usize>,
     },
+    /// Other certificates: new connections get these, open ones stay as they are.
+    Material(Box<Material>),
+    /// All that certificate authorities may ask for now, in place of what was said before. Answer
+    /// with `FromFront::Challenges` of the same `id` once it is in effect.
+    Challenges {
+        /// Copied to the answer.
+        id: u64,
+        /// All of them.
+        challenges: Vec<Challenge>,
+    },
     /// Answer with `FromFront::Status` of the same `id`.
     Status {
         /// Copied to the answer.
@@ -79,6 +91,11 @@ pub enum FromFront {
         /// What was wrong, for the log.
         why: String,
     },
+    /// `ToFront::Challenges` is in effect.
+    Challenges {
+        /// Of the order.
+        id: u64,
+    },
     /// Answer to `ToFront::Status`.
     Status {
         /// Of the question.
@@ -95,6 +112,8 @@ pub enum FromFront {
 pub struct Setup {
     /// The whole configuration; its user, group and paths have been dealt with.
     pub config: Config,
+    /// Certificates and keys.
+    pub material: Material,
     /// For each of `Config::server.listeners`: one socket per front thread, or a single one that
     /// all threads share. Bound, listening, non-blocking.
     pub listeners: Vec<Vec<usize>>,

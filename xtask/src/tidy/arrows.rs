@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["request_id"],
     &["spool"],
     &["deadline"],
+    &["stream"],
     &["socket"],
     &["pipe"],
     &["heap"],

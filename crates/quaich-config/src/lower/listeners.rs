@@ -22,6 +22,9 @@ pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<Listener> {
             name: addr::show_listen(&addr),
             addr,
             mode: 0o660,
+            tls: false,
+            h1: true,
+            h2: false,
         };
         add(cx, &mut found, (listener, word.1));
     }
@@ -106,7 +109,17 @@ fn from_table(cx: &mut Lower<'_>, table: &Fields<'_>) -> Option<(Listener, Span)
         refuse_https_port(cx, &addr, &word);
     }
     let name = name.map_or_else(|| addr::show_listen(&addr), |name| name.0);
-    Some((Listener { name, addr, mode }, word.1))
+    Some((
+        Listener {
+            name,
+            addr,
+            mode,
+            tls: false,
+            h1: true,
+            h2: false,
+        },
+        word.1,
+    ))
 }
 
 fn mode(cx: &mut Lower<'_>, table: &Fields<'_>) -> u32 {

@@ -57,6 +57,7 @@ pub(crate) fn lower(cx: &mut Lower<'_>, root: &Table) -> Config {
     let sites = site::lower(cx, &top, &mut names);
     Config {
         server,
+        tls: crate::model::Tls::default(),
         apps,
         upstreams,
         sites,

@@ -77,6 +77,9 @@ fn site(
         listeners,
         routes: routes.into_iter().map(|(route, _)| route).collect(),
         access_log: fields.flag(cx, "access_log"),
+        redirect_https: false,
+        hsts: None,
+        tls_client: None,
     }
 }
 

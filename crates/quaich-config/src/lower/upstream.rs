@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
-use crate::model::{Upstream, UpstreamAddr, UpstreamServer};
+use crate::model::{H2, Upstream, UpstreamAddr, UpstreamServer, UpstreamTls};
 use crate::source::Span;
 
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>) -> Vec<Upstream> {
@@ -96,7 +96,12 @@ fn server(cx: &mut Lower<'_>, key: &str, url: &Word, id: Option<Word>) -> Option
     match addr::server(&url.0, &cx.directory(url.1)) {
         Ok(addr) => {
             let id = id.map_or_else(|| url.0.clone(), |id| id.0);
-            Some(UpstreamServer { id, addr })
+            Some(UpstreamServer {
+                id,
+                addr,
+                tls: false,
+                h2c: false,
+            })
         }
         Err(AddrError::Wrong(reason)) => {
             cx.bad_word(key, url, reason);
@@ -121,6 +126,8 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         retries: u32::try_from(fields.usize(cx, "retries")).unwrap_or(u32::MAX),
         keepalive: fields.usize(cx, "keepalive"),
         keepalive_timeout: fields.time(cx, "keepalive_timeout"),
+        tls: UpstreamTls::default(),
+        h2: H2::default(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::forwarded::Client;
-use crate::socket::Socket;
+use crate::stream::Stream;
 use crate::thread::Thread;
 
 /// How long a connection without a request keeps its memory.
@@ -33,7 +33,7 @@ const LINGER_BYTES: usize = 256 * 1024;
 
 /// Everything that stays with a connection.
 pub struct Connection<H> {
-    socket: Socket,
+    socket: Stream,
     thread: Rc<Thread>,
     end: End,
     peer: Client,
@@ -67,7 +67,7 @@ enum Phase {
 
 impl<H> Connection<H> {
     /// A connection that was just accepted. `held` is dropped when it ends.
-    pub fn new(socket: Socket, thread: Rc<Thread>, end: End, peer: Client, held: H) -> Self {
+    pub fn new(socket: Stream, thread: Rc<Thread>, end: End, peer: Client, held: H) -> Self {
         let number = thread.counters.accepted.value();
         Self {
             socket,

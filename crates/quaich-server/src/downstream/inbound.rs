@@ -11,7 +11,7 @@ use crate::buffer::{self, Buffer};
 use crate::clock::Millis;
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
-use crate::socket::Socket;
+use crate::stream::Stream;
 use crate::thread::Thread;
 
 /// After so long a request body must have come at the least rate on average.
@@ -40,7 +40,7 @@ enum Body {
 
 /// Reads one connection. Lives as long as the connection is busy.
 pub struct Inbound<'c> {
-    socket: &'c Socket,
+    socket: &'c Stream,
     thread: &'c Thread,
     deadline: &'c Deadline,
     buffer: Buffer,
@@ -67,7 +67,7 @@ pub enum Arrival {
 
 impl<'c> Inbound<'c> {
     /// A reader of `socket`.
-    pub fn new(socket: &'c Socket, thread: &'c Thread, deadline: &'c Deadline) -> Self {
+    pub fn new(socket: &'c Stream, thread: &'c Thread, deadline: &'c Deadline) -> Self {
         Self {
             socket,
             thread,

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
-use crate::socket::Socket;
+use crate::stream::Stream;
 
 /// Where the bytes of a response leave.
 pub(super) struct Output<'c> {
-    pub(super) socket: &'c Socket,
+    pub(super) socket: &'c Stream,
     deadline: &'c Deadline,
     timeout: Duration,
     /// Bytes that the client had not taken when the deadline was set.
@@ -19,7 +19,7 @@ pub(super) struct Output<'c> {
 }
 
 impl<'c> Output<'c> {
-    pub(super) fn new(socket: &'c Socket, deadline: &'c Deadline, timeout: Duration) -> Self {
+    pub(super) fn new(socket: &'c Stream, deadline: &'c Deadline, timeout: Duration) -> Self {
         Self {
             socket,
             deadline,
@@ -33,7 +33,7 @@ impl<'c> Output<'c> {
     pub(super) fn poll_step(
         &self,
         cx: &mut Context<'_>,
-        mut step: impl FnMut(&Socket, &mut Context<'_>) -> Poll<io::Result<usize>>,
+        mut step: impl FnMut(&Stream, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<Result<usize, Error>> {
         match step(self.socket, cx) {
             Poll::Ready(Ok(count)) => {

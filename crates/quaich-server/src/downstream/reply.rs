@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::pipe::Pipe;
-use crate::socket::Socket;
+use crate::stream::Stream;
 use crate::thread::Thread;
 
 /// Pieces up to this size are copied behind what waits already and leave in one piece with it.
@@ -55,7 +55,7 @@ pub struct Reply<'c> {
 
 impl<'c> Reply<'c> {
     /// A writer of `socket`.
-    pub fn new(socket: &'c Socket, thread: &'c Thread, deadline: &'c Deadline) -> Self {
+    pub fn new(socket: &'c Stream, thread: &'c Thread, deadline: &'c Deadline) -> Self {
         Self {
             output: Output::new(socket, deadline, thread.settings.write_timeout),
             thread,
@@ -394,7 +394,7 @@ impl<'c> Reply<'c> {
     }
 
     /// The socket, for a tunnel.
-    pub fn socket(&self) -> &'c Socket {
+    pub fn socket(&self) -> &'c Stream {
         self.output.socket
     }
 }

@@ -193,7 +193,10 @@ impl Front {
                 let body = status::gather(&self.threads);
                 tell(&self.supervisor, &FromFront::Status { id, body });
             }
-            ToFront::Start(_) | ToFront::Drain { .. } => {}
+            ToFront::Material(_)
+            | ToFront::Challenges { .. }
+            | ToFront::Start(_)
+            | ToFront::Drain { .. } => {}
         }
         Ok(())
     }

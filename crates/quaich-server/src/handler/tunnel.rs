@@ -5,19 +5,19 @@ use std::io::IoSlice;
 use std::task::{Context, Poll};
 
 use crate::buffer::Buffer;
-use crate::socket::Socket;
+use crate::stream::Stream;
 
 /// One direction.
 struct Flow<'s> {
-    from: &'s Socket,
-    to: &'s Socket,
+    from: &'s Stream,
+    to: &'s Stream,
     buffer: Buffer,
     ended: bool,
     closed: bool,
 }
 
 impl<'s> Flow<'s> {
-    fn new(from: &'s Socket, to: &'s Socket, early: &[u8]) -> Self {
+    fn new(from: &'s Stream, to: &'s Stream, early: &[u8]) -> Self {
         let mut buffer = Buffer::lend();
         buffer.grow(early.len());
         buffer.room()[..early.len()].copy_from_slice(early);
@@ -67,7 +67,7 @@ pub(super) struct Early {
 }
 
 /// Runs until both directions have ended, or one has failed.
-pub(super) async fn run(client: &Socket, server: &Socket, early: &Early) {
+pub(super) async fn run(client: &Stream, server: &Stream, early: &Early) {
     let mut up = Flow::new(client, server, &early.up);
     let mut down = Flow::new(server, client, &early.down);
     poll_fn(|cx| match (up.poll(cx), down.poll(cx)) {

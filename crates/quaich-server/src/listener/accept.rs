@@ -19,6 +19,7 @@ use crate::downstream::connection::{Connection, End};
 use crate::forwarded::Client;
 use crate::observe::log;
 use crate::socket::Socket;
+use crate::stream::Stream;
 use crate::thread::Thread;
 use crate::watch;
 
@@ -175,7 +176,7 @@ impl Acceptor {
             listener: self.index,
             port: self.port,
         };
-        let connection = Connection::new(socket, thread, end, client, held);
+        let connection = Connection::new(Stream::Plain(socket), thread, end, client, held);
         tokio::task::spawn_local(connection.run());
     }
 

@@ -83,6 +83,9 @@ mod tests {
                 listeners: Vec::new(),
                 routes: Vec::new(),
                 access_log: true,
+                redirect_https: false,
+                hsts: None,
+                tls_client: None,
             })
             .collect()
     }

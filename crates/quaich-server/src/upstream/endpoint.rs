@@ -13,6 +13,7 @@ use super::wire::http1::Conn;
 use crate::deadline::Deadlines;
 use crate::error::{Error, Kind};
 use crate::socket::Socket;
+use crate::stream::Stream;
 
 /// How long a resolved name is used before it is looked up again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
@@ -63,7 +64,7 @@ impl Endpoint {
         match deadline.guard(self.open()).await {
             Ok(Ok(socket)) => {
                 deadline.clear();
-                Ok(Conn::new(socket, deadline))
+                Ok(Conn::new(Stream::Plain(socket), deadline))
             }
             Ok(Err(_)) => Err(Error::upstream(Kind::Connect)),
             Err(_) => Err(Error::upstream(Kind::ConnectTimeout)),

@@ -15,6 +15,7 @@ use super::Shelves;
 use super::wire::http1::Conn;
 use crate::deadline::Deadlines;
 use crate::socket::{Socket, is_quiet};
+use crate::stream::Stream;
 
 /// Connections to one server that no thread holds.
 #[derive(Debug)]
@@ -100,7 +101,7 @@ impl Pool {
                     if !is_quiet(&fd) {
                         continue;
                     }
-                    Conn::new(Socket::new(fd).ok()?, deadlines.register())
+                    Conn::new(Stream::Plain(Socket::new(fd).ok()?), deadlines.register())
                 }
             };
             if !conn.is_disturbed() {
@@ -119,7 +120,9 @@ impl Pool {
             idle.push((conn, Instant::now()));
         } else {
             drop(idle);
-            shelf.put(conn.into_fd());
+            if let Some(fd) = conn.into_fd() {
+                shelf.put(fd);
+            }
         }
     }
 

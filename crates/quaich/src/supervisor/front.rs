@@ -112,6 +112,7 @@ impl Equipment {
         let config = Config::clone(&self.config);
         let setup = Setup {
             config,
+            material: Default::default(),
             listeners,
             roots,
             access_log,

@@ -83,7 +83,7 @@ impl Supervisor {
                 front.ready = Some(now);
                 self.front_backoff.reset();
             }
-            Some(FromFront::Drained) => {}
+            Some(FromFront::Drained | FromFront::Challenges { .. }) => {}
             Some(FromFront::Stuck {
                 app,
                 worker,

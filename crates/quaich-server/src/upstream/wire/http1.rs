@@ -19,6 +19,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
 use crate::pipe::{self, Pipe};
 use crate::socket::Socket;
+use crate::stream::Stream;
 
 /// Interim (1xx) responses that a server may send before the final one.
 const MAX_INTERIM: u32 = 8;
@@ -33,13 +34,13 @@ const LIMITS: Limits = Limits {
 
 /// A connection to a server.
 pub struct Conn {
-    socket: Socket,
+    socket: Stream,
     deadline: Deadline,
 }
 
 impl Conn {
     /// A connection over `socket`, whose waits `deadline` bounds.
-    pub fn new(socket: Socket, deadline: Deadline) -> Self {
+    pub fn new(socket: Stream, deadline: Deadline) -> Self {
         Self { socket, deadline }
     }
 
@@ -48,13 +49,13 @@ impl Conn {
         self.socket.is_disturbed()
     }
 
-    /// Takes it off this thread.
-    pub fn into_fd(self) -> OwnedFd {
-        self.socket.into_inner()
+    /// Takes it off this thread, if it is nothing but its socket.
+    pub fn into_fd(self) -> Option<OwnedFd> {
+        self.socket.into_plain().map(Socket::into_inner)
     }
 
     /// The socket, for a tunnel.
-    pub fn socket(&self) -> &Socket {
+    pub fn socket(&self) -> &Stream {
         &self.socket
     }
 

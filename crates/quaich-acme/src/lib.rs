@@ -1,0 +1,1 @@
+//! Certificates from certificate authorities: ACME orders, OCSP answers, the local development CA.
