@@ -1,7 +1,8 @@
 //! Accepts connections of one socket and gives each its task.
 
+use std::fmt;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,12 +16,15 @@ use rustix::process::{Resource, getrlimit};
 use tokio::io::unix::AsyncFd;
 
 use super::PerAddress;
+use super::per_ip::Place;
+use crate::deadline::Expired;
 use crate::downstream::connection::{Connection, End};
 use crate::forwarded::Client;
 use crate::observe::log;
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::thread::Thread;
+use crate::tls::{Failure, Protocols, TlsStream};
 use crate::watch;
 
 /// After the process has run out of descriptors: a connection that ends soon gives one back.
@@ -28,6 +32,12 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// As long as there is no place for another connection.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
+
+/// From the connection to the end of the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Handshakes that one address may have under way at once.
+const HANDSHAKES_PER_IP: usize = 100;
 
 /// Somebody wants to connect and there is no place. `accept` itself never says this.
 const FULL: Errno = Errno::BUSY;
@@ -42,6 +52,7 @@ pub struct Admission {
     open: Arc<AtomicUsize>,
     max: usize,
     per_address: Option<Arc<PerAddress>>,
+    handshakes: Option<Arc<PerAddress>>,
 }
 
 impl Admission {
@@ -55,6 +66,7 @@ impl Admission {
             open: Arc::default(),
             max,
             per_address: PerAddress::new(per_ip),
+            handshakes: PerAddress::new(HANDSHAKES_PER_IP),
         }
     }
 
@@ -77,6 +89,8 @@ pub struct Acceptor {
     port: u16,
     admission: Admission,
     thread: Rc<Thread>,
+    /// What is spoken inside TLS; `None` = no TLS here.
+    tls: Option<Protocols>,
 }
 
 impl Acceptor {
@@ -87,6 +101,13 @@ impl Acceptor {
         admission: Admission,
         thread: Rc<Thread>,
     ) -> std::io::Result<Self> {
+        let listener = thread.settings.listeners.get(index);
+        let tls = listener
+            .filter(|listener| listener.tls)
+            .map(|listener| Protocols {
+                h1: listener.h1,
+                h2: listener.h2,
+            });
         let port = getsockname(&fd)
             .ok()
             .and_then(|addr| SocketAddr::try_from(addr).ok())
@@ -97,6 +118,7 @@ impl Acceptor {
             port,
             admission,
             thread,
+            tls,
         })
     }
 
@@ -166,18 +188,52 @@ impl Acceptor {
         let Ok(socket) = Socket::new(fd) else {
             return counters.refused.add();
         };
-        let client = Client::new(peer, false);
-        let thread = self.thread.clone();
-        let held = (
-            Open::new(thread.clone(), self.admission.open.clone()),
-            place,
-        );
         let end = End {
             listener: self.index,
             port: self.port,
         };
-        let connection = Connection::new(Stream::Plain(socket), thread, end, client, held);
-        tokio::task::spawn_local(connection.run());
+        let thread = self.thread.clone();
+        let open = Open::new(thread.clone(), self.admission.open.clone());
+        let held = (open, place);
+        let Some(protocols) = self.tls else {
+            let client = Client::new(peer, false);
+            let connection = Connection::new(Stream::Plain(socket), thread, end, client, held);
+            tokio::task::spawn_local(connection.run());
+            return;
+        };
+        let under_way = match self.handshake_place(addr) {
+            Ok(place) => place,
+            Err(Crowded) => return counters.refused.add(),
+        };
+        let arrival = Arrival {
+            socket,
+            protocols,
+            listener: self.index,
+            thread: thread.clone(),
+            _under_way: under_way,
+        };
+        tokio::task::spawn_local(async move {
+            // Boxed, so that it is gone once it is done.
+            let Some(stream) = Box::pin(arrival.shake_hands(peer)).await else {
+                return;
+            };
+            let client = Client::new(peer, true);
+            Connection::new(Stream::Tls(Box::new(stream)), thread, end, client, held)
+                .run()
+                .await;
+        });
+    }
+
+    /// A place for a handshake. Trusted proxies may have as many under way as they like.
+    fn handshake_place(&self, addr: Option<IpAddr>) -> Result<Option<Place>, Crowded> {
+        let table = self.admission.handshakes.as_ref();
+        match table
+            .zip(addr)
+            .filter(|_| !self.thread.trust.contains(addr))
+        {
+            Some((table, addr)) => table.admit(addr).map(Some).ok_or(Crowded),
+            None => Ok(None),
+        }
     }
 
     /// Errors of `accept` concern a connection that is gone already, or this process: without
@@ -191,6 +247,61 @@ impl Acceptor {
             tokio::time::sleep(EXHAUSTED_PAUSE).await;
         }
     }
+}
+
+/// An address has too many handshakes under way.
+struct Crowded;
+
+/// A connection whose handshake is to come.
+struct Arrival {
+    socket: Socket,
+    protocols: Protocols,
+    listener: usize,
+    thread: Rc<Thread>,
+    _under_way: Option<Place>,
+}
+
+impl Arrival {
+    /// The stream, unless the handshake fails or takes too long.
+    async fn shake_hands(self, peer: Option<SocketAddr>) -> Option<TlsStream> {
+        let Self {
+            socket,
+            protocols,
+            listener,
+            thread,
+            ..
+        } = self;
+        let tls = thread.tls.clone()?;
+        let local = getsockname(&socket).ok();
+        let local = local.and_then(|addr| SocketAddr::try_from(addr).ok());
+        let routes = &thread.generation.routes;
+        let site_of = |name: &[u8]| Some(routes.site(listener, name)?.index);
+        let deadline = thread.deadlines.register();
+        deadline.set(HANDSHAKE_TIMEOUT);
+        let handshake = tls.accept(socket, protocols, local.map(|addr| addr.ip()), site_of);
+        let counters = &thread.counters;
+        match deadline.guard(handshake).await {
+            Ok(Ok(stream)) => {
+                counters.tls_handshakes.add();
+                if stream.session().is_some_and(|session| session.resumed) {
+                    counters.tls_resumed.add();
+                }
+                return Some(stream);
+            }
+            Ok(Err(Failure::Silent)) => {}
+            Ok(Err(failure @ Failure::Challenge)) => log::debug!("TLS: {failure}"),
+            Ok(Err(failure)) => note_failure(&thread, peer, &failure),
+            Err(Expired) => note_failure(&thread, peer, &"it took too long"),
+        }
+        None
+    }
+}
+
+/// Most failures are no fault of this side, and anybody can cause them: they are for who looks.
+fn note_failure(thread: &Thread, peer: Option<SocketAddr>, why: &dyn fmt::Display) {
+    thread.counters.tls_handshake_failures.add();
+    let client = peer.map_or_else(|| "unix".to_owned(), |peer| peer.ip().to_string());
+    log::debug!("a TLS handshake failed: {why}"; client = client);
 }
 
 /// Counts a connection while it is open.
