@@ -1,6 +1,5 @@
 //! Accepts connections of one socket and gives each its task.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -16,15 +15,15 @@ use rustix::process::{Resource, getrlimit};
 use tokio::io::unix::AsyncFd;
 
 use super::PerAddress;
+use super::handshake::Arrival;
 use super::per_ip::Place;
-use crate::deadline::Expired;
-use crate::downstream::connection::{Connection, End};
+use crate::downstream::connection::{Connection, End, Protocol};
 use crate::forwarded::Client;
 use crate::observe::log;
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::thread::Thread;
-use crate::tls::{Failure, Protocols, TlsStream};
+use crate::tls::Protocols;
 use crate::watch;
 
 /// After the process has run out of descriptors: a connection that ends soon gives one back.
@@ -32,9 +31,6 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// As long as there is no place for another connection.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
-
-/// From the connection to the end of the TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Handshakes that one address may have under way at once.
 const HANDSHAKES_PER_IP: usize = 100;
@@ -87,6 +83,7 @@ pub struct Acceptor {
     fd: AsyncFd<OwnedFd>,
     index: usize,
     port: u16,
+    protocol: Protocol,
     admission: Admission,
     thread: Rc<Thread>,
     /// What is spoken inside TLS; `None` = no TLS here.
@@ -112,10 +109,15 @@ impl Acceptor {
             .ok()
             .and_then(|addr| SocketAddr::try_from(addr).ok())
             .map_or(0, |addr| addr.port());
+        let settings = thread.settings.listeners.get(index);
+        let protocol = settings.map_or(Protocol::Http1, |listener| {
+            Protocol::without_alpn(listener.h1, listener.h2)
+        });
         Ok(Self {
             fd: watch::readable(fd)?,
             index,
             port,
+            protocol,
             admission,
             thread,
             tls,
@@ -197,16 +199,17 @@ impl Acceptor {
         let held = (open, place);
         let Some(protocols) = self.tls else {
             let client = Client::new(peer, false);
-            let connection = Connection::new(Stream::Plain(socket), thread, end, client, held);
+            let stream = Stream::Plain(socket);
+            let connection = Connection::new(stream, self.protocol, thread, end, client, held);
             tokio::task::spawn_local(connection.run());
             return;
         };
-        let under_way = match self.handshake_place(addr) {
-            Ok(place) => place,
-            Err(Crowded) => return counters.refused.add(),
+        let Ok(under_way) = self.handshake_place(addr) else {
+            return counters.refused.add();
         };
         let arrival = Arrival {
             socket,
+            peer,
             protocols,
             listener: self.index,
             thread: thread.clone(),
@@ -214,11 +217,11 @@ impl Acceptor {
         };
         tokio::task::spawn_local(async move {
             // Boxed, so that it is gone once it is done.
-            let Some(stream) = Box::pin(arrival.shake_hands(peer)).await else {
+            let Some((stream, protocol)) = Box::pin(arrival.shake_hands()).await else {
                 return;
             };
             let client = Client::new(peer, true);
-            Connection::new(Stream::Tls(Box::new(stream)), thread, end, client, held)
+            Connection::new(stream, protocol, thread, end, client, held)
                 .run()
                 .await;
         });
@@ -251,58 +254,6 @@ impl Acceptor {
 
 /// An address has too many handshakes under way.
 struct Crowded;
-
-/// A connection whose handshake is to come.
-struct Arrival {
-    socket: Socket,
-    protocols: Protocols,
-    listener: usize,
-    thread: Rc<Thread>,
-    _under_way: Option<Place>,
-}
-
-impl Arrival {
-    /// The stream, unless the handshake fails or takes too long.
-    async fn shake_hands(self, peer: Option<SocketAddr>) -> Option<TlsStream> {
-        let Self {
-            socket,
-            protocols,
-            listener,
-            thread,
-            ..
-        } = self;
-        let tls = thread.tls.clone()?;
-        let local = getsockname(&socket).ok();
-        let local = local.and_then(|addr| SocketAddr::try_from(addr).ok());
-        let routes = &thread.generation.routes;
-        let site_of = |name: &[u8]| Some(routes.site(listener, name)?.index);
-        let deadline = thread.deadlines.register();
-        deadline.set(HANDSHAKE_TIMEOUT);
-        let handshake = tls.accept(socket, protocols, local.map(|addr| addr.ip()), site_of);
-        let counters = &thread.counters;
-        match deadline.guard(handshake).await {
-            Ok(Ok(stream)) => {
-                counters.tls_handshakes.add();
-                if stream.session().is_some_and(|session| session.resumed) {
-                    counters.tls_resumed.add();
-                }
-                return Some(stream);
-            }
-            Ok(Err(Failure::Silent)) => {}
-            Ok(Err(failure @ Failure::Challenge)) => log::debug!("TLS: {failure}"),
-            Ok(Err(failure)) => note_failure(&thread, peer, &failure),
-            Err(Expired) => note_failure(&thread, peer, &"it took too long"),
-        }
-        None
-    }
-}
-
-/// Most failures are no fault of this side, and anybody can cause them: they are for who looks.
-fn note_failure(thread: &Thread, peer: Option<SocketAddr>, why: &dyn fmt::Display) {
-    thread.counters.tls_handshake_failures.add();
-    let client = peer.map_or_else(|| "unix".to_owned(), |peer| peer.ip().to_string());
-    log::debug!("a TLS handshake failed: {why}"; client = client);
-}
 
 /// Counts a connection while it is open.
 struct Open {

@@ -161,7 +161,7 @@ impl Terminator {
                 version: session::version_name(state),
                 cipher: session::cipher_name(state),
                 resumed,
-                protocol: session::protocol(state),
+                http2: state.alpn_protocol() == Some(b"h2"),
                 policy,
                 asked: self.policies.asks(policy),
                 client,

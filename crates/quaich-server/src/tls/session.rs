@@ -18,8 +18,8 @@ pub struct Session {
     pub cipher: String,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
-    /// The protocol that was agreed on.
-    pub protocol: Protocol,
+    /// HTTP/2 was agreed on.
+    pub http2: bool,
     /// Which rules for client certificates hold.
     pub policy: usize,
     /// Whether the client was asked for a certificate.
@@ -27,15 +27,6 @@ pub struct Session {
     /// The one it has shown, which was found to be good.
     pub client: Option<ClientCertificate>,
     pub(super) shown: Option<Arc<Shown>>,
-}
-
-/// What is spoken over a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1, or nothing was said.
-    Http1,
-    /// HTTP/2
-    Http2,
 }
 
 impl Session {
@@ -67,13 +58,6 @@ pub(super) fn cipher_name(state: &CommonState) -> String {
     let name = suite.map(|suite| format!("{:?}", suite.suite()));
     // rustls marks those of TLS 1.3.
     name.unwrap_or_default().replacen("TLS13_", "TLS_", 1)
-}
-
-pub(super) fn protocol(state: &CommonState) -> Protocol {
-    match state.alpn_protocol() {
-        Some(b"h2") => Protocol::Http2,
-        _ => Protocol::Http1,
-    }
 }
 
 pub(super) fn is_resumed(state: &CommonState) -> bool {
