@@ -101,7 +101,10 @@ impl<'c> Outbound<'c> {
     /// Takes a response back of which the kernel has nothing yet, so that another can be sent.
     /// `false` when it is too late.
     pub fn retract(&mut self) -> bool {
-        if self.has_begun() && self.sent_bytes == self.interim_bytes {
+        if self.has_begun()
+            && self.sent_bytes == self.interim_bytes
+            && !self.output.socket.is_writing()
+        {
             self.out.clear();
             self.sent = 0;
             self.body_bytes = 0;
