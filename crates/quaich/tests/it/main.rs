@@ -21,6 +21,7 @@ mod proxy;
 mod proxy_faults;
 mod routing;
 mod slow_clients;
+mod transports;
 mod websocket;
 mod workers;
 mod wsgi;
