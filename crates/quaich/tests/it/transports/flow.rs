@@ -207,7 +207,7 @@ fn a_client_that_leaves_in_its_upload_ends_the_exchange_behind_it() {
 }
 
 #[track_caller]
-fn wait(ended: &Receiver<()>, what: &str) {
-    let come = ended.recv_timeout(quaich_testkit::PATIENCE);
-    come.unwrap_or_else(|_| panic!("{what}: the exchange goes on behind"));
+fn wait<T>(events: &Receiver<T>, what: &str) -> T {
+    let come = events.recv_timeout(quaich_testkit::PATIENCE);
+    come.unwrap_or_else(|_| panic!("{what}: waited in vain for the origin"))
 }
