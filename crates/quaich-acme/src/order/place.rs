@@ -109,7 +109,7 @@ impl Placing<'_> {
 
     async fn new_order(&self) -> Outcome<Order> {
         self.check_profile()?;
-        let identifiers: Vec<_> = self.names.iter().map(identifier).collect();
+        let identifiers: Vec<_> = self.names.iter().map(|name| identifier(name)).collect();
         let plain = || {
             let order = NewOrder::new(&identifiers);
             match self.profile {
@@ -316,7 +316,7 @@ pub(crate) fn list(names: &[String]) -> String {
     text
 }
 
-fn identifier(name: &String) -> Identifier {
+fn identifier(name: &str) -> Identifier {
     match name.parse() {
         Ok(ip) => Identifier::Ip(ip),
         Err(_) => Identifier::Dns(name.to_ascii_lowercase()),

@@ -270,7 +270,8 @@ mod tests {
         );
         assert_eq!(name("https://localhost:14000/dir"), "localhost_14000_dir");
         assert_eq!(name("https://[::1]:14000/dir"), "___1__14000_dir");
-        assert_eq!(name("../../etc"), "unnamed_.._etc");
+        assert_eq!(name("https://ca.example/../../etc"), "ca.example_.._.._etc");
+        assert_eq!(name("../../etc"), "unnamed");
     }
 
     #[test]
