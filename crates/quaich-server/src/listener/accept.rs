@@ -70,6 +70,14 @@ fn affordable(files: Option<u64>) -> usize {
     usize::try_from(half.max(files / 4)).unwrap_or(usize::MAX)
 }
 
+/// The port that a socket is bound to; 0 = none.
+pub fn port(socket: &OwnedFd) -> u16 {
+    getsockname(socket)
+        .ok()
+        .and_then(|addr| SocketAddr::try_from(addr).ok())
+        .map_or(0, |addr| addr.port())
+}
+
 /// A listening socket on this thread.
 pub struct Acceptor {
     fd: AsyncFd<OwnedFd>,
@@ -87,14 +95,10 @@ impl Acceptor {
         admission: Admission,
         thread: Rc<Thread>,
     ) -> std::io::Result<Self> {
-        let port = getsockname(&fd)
-            .ok()
-            .and_then(|addr| SocketAddr::try_from(addr).ok())
-            .map_or(0, |addr| addr.port());
         Ok(Self {
+            port: port(&fd),
             fd: watch::readable(fd)?,
             index,
-            port,
             admission,
             thread,
         })
