@@ -17,6 +17,7 @@ mod response;
 mod site;
 mod tls;
 mod transport;
+mod websocket;
 
 pub use certificates::{Ca, Leaf};
 pub use client::RawClient;
@@ -31,6 +32,7 @@ pub use rustix::process::Signal;
 pub use site::TempSite;
 pub use tls::{Handshake, TlsClient};
 pub use transport::{Answer, Caller, Request, Transport};
+pub use websocket::websocket_accept;
 
 use std::time::{Duration, Instant};
 

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod apps;
+mod browser;
 mod cli;
 mod corpus;
 mod docs;
@@ -21,8 +22,10 @@ mod proxy;
 mod proxy_faults;
 mod routing;
 mod slow_clients;
+mod tls_clients;
 mod transports;
 mod websocket;
+mod websocket_h2;
 mod workers;
 mod wsgi;
 mod wsgi_body;
