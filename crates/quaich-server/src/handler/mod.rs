@@ -1,5 +1,6 @@
 //! The end of a route: what answers.
 
+pub mod acme_challenge;
 pub mod app;
 pub mod files;
 pub mod proxy;
