@@ -7,6 +7,7 @@
 mod client;
 mod gate;
 mod origin;
+mod pebble;
 mod peer;
 mod process;
 mod python;
@@ -17,6 +18,7 @@ mod site;
 pub use client::RawClient;
 pub use gate::Gate;
 pub use origin::{Conversation, End, Origin, OriginRequest};
+pub use pebble::{Pebble, PebbleOptions, requires_pebble};
 pub use peer::Peer;
 pub use process::{Finished, LogLines, children, process_exists};
 pub use python::{python, requires_python};
