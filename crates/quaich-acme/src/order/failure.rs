@@ -16,6 +16,8 @@ pub(crate) struct Failure {
     pub no_account: bool,
     /// The order is of no use any more.
     pub order_is_dead: bool,
+    /// HTTP status of the refusal, if that is what it was.
+    pub status: Option<u16>,
 }
 
 impl From<crate::Error> for Failure {
@@ -32,6 +34,7 @@ impl Failure {
             retry_at: None,
             no_account: false,
             order_is_dead: false,
+            status: None,
         }
     }
 
@@ -52,6 +55,7 @@ impl Failure {
         };
         Self {
             reason,
+            status: refusal.as_ref().map(|refusal| refusal.status),
             retry_at: refusal.and_then(|refusal| refusal.retry_at),
             no_account: kind == "accountDoesNotExist",
             order_is_dead: matches!(error, AcmeError::Api(_)) && !is_passing(kind),
