@@ -200,7 +200,7 @@ fn nothing_that_answers_is_said_with_the_port_to_open() {
     use_challenge(&mut job, AcmeChallenge::Http01);
     let events = world.run(&job);
     let (reason, _) = events.failed()[0];
-    let hint = "For http-01 port 80 of shop.example must be reachable from outside";
+    let hint = "for http-01 its port 80 must be reachable from outside";
     assert!(reason.contains(hint), "{reason}");
 }
 
