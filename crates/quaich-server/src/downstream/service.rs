@@ -14,15 +14,14 @@
 use quaich_proto::h1::BodyLength;
 use quaich_proto::headers::HeaderId;
 
-use super::inbound::Inbound;
+use super::body::Body;
 use super::log_line;
 use super::reply::Reply;
 use crate::error::{Error, Kind, Side};
 use crate::error_page;
 use crate::exchange::Exchange;
 use crate::exchange::timings::Timings;
-use crate::handler;
-use crate::route::Found;
+use crate::handler::{self, https_redirect};
 use crate::thread::Thread;
 
 /// What one exchange is served with.
@@ -36,7 +35,7 @@ pub struct Scope<'s, 'c> {
     /// The request, and the response to be.
     pub exchange: &'s mut Exchange,
     /// The request body.
-    pub body: &'s mut Inbound<'c>,
+    pub body: &'s mut Body<'c>,
     /// Where the response goes.
     pub reply: &'s mut Reply<'c>,
 }
@@ -87,9 +86,7 @@ fn begin(scope: &mut Scope<'_, '_>) {
         .get(HeaderId::XRequestId)
         .filter(|_| exchange.client.trusted);
     exchange.request_id = crate::request_id::next(given);
-    if !exchange.request.keep_alive {
-        scope.reply.set_close();
-    }
+    scope.reply.suit(&exchange.request);
 }
 
 /// Steps 2 and 3.
@@ -100,10 +97,14 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         return bodyless(scope).await;
     }
     let generation = &scope.thread.generation;
-    let Found { site, route } = generation
+    let site = generation
         .routes
         .find(scope.listener, &scope.exchange.request)?;
     scope.exchange.notes.site = Some(site.index);
+    if https_redirect::applies(&site.secure, scope.exchange) {
+        return https_redirect::run(scope, &site.secure).await;
+    }
+    let route = site.find(&scope.exchange.request)?;
     scope.exchange.notes.route = Some(route.index);
     scope
         .body
