@@ -14,6 +14,7 @@ mod frameworks;
 mod h2_conformance;
 mod h2_floods;
 mod http1;
+mod https;
 mod limits;
 mod peers;
 mod process;
