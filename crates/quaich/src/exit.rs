@@ -47,6 +47,13 @@ impl Failure {
         self
     }
 
+    /// Message and cure as one line, for a log.
+    pub(crate) fn line(&self) -> String {
+        let parts = [Some(&self.message), self.cure.as_ref()];
+        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+        parts.join("; ")
+    }
+
     /// Lines that are shown below the message as they are.
     pub(crate) fn details(mut self, lines: impl IntoIterator<Item = String>) -> Failure {
         self.details.extend(lines);

@@ -2,8 +2,10 @@
 //!
 //! `main` is the only place that prints a failure and ends the process.
 
+mod account;
 mod banner;
 mod boot;
+mod certificates;
 mod cli;
 mod exit;
 mod inherited;
