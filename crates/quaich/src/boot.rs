@@ -11,6 +11,7 @@ use quaich_app::interpreter::{self, Environment, Version};
 use quaich_config::Config;
 use quaich_config::model::App;
 
+use crate::certificates::{Inventory, date};
 use crate::exit::{Code, Failure};
 
 /// The name of the worker library beside the program.
@@ -36,10 +37,14 @@ pub(crate) struct Plan {
     pub(crate) app_identities: Vec<Option<Identity>>,
     /// Where the control socket goes; `None` = there is none.
     pub(crate) control: Option<PathBuf>,
+    /// Certificates, keys and authorities, read while we are what we were started as.
+    pub(crate) certificates: Inventory,
+    /// What is odd about them, for the log.
+    pub(crate) warnings: Vec<Failure>,
 }
 
 impl Plan {
-    /// Finds interpreters, the worker library and users.
+    /// Finds interpreters, the worker library and users, and reads certificates.
     pub(crate) fn new(
         mut config: Config,
         source: String,
@@ -64,6 +69,7 @@ impl Plan {
             (user, group) => resolve(user.as_deref(), group.as_deref()),
         };
         let app_identities = config.apps.iter().map(one).collect::<Result<_, _>>()?;
+        let (certificates, warnings) = read_certificates(&config)?;
         Ok(Plan {
             config,
             source,
@@ -73,8 +79,23 @@ impl Plan {
             identity,
             app_identities,
             control,
+            certificates,
+            warnings,
         })
     }
+}
+
+/// Certificates, and what is odd about them. All that cannot be used is one failure.
+fn read_certificates(config: &Config) -> Result<(Inventory, Vec<Failure>), Failure> {
+    let (mut certificates, failures) = Inventory::read(config);
+    if let Some(failure) = Failure::all(failures) {
+        return Err(failure);
+    }
+    let mut warnings = certificates.warnings(config, date::now());
+    let unusable = certificates.take_stored(config).into_iter();
+    warnings.extend(unusable.map(|why| Failure::new(Code::Config, why)));
+    certificates.take_local(config)?;
+    Ok((certificates, warnings))
 }
 
 /// All that would keep a plan from being made, not the first of it alone.

@@ -113,6 +113,11 @@ impl Inventory {
         changes
     }
 
+    /// Whether there are files to look at.
+    pub(crate) fn has_files(&self) -> bool {
+        self.sources.iter().any(Source::has_files)
+    }
+
     /// What the front works with.
     pub(crate) fn material(&self, now: i64) -> Material {
         let mut material = Material::default();
@@ -142,11 +147,6 @@ impl Inventory {
         }
         self.ocsp.insert(name.to_owned(), Staple { der, until });
         true
-    }
-
-    /// When the first of the answers that are stapled must not be any more.
-    pub(crate) fn staples_end(&self) -> Option<i64> {
-        self.ocsp.values().map(|staple| staple.until).min()
     }
 
     /// Drops answers whose time is over; whether there were any.

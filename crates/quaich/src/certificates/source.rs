@@ -119,6 +119,11 @@ impl Source {
         self.said.as_deref()
     }
 
+    /// Whether there is anything to read.
+    pub(super) fn has_files(&self) -> bool {
+        !self.files().is_empty()
+    }
+
     /// Whether it needs the authorities that the system trusts.
     pub(super) fn wants_system_roots(&self) -> bool {
         matches!(&self.purpose, Purpose::Upstream(Some(tls)) if tls.verify && tls.ca.is_none())
