@@ -15,6 +15,7 @@ use crate::forwarded::Trust;
 use crate::generation::Generation;
 use crate::observe::access_log::AccessLogger;
 use crate::observe::counters::Counters;
+use crate::tls::Terminator;
 
 /// Bytes of one header field; 431 beyond. Two large cookies fit.
 const MAX_FIELD: usize = 8 * 1024;
@@ -35,6 +36,8 @@ pub struct Thread {
     pub generation: Rc<Generation>,
     /// Whose forwarding fields are believed.
     pub trust: Trust,
+    /// TLS towards clients; `None` = no listener speaks it.
+    pub tls: Option<Arc<Terminator>>,
     /// Lines of the access log; `None` = off.
     pub access_log: Option<AccessLogger>,
     /// Counted things, also read by other threads.
@@ -60,6 +63,8 @@ pub struct ThreadParts {
     pub deadlines: Rc<Deadlines>,
     /// Sites, routes, upstreams.
     pub generation: Rc<Generation>,
+    /// TLS towards clients; `None` = no listener speaks it.
+    pub tls: Option<Arc<Terminator>>,
     /// Lines of the access log; `None` = off.
     pub access_log: Option<AccessLogger>,
     /// Counted things.
@@ -86,6 +91,7 @@ impl Thread {
             clock: parts.clock,
             deadlines: parts.deadlines,
             generation: parts.generation,
+            tls: parts.tls,
             access_log: parts.access_log,
             counters: parts.counters,
             warm: Cell::new(0),

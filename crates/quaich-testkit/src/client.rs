@@ -154,6 +154,12 @@ impl RawClient {
         self
     }
 
+    /// Sends bytes; false when the connection does not take them any more.
+    #[must_use]
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.as_write().write_all(bytes.as_ref()).is_ok()
+    }
+
     /// Sends one byte per packet.
     pub fn send_bytewise(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         for byte in bytes.as_ref() {

@@ -23,7 +23,7 @@ pub use client::RawClient;
 pub use gate::Gate;
 pub use origin::{Conversation, End, Origin, OriginRequest};
 pub use peer::Peer;
-pub use process::{Finished, LogLines, children, process_exists};
+pub use process::{Finished, LogLines, children, process_exists, resident_memory};
 pub use python::{python, requires_python};
 pub use quaich::{Quaich, QuaichCommand, binary};
 pub use response::{Framing, Response};

@@ -164,9 +164,7 @@ impl Handshake {
 
 type Builder<State> = rustls::ConfigBuilder<ClientConfig, State>;
 
-fn builder(
-    versions: &[&'static SupportedProtocolVersion],
-) -> Builder<rustls::WantsVerifier> {
+fn builder(versions: &[&'static SupportedProtocolVersion]) -> Builder<rustls::WantsVerifier> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider);
     builder

@@ -172,7 +172,10 @@ impl Request {
 
     /// The head as HTTP/1.1 writes it.
     fn http1_head(&self) -> String {
-        let mut head = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", self.method, self.target, self.host);
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nhost: {}\r\n",
+            self.method, self.target, self.host
+        );
         for (name, value) in &self.fields {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -291,7 +294,9 @@ impl Answer {
         });
         Self {
             status: response.status,
-            fields: fields.filter(|(name, _)| !FRAMING.contains(&name.as_str())).collect(),
+            fields: fields
+                .filter(|(name, _)| !FRAMING.contains(&name.as_str()))
+                .collect(),
             body: response.body,
             trailers: response.trailers,
             interim,
@@ -452,7 +457,12 @@ impl Caller {
                 interim.push(head.status);
                 head.status
             }
-            (Line::Http2(client), Some(Open::Http2 { stream, response, .. })) => {
+            (
+                Line::Http2(client),
+                Some(Open::Http2 {
+                    stream, response, ..
+                }),
+            ) => {
                 let had = response.interim.len();
                 client.advance(*stream, response);
                 let more = response.interim.get(had);

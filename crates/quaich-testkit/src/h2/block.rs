@@ -145,7 +145,10 @@ mod tests {
         let fields = loona_hpack::Decoder::new().decode(block.bytes());
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         let fields = fields.expect("a right block");
-        fields.into_iter().map(|(n, v)| (text(n), text(v))).collect()
+        fields
+            .into_iter()
+            .map(|(n, v)| (text(n), text(v)))
+            .collect()
     }
 
     #[test]

@@ -65,9 +65,9 @@ pub enum Event {
 impl Event {
     fn stream(&self) -> Option<u32> {
         match self {
-            Self::Headers { stream, .. } | Self::Data { stream, .. } | Self::Reset { stream, .. } => {
-                Some(*stream)
-            }
+            Self::Headers { stream, .. }
+            | Self::Data { stream, .. }
+            | Self::Reset { stream, .. } => Some(*stream),
             _ => None,
         }
     }
@@ -278,7 +278,8 @@ impl H2Client {
         }
     }
 
-    fn spend(&mut self, stream: u32, count: usize) {
+    /// Takes note of DATA that was sent as a raw frame, its padding included.
+    pub fn spend(&mut self, stream: u32, count: usize) {
         let count = i64::try_from(count).expect("a frame's length");
         self.window -= count;
         *self.windows.entry(stream).or_insert(self.initial_window) -= count;
@@ -368,8 +369,7 @@ impl H2Client {
         let opaque = *b"alive?\0\0";
         self.frame(&Frame::ping(opaque));
         let event = self.wait("an answer to PING", |event| {
-            matches!(event, Event::Pong(o) if *o == opaque)
-                || matches!(event, Event::Closed)
+            matches!(event, Event::Pong(o) if *o == opaque) || matches!(event, Event::Closed)
         });
         if event == Event::Closed {
             self.held.push_back(event);
@@ -461,7 +461,11 @@ impl H2Client {
         let stream = frame.stream;
         match frame.kind {
             kind::HEADERS => {
-                let begun = (stream, frame.has(flag::END_STREAM), frame.content().to_vec());
+                let begun = (
+                    stream,
+                    frame.has(flag::END_STREAM),
+                    frame.content().to_vec(),
+                );
                 self.open_block = Some(begun);
                 self.close_block(frame.has(flag::END_HEADERS))
             }
@@ -495,7 +499,9 @@ impl H2Client {
                 let by = frame.number(0);
                 match stream {
                     0 => self.window += i64::from(by),
-                    _ => *self.windows.entry(stream).or_insert(self.initial_window) += i64::from(by),
+                    _ => {
+                        *self.windows.entry(stream).or_insert(self.initial_window) += i64::from(by)
+                    }
                 }
                 Some(Event::Window { stream, by })
             }

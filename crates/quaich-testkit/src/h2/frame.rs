@@ -223,7 +223,12 @@ impl Frame {
     pub fn read_header(bytes: [u8; 9]) -> (usize, u8, u8, u32) {
         let [a, b, c, kind, flags, stream @ ..] = bytes;
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        (length, kind, flags, u32::from_be_bytes(stream) & (u32::MAX >> 1))
+        (
+            length,
+            kind,
+            flags,
+            u32::from_be_bytes(stream) & (u32::MAX >> 1),
+        )
     }
 
     /// Whether it has a flag.
