@@ -7,10 +7,15 @@
 //! which [`store::load`] reads.
 
 mod agent;
+mod clock;
 mod error;
+mod http;
 pub mod local_ca;
+mod ocsp;
+mod order;
 mod protocol;
 pub mod store;
+mod x509;
 
 pub use agent::agent_main;
 pub use error::{Error, Result};
