@@ -11,7 +11,8 @@ use quaich_app::interpreter::{self, Environment, Version};
 use quaich_config::Config;
 use quaich_config::model::App;
 
-use crate::certificates::{Inventory, date};
+use crate::certificates::{self, Inventory, date};
+use crate::cli;
 use crate::exit::{Code, Failure};
 
 /// The name of the worker library beside the program.
@@ -41,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) certificates: Inventory,
     /// What is odd about them, for the log.
     pub(crate) warnings: Vec<Failure>,
+    /// Shown at the start: the command that makes this machine trust the local CA.
+    pub(crate) trust: Option<String>,
 }
 
 impl Plan {
@@ -70,6 +73,7 @@ impl Plan {
         };
         let app_identities = config.apps.iter().map(one).collect::<Result<_, _>>()?;
         let (certificates, warnings) = read_certificates(&config)?;
+        let trust = trust_command(&config);
         Ok(Plan {
             config,
             source,
@@ -81,6 +85,7 @@ impl Plan {
             control,
             certificates,
             warnings,
+            trust,
         })
     }
 }
@@ -113,6 +118,20 @@ pub(crate) fn missing(config: &mut Config) -> Vec<Failure> {
         found.extend(settle_app(app).err());
     }
     found
+}
+
+/// `None` = there is no local CA, or it is trusted already.
+fn trust_command(config: &Config) -> Option<String> {
+    if !config.tls.local_ca {
+        return None;
+    }
+    let dir = &config.server.state_dir;
+    let root = std::fs::read_to_string(quaich_acme::local_ca::root_pem_path(dir)).ok()?;
+    let usual = cli::state_dir::of_user().is_ok_and(|usual| usual == *dir);
+    (!certificates::trusts(&root)).then(|| match usual {
+        true => "quaich trust".to_owned(),
+        false => format!("quaich trust --state-dir {}", dir.display()),
+    })
 }
 
 fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Option<Identity>, Failure> {

@@ -11,6 +11,7 @@ mod exit;
 mod inherited;
 mod style;
 mod supervisor;
+mod trust_store;
 
 use std::process::ExitCode;
 

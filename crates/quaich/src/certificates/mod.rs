@@ -22,7 +22,6 @@ use quaich_server::link::{Identity, Material};
 use quaich_server::tls::identity::Facts;
 
 use crate::exit::Failure;
-pub(crate) use listing::Entry;
 use source::{Content, Look, Source};
 use stored::StoredIdentity;
 pub(crate) use system::trusts;

@@ -90,14 +90,7 @@ impl Inventory {
         if !config.tls.local_ca {
             return Ok(false);
         }
-        let mut groups = Vec::new();
-        for site in sites_with_tls(config) {
-            let elsewhere = |name: &str| self.file_covers(name) || is_ordered(config, name);
-            let names = local_names(config, site, elsewhere);
-            if !names.is_empty() && !groups.contains(&names) {
-                groups.push(names);
-            }
-        }
+        let groups = self.local_groups(config);
         let dir = &config.server.state_dir;
         let failed = |error: quaich_acme::Error| {
             let message = format!("the local CA in {}: {error}", dir.display());
@@ -115,6 +108,35 @@ impl Inventory {
         let changed = self.local != local;
         self.local = local;
         Ok(changed)
+    }
+
+    /// Those that are there already, for a look that changes nothing.
+    pub(crate) fn find_local(&mut self, config: &Config) {
+        if !config.tls.local_ca {
+            return;
+        }
+        let found = store::load(&config.server.state_dir).certificates;
+        for names in self.local_groups(config) {
+            let ours = |stored: &&Stored| stored.directory == "local" && stored.names == names;
+            let stored = found.iter().find(ours);
+            let hosts = names.iter().map(|name| pattern(name)).collect();
+            self.local.extend(
+                stored.and_then(|stored| StoredIdentity::new(stored, "local", hosts)),
+            );
+        }
+    }
+
+    /// The names of each certificate of the local CA.
+    fn local_groups(&self, config: &Config) -> Vec<Vec<String>> {
+        let mut groups = Vec::new();
+        for site in sites_with_tls(config) {
+            let elsewhere = |name: &str| self.file_covers(name) || is_ordered(config, name);
+            let names = local_names(config, site, elsewhere);
+            if !names.is_empty() && !groups.contains(&names) {
+                groups.push(names);
+            }
+        }
+        groups
     }
 
     /// When the first certificate of the local CA is due to be made anew.
