@@ -56,12 +56,14 @@ fn both_versions_of_http_are_spoken_unless_told_otherwise() {
 
 #[test]
 fn flags_turn_every_listener_to_tls() {
-    let mut around = Surroundings::default();
-    around.overrides = Overrides::default();
-    around
-        .overrides
+    let mut overrides = Overrides::default();
+    overrides
         .set("server.tls", "true", "--tls")
         .set("tls.local_ca", "true", "--tls");
+    let around = Surroundings {
+        overrides,
+        ..Surroundings::default()
+    };
     let config = load_with("[site.main]\nroot = \"public\"\n", &around);
     assert!(config.tls.local_ca);
     assert!(config.server.listeners.iter().all(|l| l.tls));

@@ -26,6 +26,8 @@ pub struct Thread {
     pub settings: Arc<model::Server>,
     /// The same limits in the codec's words.
     pub limits: Limits,
+    /// The port of each listener; 0 = none.
+    pub ports: Vec<u16>,
     /// `Server: ...` with its line end.
     pub server_line: Option<Vec<u8>>,
     /// Coarse time.
@@ -57,6 +59,8 @@ pub struct Thread {
 pub struct ThreadParts {
     /// `[server]`
     pub settings: Arc<model::Server>,
+    /// The port of each listener; 0 = none.
+    pub ports: Vec<u16>,
     /// Coarse time.
     pub clock: Rc<Clock>,
     /// Deadlines of all connections.
@@ -88,6 +92,7 @@ impl Thread {
                 .map(|name| format!("Server: {name}\r\n").into_bytes()),
             trust: Trust::new(&settings.trust),
             settings,
+            ports: parts.ports,
             clock: parts.clock,
             deadlines: parts.deadlines,
             generation: parts.generation,

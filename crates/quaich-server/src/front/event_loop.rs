@@ -18,7 +18,7 @@ use crate::generation::{Generation, Parts};
 use crate::handler::Channel;
 use crate::heap;
 use crate::link::FromFront;
-use crate::listener::accept::{Acceptor, Admission};
+use crate::listener::accept::{self, Acceptor, Admission};
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::Counters;
 use crate::observe::log;
@@ -160,6 +160,7 @@ fn start(wiring: Wiring, shared: &Shared, counters: Arc<Counters>) -> std::io::R
     };
     let thread = Thread::new(ThreadParts {
         settings: Arc::new(shared.config.server.clone()),
+        ports: wiring.listeners.iter().map(accept::port).collect(),
         clock,
         deadlines,
         generation: Rc::new(Generation::new(&shared.config, parts)),

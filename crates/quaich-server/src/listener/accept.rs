@@ -78,6 +78,14 @@ fn affordable(files: Option<u64>) -> usize {
     usize::try_from(half.max(files / 4)).unwrap_or(usize::MAX)
 }
 
+/// The port that a socket is bound to; 0 = none.
+pub fn port(socket: &OwnedFd) -> u16 {
+    getsockname(socket)
+        .ok()
+        .and_then(|addr| SocketAddr::try_from(addr).ok())
+        .map_or(0, |addr| addr.port())
+}
+
 /// A listening socket on this thread.
 pub struct Acceptor {
     fd: AsyncFd<OwnedFd>,
@@ -98,25 +106,20 @@ impl Acceptor {
         admission: Admission,
         thread: Rc<Thread>,
     ) -> std::io::Result<Self> {
-        let listener = thread.settings.listeners.get(index);
-        let tls = listener
+        let settings = thread.settings.listeners.get(index);
+        let tls = settings
             .filter(|listener| listener.tls)
             .map(|listener| Protocols {
                 h1: listener.h1,
                 h2: listener.h2,
             });
-        let port = getsockname(&fd)
-            .ok()
-            .and_then(|addr| SocketAddr::try_from(addr).ok())
-            .map_or(0, |addr| addr.port());
-        let settings = thread.settings.listeners.get(index);
         let protocol = settings.map_or(Protocol::Http1, |listener| {
             Protocol::without_alpn(listener.h1, listener.h2)
         });
         Ok(Self {
+            port: port(&fd),
             fd: watch::readable(fd)?,
             index,
-            port,
             protocol,
             admission,
             thread,

@@ -14,6 +14,7 @@ use quaich_proto::method::Method;
 
 use super::output::Output;
 use crate::deadline::Deadline;
+use crate::downstream::standard::transport_security;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::pipe::Pipe;
@@ -189,6 +190,9 @@ impl<'c> Outbound<'c> {
         }
         if self.thread.settings.date_header && !exchange.response.headers.contains(HeaderId::Date) {
             self.thread.clock.append_date_line(&mut self.out);
+        }
+        if let Some(value) = transport_security(self.thread, exchange) {
+            h1::field(&mut self.out, b"Strict-Transport-Security", value);
         }
     }
 
