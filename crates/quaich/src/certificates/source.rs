@@ -2,10 +2,13 @@
 //! certificates, TLS to an upstream. It is looked at again and again, and keeps the last good
 //! content.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use quaich_config::model::{self, ClientAuth, ClientAuthMode, HostPattern, UpstreamTls};
 use quaich_server::link::{ClientTrust, Identity, UpstreamMaterial};
+use quaich_server::tls;
+use quaich_server::tls::connector::Connector;
 use quaich_server::tls::identity::{self, Facts, Problem};
 
 use super::cover::pattern;
@@ -219,10 +222,12 @@ impl Source {
         if auth.mode == ClientAuthMode::Off {
             return Ok(ClientTrust::default());
         }
-        Ok(ClientTrust {
+        let trust = ClientTrust {
             ca: self.read_authorities(auth.ca.as_deref())?,
             crl: self.read_list(auth.crl.as_deref())?,
-        })
+        };
+        tls::check_clients(auth.mode, &trust).map_err(|why| self.unusable(&why, auth.crl.as_ref()))?;
+        Ok(trust)
     }
 
     fn read_upstream(&self, tls: &UpstreamTls, system: &str) -> Result<UpstreamMaterial, Failure> {
@@ -243,7 +248,16 @@ impl Source {
             }
             _ => Default::default(),
         };
-        Ok(UpstreamMaterial { ca, chain, key })
+        let material = UpstreamMaterial { ca, chain, key };
+        let connector = Connector::new(tls, &material, &[]);
+        connector.map_err(|why| self.unusable(&why, tls.ca.as_ref()))?;
+        Ok(material)
+    }
+
+    /// What the data path says of files that are well-formed.
+    fn unusable(&self, why: &dyn Display, file: Option<&PathBuf>) -> Failure {
+        let file = file.map(|file| format!("{}: ", file.display()));
+        failure(format!("{}: {}{why}", self.label, file.unwrap_or_default()))
     }
 
     /// Chain, key, and what the certificate says.
