@@ -105,7 +105,7 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         .routes
         .find(scope.listener, &scope.exchange.request)?;
     scope.exchange.notes.site = Some(site.index);
-    if https_redirect::applies(&site.secure, scope.exchange) {
+    if https_redirect::applies(&site.secure, scope.exchange, scope.thread.tls.as_deref()) {
         return https_redirect::run(scope, &site.secure).await;
     }
     let route = site.find(&scope.exchange.request)?;

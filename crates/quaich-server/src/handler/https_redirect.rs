@@ -6,11 +6,17 @@ use quaich_proto::headers::HeaderId;
 use crate::downstream::service::{Scope, bodyless};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::tls::Terminator;
 use crate::route::secure::{Secure, https_code, location};
 
-/// Whether the client is to be sent to `https`. One that spoke TLS to a trusted proxy is there.
-pub fn applies(secure: &Secure, exchange: &Exchange) -> bool {
-    secure.redirect && !exchange.client.https
+/// Whether the client is to be sent to `https`. One that spoke TLS to a trusted proxy is there. As
+/// long as there is no certificate for the host (ACME may have to get it yet) nobody is sent to
+/// where nobody could answer.
+pub fn applies(secure: &Secure, exchange: &Exchange, tls: Option<&Terminator>) -> bool {
+    let answers = |tls: &Terminator| tls.has_certificate(exchange.request.host());
+    secure.redirect
+        && !exchange.client.https
+        && (secure.listener.is_none() || tls.is_none_or(answers))
 }
 
 /// Sends it.

@@ -4,7 +4,9 @@
 //! sleeps, shares a port or leaves a process behind.
 
 mod access_log;
+mod acme;
 mod apps;
+mod certificates;
 mod cli;
 mod corpus;
 mod docs;
