@@ -24,6 +24,7 @@ mod proxy;
 mod proxy_faults;
 mod routing;
 mod slow_clients;
+mod transports;
 mod websocket;
 mod workers;
 mod wsgi;
