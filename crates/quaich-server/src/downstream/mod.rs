@@ -6,6 +6,8 @@
 pub mod body;
 pub mod connection;
 mod h1;
+mod h2;
 mod log_line;
+mod output;
 pub mod reply;
 pub mod service;

@@ -52,6 +52,8 @@ counters! {
     upstream_reuses,
     /// Requests sent again over another connection.
     upstream_retries,
+    /// HTTP/2 connections closed because of a flood of frames.
+    h2_floods,
     /// Panics caught at the edge of a connection.
     panics,
 }
