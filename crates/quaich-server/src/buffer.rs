@@ -5,11 +5,16 @@ use std::cell::RefCell;
 /// Bytes of an ordinary buffer.
 pub const SIZE: usize = 32 * 1024;
 
+/// Bytes of a large buffer: four TLS records.
+const LARGE: usize = 66 * 1024;
+
 /// Buffers that a thread keeps for reuse.
 const SHELF: usize = 128;
+const LARGE_SHELF: usize = 8;
 
 thread_local! {
     static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static FREE_LARGE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Bytes that were read and not yet consumed, with room behind them.
@@ -33,9 +38,29 @@ impl Buffer {
         }
     }
 
+    /// An empty buffer for at least `size` bytes.
+    pub fn lend_for(size: usize) -> Self {
+        if size <= SIZE {
+            return Self::lend();
+        }
+        let kept = FREE_LARGE.with_borrow_mut(Vec::pop);
+        let mut buffer = Self {
+            data: kept.unwrap_or_else(|| vec![0; LARGE].into_boxed_slice()),
+            start: 0,
+            end: 0,
+        };
+        buffer.reserve(size);
+        buffer
+    }
+
     /// What was read and not consumed.
     pub fn filled(&self) -> &[u8] {
         &self.data[self.start..self.end]
+    }
+
+    /// The same, to be changed in place.
+    pub fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.data[self.start..self.end]
     }
 
     /// Whether nothing is left to consume.
@@ -67,6 +92,20 @@ impl Buffer {
         self.end = (self.end + count).min(self.data.len());
     }
 
+    /// Makes `room` at least `size` bytes long.
+    pub fn reserve(&mut self, size: usize) {
+        let length = self.end - self.start;
+        if self.data.len() - self.end >= size {
+            return;
+        }
+        if self.data.len() < length + size {
+            return self.grow(length + size);
+        }
+        self.data.copy_within(self.start..self.end, 0);
+        self.start = 0;
+        self.end = length;
+    }
+
     /// Makes room for a head that is larger than the buffer. Never shrinks.
     pub fn grow(&mut self, capacity: usize) {
         if capacity > self.data.len() {
@@ -82,15 +121,18 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.data.len() == SIZE {
-            let data = std::mem::take(&mut self.data);
-            // A thread that ends may drop connections after its shelf is gone.
-            let _ = FREE.try_with(|free| {
-                let mut free = free.borrow_mut();
-                if free.len() < SHELF {
-                    free.push(data);
-                }
-            });
-        }
+        let (shelf, places) = match self.data.len() {
+            SIZE => (&FREE, SHELF),
+            LARGE => (&FREE_LARGE, LARGE_SHELF),
+            _ => return,
+        };
+        let data = std::mem::take(&mut self.data);
+        // A thread that ends may drop connections after its shelf is gone.
+        let _ = shelf.try_with(|free| {
+            let mut free = free.borrow_mut();
+            if free.len() < places {
+                free.push(data);
+            }
+        });
     }
 }

@@ -28,5 +28,6 @@ mod pipe;
 mod socket;
 mod spool;
 mod stream;
+pub mod tls;
 
 mod watch;

@@ -11,3 +11,4 @@ mod log_line;
 mod output;
 pub mod reply;
 pub mod service;
+pub mod standard;

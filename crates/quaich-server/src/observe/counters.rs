@@ -54,6 +54,12 @@ counters! {
     upstream_retries,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
+    /// TLS handshakes with clients that succeeded.
+    tls_handshakes,
+    /// Those of them that resumed a session.
+    tls_resumed,
+    /// TLS handshakes with clients that failed.
+    tls_handshake_failures,
     /// Panics caught at the edge of a connection.
     panics,
 }

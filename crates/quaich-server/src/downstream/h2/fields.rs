@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use quaich_proto::h1::{self, RequestHead, Structured};
 use quaich_proto::headers::{HeaderId, Headers};
 
+use crate::downstream::standard::transport_security;
+use crate::exchange::Exchange;
 use crate::thread::Thread;
 
 /// Trailers of a request: number, and bytes of names and values.
@@ -101,8 +103,11 @@ pub(super) fn write_length(map: &mut HeaderMap, length: u64) {
     map.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
 }
 
-/// Adds `Server` and, unless it is there, `Date`.
-pub(super) fn write_standard(map: &mut HeaderMap, thread: &Thread) {
+/// Adds `Server`, `Date` unless it is there, and what the site wants.
+pub(super) fn write_standard(map: &mut HeaderMap, thread: &Thread, exchange: &Exchange) {
+    if let Some(value) = transport_security(thread, exchange) {
+        write_field(map, b"strict-transport-security", value);
+    }
     STANDARD.with_borrow_mut(|standard| {
         standard.update(thread);
         if let Some(server) = &standard.server {

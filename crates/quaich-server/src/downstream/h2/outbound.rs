@@ -171,7 +171,7 @@ impl<'c> Outbound<'c> {
 
     fn set_head(&mut self, exchange: &mut Exchange, mut map: HeaderMap) {
         exchange.notes.status = exchange.response.status;
-        fields::write_standard(&mut map, self.thread);
+        fields::write_standard(&mut map, self.thread, exchange);
         let size = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
             (name.as_str().len() + value.len()) as u64
         };
