@@ -17,6 +17,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/nghttp", "nghttp2-client"),
     ("/usr/bin/testssl", "testssl.sh"),
     ("/usr/bin/chromium", "chromium"),
+    ("/usr/bin/pebble", "pebble"),
 ];
 
 /// The profile that tests are built with.

@@ -4,8 +4,10 @@
 //! sleeps, shares a port or leaves a process behind.
 
 mod access_log;
+mod acme;
 mod apps;
 mod browser;
+mod certificates;
 mod cli;
 mod corpus;
 mod docs;
@@ -15,6 +17,7 @@ mod frameworks;
 mod h2_conformance;
 mod h2_floods;
 mod http1;
+mod https;
 mod limits;
 mod peers;
 mod process;
