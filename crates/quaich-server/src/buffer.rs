@@ -1,6 +1,7 @@
-//! Read buffers, lent from a shelf of the thread: an idle connection holds none.
+//! Read buffers and texts, lent from a shelf of the thread: an idle connection holds none.
 
 use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 
 /// Bytes of an ordinary buffer.
 pub const SIZE: usize = 32 * 1024;
@@ -10,6 +11,7 @@ const SHELF: usize = 128;
 
 thread_local! {
     static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    static TEXTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Bytes that were read and not yet consumed, with room behind them.
@@ -89,6 +91,51 @@ impl Drop for Buffer {
                 let mut free = free.borrow_mut();
                 if free.len() < SHELF {
                     free.push(data);
+                }
+            });
+        }
+    }
+}
+
+/// Bytes of a text that is kept for reuse.
+const TEXT: usize = 8 * 1024;
+
+/// Bytes that are being written, in memory that the last text on this thread has left.
+#[derive(Debug)]
+pub struct Text(Vec<u8>);
+
+impl Text {
+    /// An empty text.
+    pub fn lend() -> Self {
+        let text = TEXTS.with_borrow_mut(Vec::pop);
+        Self(text.unwrap_or_else(|| Vec::with_capacity(TEXT / 4)))
+    }
+}
+
+impl Deref for Text {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Text {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        let mut text = std::mem::take(&mut self.0);
+        if text.capacity() <= TEXT {
+            text.clear();
+            // As above.
+            let _ = TEXTS.try_with(|texts| {
+                let mut texts = texts.borrow_mut();
+                if texts.len() < SHELF {
+                    texts.push(text);
                 }
             });
         }

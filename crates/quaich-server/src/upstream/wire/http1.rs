@@ -14,15 +14,13 @@ use quaich_proto::h1::{
 };
 use quaich_proto::method::Method;
 
-use crate::buffer::{self, Buffer};
+use crate::buffer::{self, Buffer, Text};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
 use crate::pipe::{self, Pipe};
 use crate::socket::Socket;
 use crate::stream::Stream;
-
-/// Interim (1xx) responses that a server may send before the final one.
-const MAX_INTERIM: u32 = 8;
+use crate::upstream::request::Request;
 
 /// What a response head of a server may be.
 const LIMITS: Limits = Limits {
@@ -54,77 +52,128 @@ impl Conn {
         self.socket.into_plain().map(Socket::into_inner)
     }
 
-    /// The socket, for a tunnel.
-    pub fn socket(&self) -> &Stream {
-        &self.socket
+    /// The two halves of the next exchange.
+    pub fn begin(&self, request: &Request, timeout: Duration) -> (Upload<'_>, Download<'_>) {
+        self.deadline.set(timeout);
+        let upload = Upload {
+            conn: self,
+            timeout,
+            framing: request.body(),
+        };
+        let download = Download {
+            conn: self,
+            buffer: Buffer::lend(),
+            timeout,
+            method: request.method(),
+            upgrade: request.protocol().is_some(),
+            body: Body::Done,
+            lent: 0,
+            received: false,
+            keep_alive: false,
+        };
+        (upload, download)
     }
 
-    /// Sends `parts` in order. Waits at most `timeout` for each step.
-    pub async fn send(&self, parts: [&[u8]; 2], timeout: Duration) -> Result<(), Error> {
+    /// Nothing is awaited of it any more.
+    pub fn rest(&self) {
+        self.deadline.rest();
+    }
+}
+
+/// Writes one request.
+pub struct Upload<'c> {
+    conn: &'c Conn,
+    timeout: Duration,
+    framing: BodyLength,
+}
+
+impl Upload<'_> {
+    /// Sends the head and what there is of the body with it.
+    pub async fn head(&mut self, request: &Request, body: &[u8]) -> Result<(), Error> {
+        self.send([request.http1(), body, b""]).await
+    }
+
+    /// Sends a piece of the body.
+    pub async fn data(&mut self, piece: &[u8]) -> Result<(), Error> {
+        if self.framing != BodyLength::Chunked {
+            return self.send([piece, b"", b""]).await;
+        }
+        if piece.is_empty() {
+            // An empty chunk would be the last one.
+            return Ok(());
+        }
+        let mut size = Text::lend();
+        h1::chunk_head(&mut size, piece.len());
+        self.send([&size, piece, b"\r\n"]).await
+    }
+
+    /// Ends the body, or our half of a tunnel.
+    pub async fn finish(&mut self) -> Result<(), Error> {
+        match self.framing {
+            BodyLength::Chunked => self.send([h1::LAST_CHUNK, b"", b""]).await,
+            BodyLength::UntilClose => {
+                self.conn.socket.shutdown_write();
+                Ok(())
+            }
+            BodyLength::Empty | BodyLength::Known(_) => Ok(()),
+        }
+    }
+
+    /// The server is late only after another timeout.
+    pub fn postpone(&self) {
+        self.conn.deadline.set(self.timeout);
+    }
+
+    /// Bytes go as they are from now on, for as long as it takes.
+    pub fn begin_tunnel(&mut self) {
+        self.framing = BodyLength::UntilClose;
+        self.timeout = Duration::MAX;
+        self.conn.deadline.clear();
+    }
+
+    /// Sends `parts` in order, in one piece if the kernel takes it.
+    async fn send(&self, parts: [&[u8]; 3]) -> Result<(), Error> {
         let mut sent = 0;
-        poll_fn(|cx| self.poll_send(cx, parts, &mut sent, timeout)).await
+        poll_fn(|cx| self.poll_send(cx, parts, &mut sent)).await
     }
 
     fn poll_send(
         &self,
         cx: &mut Context<'_>,
-        parts: [&[u8]; 2],
+        parts: [&[u8]; 3],
         sent: &mut usize,
-        timeout: Duration,
     ) -> Poll<Result<(), Error>> {
-        let [first, second] = parts;
         loop {
-            let head = first.get(*sent..).unwrap_or_default();
-            let rest = second
-                .get(sent.saturating_sub(first.len())..)
-                .unwrap_or_default();
-            let both = [IoSlice::new(head), IoSlice::new(rest)];
-            let slices = match (head.is_empty(), rest.is_empty()) {
-                (true, true) => return Poll::Ready(Ok(())),
-                (false, true) => &both[..1],
-                (true, false) => &both[1..],
-                (false, false) => &both[..],
-            };
-            match self.socket.poll_write(cx, slices) {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let mut left = 0;
+            let mut skip = *sent;
+            for part in parts {
+                if let Some(rest) = part.get(skip..).filter(|rest| !rest.is_empty()) {
+                    slices[left] = IoSlice::new(rest);
+                    left += 1;
+                }
+                skip = skip.saturating_sub(part.len());
+            }
+            if left == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            match self.conn.socket.poll_write(cx, &slices[..left]) {
                 Poll::Ready(Ok(count)) => {
                     *sent += count;
-                    self.deadline.set(timeout);
+                    self.conn.deadline.set(self.timeout);
                 }
                 Poll::Ready(Err(_)) => {
                     return Poll::Ready(Err(Error::upstream(Kind::UpstreamClosed)));
                 }
                 Poll::Pending => {
-                    self.deadline
+                    self.conn
+                        .deadline
                         .check(cx)
                         .map_err(|_| Error::upstream(Kind::ResponseTimeout))?;
                     return Poll::Pending;
                 }
             }
         }
-    }
-
-    /// A reader for the next response.
-    pub fn response(&self, timeout: Duration) -> Response<'_> {
-        self.deadline.set(timeout);
-        Response {
-            conn: self,
-            buffer: Buffer::lend(),
-            timeout,
-            body: Body::Done,
-            lent: 0,
-            received: false,
-            keep_alive: false,
-        }
-    }
-
-    /// The server is late only after another `timeout`: until now it had to wait for the client.
-    pub fn postpone(&self, timeout: Duration) {
-        self.deadline.set(timeout);
-    }
-
-    /// Nothing is awaited of it any more.
-    pub fn rest(&self) {
-        self.deadline.rest();
     }
 }
 
@@ -137,43 +186,32 @@ enum Body {
 }
 
 /// Reads one response.
-pub struct Response<'c> {
+pub struct Download<'c> {
     conn: &'c Conn,
     buffer: Buffer,
     timeout: Duration,
+    method: Method,
+    upgrade: bool,
     body: Body,
     lent: usize,
     received: bool,
     keep_alive: bool,
 }
 
-impl Response<'_> {
+impl Download<'_> {
     /// Whether any byte of the response has come.
     pub fn has_begun(&self) -> bool {
         self.received
     }
 
-    /// Reads the final response head. `upgrade` says whether the request asked to switch protocols.
-    pub async fn head(
-        &mut self,
-        head: &mut ResponseHead,
-        method: &Method,
-        upgrade: bool,
-    ) -> Result<(), Error> {
-        let mut interim = 0;
-        loop {
-            self.one_head(head, method).await?;
-            match head.status {
-                101 if upgrade => return Ok(()),
-                101 => return Err(Error::upstream(Kind::BadResponse("unasked_101"))),
-                100..=199 => {
-                    interim += 1;
-                    if interim > MAX_INTERIM {
-                        return Err(Error::upstream(Kind::BadResponse("too_many_interim")));
-                    }
-                }
-                _ => break,
-            }
+    /// Reads the next head.
+    pub async fn head(&mut self, head: &mut ResponseHead) -> Result<(), Error> {
+        self.one_head(head).await?;
+        match head.status {
+            101 if self.upgrade => return Ok(()),
+            101 => return Err(Error::upstream(Kind::BadResponse("unasked_101"))),
+            100..=199 => return Ok(()),
+            _ => {}
         }
         self.keep_alive = head.keep_alive;
         self.body = match head.body {
@@ -185,10 +223,10 @@ impl Response<'_> {
         Ok(())
     }
 
-    async fn one_head(&mut self, head: &mut ResponseHead, method: &Method) -> Result<(), Error> {
+    async fn one_head(&mut self, head: &mut ResponseHead) -> Result<(), Error> {
         loop {
             if !self.buffer.is_empty() {
-                let parsed = parse_response(self.buffer.filled(), &LIMITS, method, head);
+                let parsed = parse_response(self.buffer.filled(), &LIMITS, &self.method, head);
                 match parsed {
                     Ok(Some(count)) => {
                         self.buffer.consume(count);
@@ -234,7 +272,7 @@ impl Response<'_> {
     /// error.
     pub async fn data(&mut self) -> Result<Option<&[u8]>, Error> {
         // However long the last piece was kept, it was not the server that was late.
-        self.conn.postpone(self.timeout);
+        self.conn.deadline.set(self.timeout);
         let range = poll_fn(|cx| self.poll_data(cx)).await?;
         Ok(range.and_then(|(start, end)| self.buffer.filled().get(start..end)))
     }
@@ -310,7 +348,7 @@ impl Response<'_> {
         let Body::Known(left) = self.body else {
             return Ok(());
         };
-        self.conn.postpone(self.timeout);
+        self.conn.deadline.set(self.timeout);
         let most = usize::try_from(left)
             .unwrap_or(usize::MAX)
             .min(pipe::CAPACITY);
@@ -343,32 +381,11 @@ impl Response<'_> {
         self.keep_alive && self.is_done() && self.buffer.is_empty()
     }
 
-    /// What was read beyond the head: the first bytes of a tunnel.
-    pub fn take_surplus(&mut self) -> Vec<u8> {
-        let surplus = self.buffer.filled().to_vec();
-        self.buffer.consume(surplus.len());
-        surplus
+    /// The connection carries another protocol from now on: what follows the head, until the
+    /// server ends its half.
+    pub fn begin_tunnel(&mut self) {
+        self.body = Body::UntilClose;
+        self.timeout = Duration::MAX;
+        self.conn.deadline.clear();
     }
-}
-
-/// Appends the request line.
-pub fn request_line(out: &mut Vec<u8>, method: &[u8], path: &[u8], query: Option<&[u8]>) {
-    out.extend_from_slice(method);
-    out.push(b' ');
-    out.extend_from_slice(path);
-    if let Some(query) = query {
-        out.push(b'?');
-        out.extend_from_slice(query);
-    }
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-}
-
-/// Appends the framing of a request body and the end of the head.
-pub fn end_head(out: &mut Vec<u8>, body: BodyLength) {
-    match body {
-        BodyLength::Known(length) => h1::field_u64(out, b"Content-Length", length),
-        BodyLength::Chunked => h1::field(out, b"Transfer-Encoding", b"chunked"),
-        BodyLength::Empty | BodyLength::UntilClose => {}
-    }
-    out.extend_from_slice(b"\r\n");
 }
