@@ -1,17 +1,20 @@
-//! Read buffers and texts, lent from a shelf of the thread: an idle connection holds none.
+//! Read buffers, lent from a shelf of the thread: an idle connection holds none.
 
 use std::cell::RefCell;
-use std::ops::{Deref, DerefMut};
 
 /// Bytes of an ordinary buffer.
 pub const SIZE: usize = 32 * 1024;
 
+/// Bytes of a large buffer: four TLS records.
+const LARGE: usize = 66 * 1024;
+
 /// Buffers that a thread keeps for reuse.
 const SHELF: usize = 128;
+const LARGE_SHELF: usize = 8;
 
 thread_local! {
     static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
-    static TEXTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static FREE_LARGE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Bytes that were read and not yet consumed, with room behind them.
@@ -35,9 +38,29 @@ impl Buffer {
         }
     }
 
+    /// An empty buffer for at least `size` bytes.
+    pub fn lend_for(size: usize) -> Self {
+        if size <= SIZE {
+            return Self::lend();
+        }
+        let kept = FREE_LARGE.with_borrow_mut(Vec::pop);
+        let mut buffer = Self {
+            data: kept.unwrap_or_else(|| vec![0; LARGE].into_boxed_slice()),
+            start: 0,
+            end: 0,
+        };
+        buffer.reserve(size);
+        buffer
+    }
+
     /// What was read and not consumed.
     pub fn filled(&self) -> &[u8] {
         &self.data[self.start..self.end]
+    }
+
+    /// The same, to be changed in place.
+    pub fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.data[self.start..self.end]
     }
 
     /// Whether nothing is left to consume.
@@ -69,6 +92,20 @@ impl Buffer {
         self.end = (self.end + count).min(self.data.len());
     }
 
+    /// Makes `room` at least `size` bytes long.
+    pub fn reserve(&mut self, size: usize) {
+        let length = self.end - self.start;
+        if self.data.len() - self.end >= size {
+            return;
+        }
+        if self.data.len() < length + size {
+            return self.grow(length + size);
+        }
+        self.data.copy_within(self.start..self.end, 0);
+        self.start = 0;
+        self.end = length;
+    }
+
     /// Makes room for a head that is larger than the buffer. Never shrinks.
     pub fn grow(&mut self, capacity: usize) {
         if capacity > self.data.len() {
@@ -84,60 +121,18 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.data.len() == SIZE {
-            let data = std::mem::take(&mut self.data);
-            // A thread that ends may drop connections after its shelf is gone.
-            let _ = FREE.try_with(|free| {
-                let mut free = free.borrow_mut();
-                if free.len() < SHELF {
-                    free.push(data);
-                }
-            });
-        }
-    }
-}
-
-/// Bytes of a text that is kept for reuse.
-const TEXT: usize = 8 * 1024;
-
-/// Bytes that are being written, in memory that the last text on this thread has left.
-#[derive(Debug)]
-pub struct Text(Vec<u8>);
-
-impl Text {
-    /// An empty text.
-    pub fn lend() -> Self {
-        let text = TEXTS.with_borrow_mut(Vec::pop);
-        Self(text.unwrap_or_else(|| Vec::with_capacity(TEXT / 4)))
-    }
-}
-
-impl Deref for Text {
-    type Target = Vec<u8>;
-
-    fn deref(&self) -> &Vec<u8> {
-        &self.0
-    }
-}
-
-impl DerefMut for Text {
-    fn deref_mut(&mut self) -> &mut Vec<u8> {
-        &mut self.0
-    }
-}
-
-impl Drop for Text {
-    fn drop(&mut self) {
-        let mut text = std::mem::take(&mut self.0);
-        if text.capacity() <= TEXT {
-            text.clear();
-            // As above.
-            let _ = TEXTS.try_with(|texts| {
-                let mut texts = texts.borrow_mut();
-                if texts.len() < SHELF {
-                    texts.push(text);
-                }
-            });
-        }
+        let (shelf, places) = match self.data.len() {
+            SIZE => (&FREE, SHELF),
+            LARGE => (&FREE_LARGE, LARGE_SHELF),
+            _ => return,
+        };
+        let data = std::mem::take(&mut self.data);
+        // A thread that ends may drop connections after its shelf is gone.
+        let _ = shelf.try_with(|free| {
+            let mut free = free.borrow_mut();
+            if free.len() < places {
+                free.push(data);
+            }
+        });
     }
 }

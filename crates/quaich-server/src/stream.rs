@@ -6,16 +6,21 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::pipe::Pipe;
 use crate::socket::Socket;
+use crate::tls::TlsStream;
+use crate::tls::session::Session;
 
 /// A connection, to a client or to a server.
 #[derive(Debug)]
 pub enum Stream {
     /// Bytes go over the socket as they are.
     Plain(Socket),
+    /// Through TLS; the handshake is done.
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
@@ -23,6 +28,15 @@ impl Stream {
     pub fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.socket(),
+        }
+    }
+
+    /// Who is on the other side, if it is a client that speaks TLS.
+    pub fn session(&self) -> Option<&Rc<Session>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.session(),
         }
     }
 
@@ -30,6 +44,7 @@ impl Stream {
     pub fn into_plain(self) -> Option<Socket> {
         match self {
             Self::Plain(socket) => Some(socket),
+            Self::Tls(_) => None,
         }
     }
 
@@ -42,10 +57,16 @@ impl Stream {
     pub fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_read(cx, buf),
+            Self::Tls(stream) => stream.poll_read(cx, buf),
         }
     }
 
-    /// Writes what fits of `parts`, in order.
+    /// Writes what fits of `parts`, in order: how many bytes have left.
+    ///
+    /// When it is not ready, some of these bytes may be on their way ([`is_writing`]): the next
+    /// call must offer the same again, and may offer more behind them.
+    ///
+    /// [`is_writing`]: Self::is_writing
     pub fn poll_write(
         &self,
         cx: &mut Context<'_>,
@@ -53,6 +74,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_write(cx, parts),
+            Self::Tls(stream) => stream.poll_write(cx, parts),
         }
     }
 
@@ -60,6 +82,7 @@ impl Stream {
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_readable(cx),
+            Self::Tls(stream) => stream.poll_readable(cx),
         }
     }
 
@@ -73,6 +96,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_sendfile(cx, file, offset, count),
+            Self::Tls(stream) => stream.poll_sendfile(cx, file, offset, count),
         }
     }
 
@@ -86,6 +110,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_splice_into(cx, pipe, count),
+            Self::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -97,12 +122,25 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_splice_from(cx, pipe),
+            Self::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
     /// Whether the peer has closed or sent something unasked, as far as the kernel has told us.
     pub fn is_disturbed(&self) -> bool {
-        self.socket().is_disturbed()
+        match self {
+            Self::Plain(socket) => socket.is_disturbed(),
+            Self::Tls(stream) => stream.is_disturbed(),
+        }
+    }
+
+    /// Whether bytes of a write that was not ready are on their way: it can no longer be taken
+    /// back.
+    pub fn is_writing(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.is_writing(),
+        }
     }
 
     /// Bytes that the peer has not taken yet, if the kernel says.
@@ -117,7 +155,18 @@ impl Stream {
 
     /// Tells the peer that nothing more will be sent.
     pub fn shutdown_write(&self) {
-        self.socket().shutdown_write();
+        match self {
+            Self::Plain(socket) => socket.shutdown_write(),
+            Self::Tls(stream) => stream.shutdown_write(),
+        }
+    }
+
+    /// To be called before an orderly close: a peer over TLS is told, so that it knows that nothing
+    /// is missing.
+    pub fn close(&self) {
+        if let Self::Tls(stream) = self {
+            stream.close();
+        }
     }
 
     /// Makes the close visible to the peer as a failure: a reset instead of an orderly end.

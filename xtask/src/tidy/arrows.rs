@@ -20,15 +20,17 @@ const LAYERS: &[&[&str]] = &[
     &["error"],
     &["observe"],
     &["link"],
+    // A stream is a socket or TLS on one, and TLS to a server is a stream.
+    &["stream", "tls"],
     &["request_id"],
     &["spool"],
     &["deadline"],
-    &["stream"],
     &["socket"],
     &["pipe"],
     &["heap"],
     &["watch"],
     &["buffer"],
+    &["text"],
     &["clock"],
 ];
 

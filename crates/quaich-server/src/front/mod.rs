@@ -105,11 +105,7 @@ impl Front {
         let threads = config.server.threads.max(1);
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
-            shelves: config
-                .upstreams
-                .iter()
-                .map(|u| upstream::shelves(u, threads))
-                .collect(),
+            upstreams: upstreams(&setup, threads),
             admission: Admission::new(config.server.max_connections, config.server.max_per_ip),
             supervisor: supervisor.clone(),
             access_log: access_log.clone(),
@@ -245,6 +241,18 @@ fn open_access_log(setup: &Setup, fds: &mut Fds) -> std::io::Result<Option<Acces
     };
     let log = AccessLog::new(&setup.config.access_log, file).map_err(std::io::Error::other)?;
     Ok(Some(log))
+}
+
+/// What the threads share of each upstream.
+fn upstreams(setup: &Setup, threads: usize) -> Vec<upstream::Common> {
+    let nothing = UpstreamMaterial::default();
+    let settings = setup.config.upstreams.iter().enumerate();
+    settings
+        .map(|(index, settings)| {
+            let material = setup.material.upstreams.get(index).unwrap_or(&nothing);
+            upstream::Common::new(settings, material, threads)
+        })
+        .collect()
 }
 
 fn map_regions(setup: &Setup, fds: &Fds) -> std::io::Result<Vec<Arc<AppRegion>>> {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use quaich_proto::h1::{self, BodyLength};
 use quaich_proto::method::Method;
 
-use crate::buffer::Text;
+use crate::text::Text;
 
 /// A request for a server. Names and values hold no byte that could end their line.
 #[derive(Debug)]

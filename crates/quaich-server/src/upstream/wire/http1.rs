@@ -14,12 +14,13 @@ use quaich_proto::h1::{
 };
 use quaich_proto::method::Method;
 
-use crate::buffer::{self, Buffer, Text};
+use crate::buffer::{self, Buffer};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
 use crate::pipe::{self, Pipe};
 use crate::socket::Socket;
 use crate::stream::Stream;
+use crate::text::Text;
 use crate::upstream::request::Request;
 
 /// What a response head of a server may be.
