@@ -4,7 +4,8 @@ A contender is a function of one argument, the job; it returns None when it does
 job. To add one, write its function and name it in CONTENDERS. Each gets one worker process or event
 loop, no access log, keep-alive on both sides.
 
-A job has: kind (return, proxy, static, wsgi), load (wrk, idle), port, origin (port), dir (scratch), root (static files),
+A job has: kind (return, proxy, static, wsgi), load (wrk, h2load, s_time, idle), tls and h2 (served so), crt, key and
+pem (files; pem = both), port, origin (port), dir (scratch), root (static files),
 app (module with `application`), apps (their folder), python (of the peers' environment).
 """
 import os
@@ -39,13 +40,18 @@ def _quaich(job, log):
     if job.kind == "wsgi":
         tables = f'[app.bench]\nmodule = "{job.app}:application"\ndir = "{job.apps}"\n' \
                  f'python = "{job.python}"\nworkers = 1\nthreads = 1\n'
+    if job.tls:
+        tables += f'[tls]\nsession_tickets = false\n[tls.cert.bench]\ncert = "{job.crt}"\nkey = "{job.key}"\n'
     return [[program, "serve", "-c", _write(job, "quaich.toml", f"""
 [server]
-listen = ["127.0.0.1:{job.port}"]
 threads = 1
 max_connections = 15000
 keepalive = "300s"
 keepalive_requests = 1000000000
+[[server.listener]]
+addr = "127.0.0.1:{job.port}"
+tls = {'true' if job.tls else '"off"'}
+protocols = {'["h1", "h2"]' if job.h2 else '["h1"]'}
 [log.access]
 {log}
 {tables}
@@ -59,7 +65,7 @@ def quaich(job):
 
 
 def quaich_logging(job):
-    if job.kind != "proxy" or job.load == "idle":
+    if job.kind != "proxy" or job.load == "idle" or job.tls:
         return None
     return _quaich(job, f'output = "file:{job.dir}/access.log"\nformat = "combined"')
 
@@ -72,13 +78,16 @@ def _nginx(job, location, upstream=""):
     pool = f"upstream up {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}" if upstream else ""
     # The peers' sockets lie in a folder that root's nginx would not enter as another user.
     user = "user root;" if os.geteuid() == 0 else ""
+    tls = f"ssl_certificate {job.crt}; ssl_certificate_key {job.key}; ssl_protocols TLSv1.3; " \
+          "ssl_session_tickets off;" if job.tls else ""
+    speaks = ("ssl " if job.tls else "") + ("http2 " if job.h2 else "")
     config = _write(job, "nginx.conf", f"""
 daemon off; {user} worker_processes 1; pid {job.dir}/nginx.pid; error_log {job.dir}/error.log;
 events {{ worker_connections 15000; }}
 http {{
   access_log off; sendfile on; keepalive_requests 1000000000; keepalive_timeout 300;
   client_body_buffer_size 64k; default_type text/plain; {temp} {pool}
-  server {{ listen 127.0.0.1:{job.port} backlog=4096; location / {{ {location} }} }}
+  server {{ listen 127.0.0.1:{job.port} backlog=4096 {speaks}; {tls} location / {{ {location} }} }}
 }}
 """)
     return [program, "-p", job.dir, "-c", config]
@@ -103,6 +112,7 @@ def haproxy(job):
     program = _find("haproxy")
     if not program or job.kind not in ("return", "proxy"):
         return None
+    tls = f"ssl crt {job.pem} ssl-min-ver TLSv1.3 no-tls-tickets alpn {'h2,' if job.h2 else ''}http/1.1" if job.tls else ""
     reply = f'http-request return status 200 content-type text/plain string "{REPLY}"' if job.kind == "return" else ""
     return [[program, "-db", "-f", _write(job, "haproxy.cfg", f"""
 global
@@ -115,7 +125,7 @@ defaults
   timeout server 300s
   timeout http-keep-alive 300s
 frontend f
-  bind 127.0.0.1:{job.port} backlog 4096
+  bind 127.0.0.1:{job.port} backlog 4096 {tls}
   option forwardfor
   {reply}
   default_backend b
@@ -131,15 +141,17 @@ def h2o(job):
         return None
     action = f'file.dir: "{job.root}"' if job.kind == "static" else \
         f'proxy.reverse.url: "http://127.0.0.1:{job.origin}/"'
+    tls = f"\n  ssl:\n    certificate-file: {job.crt}\n    key-file: {job.key}\n    minimum-version: TLSv1.2" if job.tls else ""
     return [[program, "-c", _write(job, "h2o.conf", f"""
 listen:
   host: 127.0.0.1
-  port: {job.port}
+  port: {job.port}{tls}
 user: root
 num-threads: 1
 max-connections: 15000
 http1-request-timeout: 300
 proxy.timeout.keepalive: 100000
+{'ssl-session-resumption: {mode: off}' if job.tls else ''}
 hosts:
   default:
     paths:

@@ -21,6 +21,7 @@ import tempfile
 import time
 from types import SimpleNamespace
 
+import load
 import machine
 from contenders import CONTENDERS
 
@@ -39,7 +40,7 @@ PORT, ORIGIN = free_port(), free_port()
 CONTENDER_CORE, LOAD_CORE = 0, 1
 
 
-def scenario(kind, path="/", size=None, post=0, app=None, load="wrk", connections=64):
+def scenario(kind, path="/", size=None, post=0, app=None, load="wrk", connections=64, tls=False, h2=False):
     return SimpleNamespace(**locals())
 
 
@@ -52,7 +53,14 @@ SCENARIOS = {
     "static-1m": scenario("static", "/1m.bin", size=1 << 20),
     "wsgi-hello": scenario("wsgi", app="hello"),
     "wsgi-flask": scenario("wsgi", app="flaskapp"),
+    "tls-proxy-1k": scenario("proxy", "/1k", size=1024, tls=True),
+    "tls-handshakes": scenario("proxy", "/1k", size=1024, tls=True, load="s_time"),
+    "tls-download-100m": scenario("static", "/100m.bin", size=100 << 20, tls=True, connections=2),
+    "h2-return200": scenario("return", tls=True, h2=True, load="h2load", connections=16),
+    "h2-proxy-1k": scenario("proxy", "/1k", size=1024, tls=True, h2=True, load="h2load", connections=16),
     "idle-memory": scenario("proxy", "/1k", size=1024, load="idle", connections=8000),
+    "idle-memory-tls": scenario("proxy", "/1k", size=1024, load="idle", connections=2000, tls=True),
+    "idle-memory-h2": scenario("proxy", "/1k", size=1024, load="idle", connections=2000, tls=True, h2=True),
 }
 
 
@@ -101,7 +109,8 @@ def listens(port):
 def fixtures(folder):
     root = os.path.join(folder, "root")
     os.mkdir(root)
-    for name, data in {"1k.txt": b"x" * 1024, "1m.bin": os.urandom(1 << 20), "100k.bin": os.urandom(102400)}.items():
+    for name, data in {"1k.txt": b"x" * 1024, "1m.bin": os.urandom(1 << 20), "100k.bin": os.urandom(102400),
+                       "100m.bin": os.urandom(1 << 20) * 100}.items():
         with open(os.path.join(root, name), "wb") as f:
             f.write(data)
     with open(os.path.join(folder, "origin.conf"), "w") as f:
@@ -114,14 +123,36 @@ http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000
     location = /1k {{ return 200 "{'x' * 1024}"; }}
     location = /post {{ return 200 "ok"; }} }} }}
 """)
+    certificate(folder)
     with open(os.path.join(folder, "post.lua"), "w") as f:
         f.write('wrk.method = "POST"\nwrk.body = string.rep("x", 16384)\n')
     return root
 
 
+def certificate(folder):
+    """ECDSA P-256: crt.pem, key.pem, and both in one file for HAProxy."""
+    crt, key = f"{folder}/crt.pem", f"{folder}/key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key, "-out", crt, "-days", "30", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                    "-addext", "basicConstraints=critical,CA:FALSE"], check=True, stderr=subprocess.DEVNULL)
+    with open(f"{folder}/both.pem", "w") as both:
+        for part in (crt, key):
+            with open(part) as f:
+                both.write(f.read())
+
+
 def check_reply(s):
     """One request before the load: the answer must be the right one."""
+    if s.tls:
+        with load.connect(s, PORT) as c:
+            if c.version() != "TLSv1.3" or (s.h2 and c.selected_alpn_protocol() != "h2"):
+                raise RuntimeError(f"speaks {c.version()}, ALPN {c.selected_alpn_protocol()}")
+    if s.h2:
+        return
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    if s.tls:
+        connection = http.client.HTTPSConnection("127.0.0.1", PORT, timeout=10, context=load.context(s))
     for _ in range(3):
         connection.request("POST" if s.post else "GET", s.path, body=b"x" * s.post if s.post else None)
         reply = connection.getresponse()
@@ -133,70 +164,27 @@ def check_reply(s):
 
 # -------------------------------------------------------------------------------------------- load
 
-def seconds(text):
-    number, unit = re.match(r"([\d.]+)(us|ms|s|m)", text).groups()
-    return float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60}[unit]
-
-
-def wrk(s, duration, folder):
-    argv = ["wrk", "-t1", f"-c{s.connections}", f"-d{duration}s", "--latency"]
-    if s.post:
-        argv += ["-s", f"{folder}/post.lua"]
-    out = subprocess.run(["taskset", "-c", str(LOAD_CORE), *argv, f"http://127.0.0.1:{PORT}{s.path}"],
-                         capture_output=True, text=True, check=True).stdout
-    done, took = re.search(r"(\d+) requests in ([\d.]+\w+),", out).groups()
-    if done == "0":
-        raise RuntimeError("no request was answered under load")
-    wrong = sum(int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", out))
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", out)
-    wrong += sum(map(int, broken.groups())) if broken else 0
-    p99 = seconds(re.search(r"^\s+99%\s+(\S+)", out, re.M)[1])
-    return int(done), seconds(took), p99, wrong
-
-
 def measure_load(s, pids, duration, folder):
-    wrk(s, 1, folder)
+    generate = load.GENERATORS[s.load]
+    generate(s, PORT, 1, folder)
     before = machine.busy_seconds((CONTENDER_CORE, LOAD_CORE))
     begun = time.monotonic()
     with machine.Slices(pids) as slices:
-        done, took, p99, wrong = wrk(s, duration, folder)
+        done, took, p99, wrong = generate(s, PORT, duration, folder)
+    if not done:
+        raise RuntimeError("no request was answered under load")
     wall = time.monotonic() - begun
     used = [b - a for a, b in zip(before, machine.busy_seconds((CONTENDER_CORE, LOAD_CORE)))]
-    return {"slices": slices.cost_us(done), "rps": done / took, "p99_ms": p99 * 1e3, "errors": wrong,
+    return {"slices": slices.cost_us(done), "rps": done / took, "p99_ms": (p99 or 0) * 1e3, "errors": wrong,
             "both_us": sum(used) / done * 1e6, "busy": [u / wall for u in used]}
-
-
-def measure_idle(s, pids, _duration, _folder):
-    """PSS that each idle keep-alive connection adds, after one answer on each."""
-    start = machine.memory_kib(pids)
-    held = [idle_connection(s) for _ in range(50)]
-    time.sleep(1)
-    base = machine.memory_kib(pids)
-    held += [idle_connection(s) for _ in range(s.connections)]
-    time.sleep(1)
-    full = machine.memory_kib(pids)
-    for connection in held:
-        connection.close()
-    return {"kib": (full - base) / s.connections, "start_mib": start / 1024, "full_mib": full / 1024}
-
-
-def idle_connection(s):
-    c = socket.create_connection(("127.0.0.1", PORT), 10)
-    c.sendall(f"GET {s.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    got = b""
-    while got.count(b"x") < s.size:
-        part = c.recv(65536)
-        if not part:
-            raise RuntimeError("closed an idle connection")
-        got += part
-    return c
 
 
 def sample(s, name, folder, root, duration):
     """One round of one contender, started anew; None when it does not do this kind of job."""
     work = tempfile.mkdtemp(dir=folder)
     os.chmod(work, 0o777)
-    job = SimpleNamespace(kind=s.kind, load=s.load, port=PORT, origin=ORIGIN, dir=work, root=root, app=s.app,
+    job = SimpleNamespace(kind=s.kind, load=s.load, tls=s.tls, h2=s.h2, crt=f"{folder}/crt.pem", key=f"{folder}/key.pem",
+                          pem=f"{folder}/both.pem", port=PORT, origin=ORIGIN, dir=work, root=root, app=s.app,
                           apps=os.path.join(HERE, "apps"), python=os.path.join(PEERS, "bin", "python"))
     argvs = CONTENDERS[name](job)
     if not argvs:
@@ -212,8 +200,8 @@ def sample(s, name, folder, root, duration):
             check_reply(s)
             pids = machine.tree([p.pid for p in procs])
             speed = machine.calibrate(CONTENDER_CORE, LOAD_CORE)
-            measure = measure_idle if s.load == "idle" else measure_load
-            return measure(s, pids, duration, folder) | {"speed_ms": speed}
+            measured = load.idle(s, PORT, pids) if s.load == "idle" else measure_load(s, pids, duration, folder)
+            return measured | {"speed_ms": speed}
         except (RuntimeError, OSError, subprocess.CalledProcessError, http.client.HTTPException) as why:
             with open(f"{work}/log", errors="replace") as said:
                 print(f"  {name}: {why}\n{said.read()[-500:]}", file=sys.stderr)
@@ -340,9 +328,9 @@ def brief(got):
 
 def main():
     args = arguments()
-    for tool in ("wrk", "nginx", "taskset"):
+    for tool in ("wrk", "h2load", "nginx", "taskset", "openssl"):
         if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin"):
-            sys.exit(f"bench needs {tool}: apt-get install wrk nginx-light util-linux")
+            sys.exit(f"bench needs {tool}: apt-get install wrk nghttp2-client nginx-light util-linux openssl")
     if (os.cpu_count() or 1) < 2:
         sys.exit("bench needs two cores: one for the contender, one for the load")
     install()

@@ -43,7 +43,9 @@ pub(crate) struct Environ {
     keys: Keys,
     methods: Vec<(&'static [u8], Ref)>,
     https: [Ref; 2],
+    /// Protocols that a request may have come by, other than HTTP/1.1.
     http_1_0: Ref,
+    http_2: Ref,
     names: RefCell<HashMap<Box<[u8]>, Ref>>,
     server_name: Memo,
     server_port: Memo,
@@ -122,6 +124,7 @@ impl Environ {
             methods: methods.into_iter().collect::<PyResult<_>>()?,
             https: [Ref::interned("https")?, Ref::interned("on")?],
             http_1_0: Ref::interned("HTTP/1.0")?,
+            http_2: Ref::interned("HTTP/2.0")?,
             names: RefCell::new(HashMap::new()),
             server_name: Memo::new(),
             server_port: Memo::new(),
@@ -171,8 +174,10 @@ impl Environ {
                 environ.set(key, &Ref::latin1(value)?)?;
             }
         }
-        if request.version == 10 {
-            environ.set(&keys.protocol, &self.http_1_0)?;
+        match request.version {
+            10 => environ.set(&keys.protocol, &self.http_1_0)?,
+            20 => environ.set(&keys.protocol, &self.http_2)?,
+            _ => {}
         }
         if request.scheme_https {
             environ.set(&keys.url_scheme, &self.https[0])?;

@@ -18,6 +18,39 @@ pub fn is_hop_by_hop(id: HeaderId) -> bool {
     )
 }
 
+/// Whether a field may be sent as a trailer: not one that says how a message is framed, where it
+/// goes, who sends it or how it is to be treated, since it would come too late (RFC 9110
+/// section 6.5.1).
+pub fn may_trail(id: HeaderId) -> bool {
+    !is_hop_by_hop(id)
+        && !matches!(
+            id,
+            HeaderId::Host
+                | HeaderId::ContentLength
+                | HeaderId::ContentType
+                | HeaderId::Expect
+                | HeaderId::Cookie
+                | HeaderId::SetCookie
+                | HeaderId::Authorization
+                | HeaderId::CacheControl
+                | HeaderId::Date
+                | HeaderId::Location
+                | HeaderId::Range
+                | HeaderId::IfRange
+                | HeaderId::IfMatch
+                | HeaderId::IfNoneMatch
+                | HeaderId::IfModifiedSince
+                | HeaderId::IfUnmodifiedSince
+                | HeaderId::XForwardedFor
+                | HeaderId::XForwardedProto
+                | HeaderId::XForwardedHost
+                | HeaderId::XForwardedPort
+                | HeaderId::XForwardedPrefix
+                | HeaderId::XRealIp
+                | HeaderId::Forwarded
+        )
+}
+
 /// The options of all `Connection` fields of a message, or of one value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Connection<'v> {

@@ -55,7 +55,7 @@ fn check_coding(coding: &[u8]) -> Result<(), RejectReason> {
 
 /// Whether the sender wants to use the connection again.
 pub(super) fn keeps_alive(options: &Connection<'_>, version: Version) -> bool {
-    !options.close && (version == Version::Http11 || options.keep_alive)
+    !options.close && (version != Version::Http10 || options.keep_alive)
 }
 
 /// The protocol that an `Upgrade` field asks for: one, and not HTTP/2 without TLS, which is never

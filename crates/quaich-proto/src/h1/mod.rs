@@ -1,6 +1,7 @@
 //! HTTP/1.1 and 1.0 (RFC 9112): heads, chunked bodies, output. Strict: what has no single meaning is
 //! refused, never repaired.
 
+mod body;
 mod chunked;
 mod connection;
 mod encode;
@@ -10,8 +11,9 @@ mod reject;
 mod request;
 mod response;
 
+pub use body::{BodyReader, BodyStep};
 pub use chunked::{ChunkStep, ChunkedDecoder};
-pub use connection::{Connection, is_hop_by_hop};
+pub use connection::{Connection, is_hop_by_hop, may_trail};
 pub use encode::{
     CONTINUE, LAST_CHUNK, chunk_head, decimal, field, field_u64, reason_phrase, status_line,
 };
@@ -27,6 +29,8 @@ pub enum Version {
     /// HTTP/1.1
     #[default]
     Http11,
+    /// HTTP/2, whose head was brought into the same form.
+    Http2,
 }
 
 /// How the end of a message body is found (RFC 9112 section 6.3).

@@ -1,44 +1,23 @@
-//! One client connection over HTTP/1: at rest it holds almost nothing; busy, it serves requests one
-//! after the other.
-//!
-//! A connection at rest is one small task: socket, deadline, no buffer. The first byte of a request
-//! wakes it; the future that serves it is made then, with buffers lent by the thread, and dropped
-//! when no further request comes for [`WARM`]. So ten thousand idle connections cost little and a
-//! busy one allocates nothing per request.
+//! One client connection, whatever it speaks: what stays with it from accept to end.
 
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::time::Duration;
 
-use super::inbound::{Arrival, Inbound};
-use super::reply::Reply;
-use super::service;
 use crate::buffer::Buffer;
-use crate::deadline::Deadline;
-use crate::error::{Error, Kind};
-use crate::exchange::Exchange;
 use crate::forwarded::Client;
 use crate::stream::Stream;
 use crate::thread::Thread;
 
-/// How long a connection without a request keeps its memory.
-const WARM: Duration = Duration::from_millis(500);
-
-/// Connections of a thread that may keep their memory while they wait for a next request.
-const MAX_WARM: usize = 256;
-
-/// How long and how much is read of a client that was refused, so that it can read why.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
-
 /// Everything that stays with a connection.
 pub struct Connection<H> {
-    socket: Stream,
-    thread: Rc<Thread>,
-    end: End,
-    peer: Client,
-    number: u64,
-    requests: u64,
+    pub(super) socket: Stream,
+    pub(super) thread: Rc<Thread>,
+    pub(super) protocol: Protocol,
+    pub(super) end: End,
+    pub(super) peer: Client,
+    pub(super) number: u64,
+    pub(super) requests: u64,
+    /// What was read before it was known what the client speaks.
+    pub(super) early: Option<Box<Buffer>>,
     /// Dropped with the connection.
     _held: H,
 }
@@ -52,148 +31,62 @@ pub struct End {
     pub port: u16,
 }
 
-/// How a busy phase ended.
-#[derive(Debug, PartialEq, Eq)]
-enum Phase {
-    /// No request for a while; the connection stays.
-    Rest,
-    /// The connection ends in order.
-    Close,
-    /// The connection ends, and the client may still be sending.
-    Linger,
-    /// The connection ends visibly broken.
-    Abort,
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 or 1.0.
+    Http1,
+    /// HTTP/2, by ALPN or because the listener has nothing else.
+    Http2,
+    /// Its first bytes tell: the preface of HTTP/2, or a request (RFC 9113 section 3.3).
+    Either,
+}
+
+impl Protocol {
+    /// What is spoken on a connection without ALPN, given what its listener speaks.
+    pub fn without_alpn(h1: bool, h2: bool) -> Self {
+        match (h1, h2) {
+            (true, true) => Self::Either,
+            (false, true) => Self::Http2,
+            (_, false) => Self::Http1,
+        }
+    }
 }
 
 impl<H> Connection<H> {
     /// A connection that was just accepted. `held` is dropped when it ends.
-    pub fn new(socket: Stream, thread: Rc<Thread>, end: End, peer: Client, held: H) -> Self {
+    pub fn new(
+        socket: Stream,
+        protocol: Protocol,
+        thread: Rc<Thread>,
+        end: End,
+        peer: Client,
+        held: H,
+    ) -> Self {
         let number = thread.counters.accepted.value();
         Self {
             socket,
             thread,
+            protocol,
             end,
             peer,
             number,
             requests: 0,
+            early: None,
             _held: held,
         }
     }
 
     /// Serves the connection to its end.
-    pub async fn run(mut self) {
-        let deadline = self.thread.deadlines.register();
-        let mut fresh = true;
-        loop {
-            let patience = if fresh {
-                self.thread.settings.header_timeout
-            } else {
-                self.thread.settings.keepalive
-            };
-            if !self.rest(&deadline, patience).await {
-                return;
-            }
-            fresh = false;
-            match Box::pin(self.busy()).await {
-                Phase::Rest => self.thread.rested.set(self.thread.rested.get() + 1),
-                Phase::Close => return,
-                Phase::Linger => return Box::pin(self.linger(&deadline)).await,
-                Phase::Abort => return self.socket.reset_on_close(),
-            }
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an async fn would hold its argument twice"
+    )]
+    pub fn run(mut self) -> impl Future<Output = ()> {
+        async move {
+            self.serve_h1().await;
         }
     }
-
-    /// Waits for the first byte of a request; `false` when the connection should end.
-    async fn rest(&self, deadline: &Deadline, patience: Duration) -> bool {
-        deadline.set(patience);
-        let readable = deadline.guard(poll_fn(|cx| self.socket.poll_readable(cx)));
-        let arrived = tokio::select! {
-            biased;
-            readable = readable => matches!(readable, Ok(Ok(()))),
-            () = self.thread.drain_started() => self.socket.is_disturbed(),
-        };
-        deadline.clear();
-        arrived
-    }
-
-    /// Serves requests until none comes.
-    async fn busy(&mut self) -> Phase {
-        let thread = self.thread.clone();
-        let reading = thread.deadlines.register();
-        let writing = thread.deadlines.register();
-        let mut inbound = Inbound::new(&self.socket, &thread, &reading);
-        let mut reply = Reply::new(&self.socket, &thread, &writing);
-        let mut exchange = Box::<Exchange>::default();
-        thread.warm.set(thread.warm.get() + 1);
-        let phase = loop {
-            exchange.client = self.peer;
-            exchange.connection = self.number;
-            exchange.connection_request = self.requests + 1;
-            match next_request(&thread, &mut inbound, &mut exchange).await {
-                Ok(Arrival::Head) => {}
-                Ok(Arrival::Idle) => break Phase::Rest,
-                Ok(Arrival::Closed) => break Phase::Close,
-                Err(error) => {
-                    service::refuse(&thread, &mut exchange, &mut reply, error).await;
-                    break match error.kind {
-                        Kind::ClientGone => Phase::Close,
-                        _ => Phase::Linger,
-                    };
-                }
-            }
-            self.requests += 1;
-            if self.requests >= thread.settings.keepalive_requests || thread.is_draining() {
-                reply.set_close();
-            }
-            let mut scope = service::Scope {
-                thread: &thread,
-                listener: self.end.listener,
-                local_port: self.end.port,
-                exchange: &mut exchange,
-                body: &mut inbound,
-                reply: &mut reply,
-            };
-            match service::serve(&mut scope).await {
-                service::After::Next => {}
-                service::After::Close => break Phase::Linger,
-                service::After::Abort => break Phase::Abort,
-            }
-            reply.reset();
-        };
-        thread.warm.set(thread.warm.get() - 1);
-        phase
-    }
-
-    /// Closes so that a client that is still sending can read its answer: an immediate close would
-    /// answer its bytes with a reset and take the response with it (RFC 9112 section 9.6).
-    async fn linger(&self, deadline: &Deadline) {
-        self.socket.shutdown_write();
-        deadline.set(LINGER);
-        // Not an array: it would be part of every connection, also of those at rest.
-        let mut scratch = Buffer::lend();
-        let mut left = LINGER_BYTES;
-        while let Ok(Ok(count @ 1..)) = deadline.guard(self.socket.read(scratch.room())).await {
-            left = left.saturating_sub(count);
-            if left == 0 {
-                return;
-            }
-        }
-    }
-}
-
-/// Waits for the head of the next request. Gives up its memory early when many others wait, too.
-async fn next_request(
-    thread: &Thread,
-    inbound: &mut Inbound<'_>,
-    exchange: &mut Exchange,
-) -> Result<Arrival, Error> {
-    exchange.reset();
-    let patience = if thread.is_draining() || thread.warm.get() > MAX_WARM {
-        Duration::ZERO
-    } else {
-        WARM
-    };
-    inbound.head(&mut exchange.request, patience).await
 }
 
 #[cfg(test)]

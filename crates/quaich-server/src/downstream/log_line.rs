@@ -30,6 +30,7 @@ pub(super) fn write(log: &AccessLogger, exchange: &Exchange, routes: &RouteTable
         protocol: match request.version {
             Version::Http11 => "HTTP/1.1",
             Version::Http10 => "HTTP/1.0",
+            Version::Http2 => "HTTP/2.0",
         },
         scheme: exchange.client.scheme(),
         status: notes.status,

@@ -1,8 +1,11 @@
 //! The client side: connections, the requests on them and the answers to these.
+//!
+//! `h1` and `h2` speak the two protocols; [`body`] and [`reply`] are what handlers see of both, and
+//! [`service`] has the steps of one exchange, the same for both.
 
+pub mod body;
 pub mod connection;
-pub mod inbound;
+mod h1;
 mod log_line;
-mod output;
 pub mod reply;
 pub mod service;

@@ -1,273 +1,134 @@
-//! The writing half of a client's HTTP/1 connection: one response at a time, framed here and nowhere
-//! else (RFC 9112 section 6).
+//! The response as handlers give it, whatever the client speaks.
 //!
-//! Every piece that a handler gives is sent before the call returns: nothing is held back.
+//! Every piece that a handler gives is on its way before the call returns: nothing is held back but
+//! what [`Reply::add`] adds, and that only to the next call.
 
 use std::future::poll_fn;
-use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use quaich_proto::h1::{self, BodyLength, Version};
-use quaich_proto::headers::HeaderId;
-use quaich_proto::method::Method;
+use quaich_proto::h1::{BodyLength, RequestHead};
+use quaich_proto::headers::Headers;
 
-use super::output::Output;
-use crate::deadline::Deadline;
-use crate::error::{Error, Kind};
+use super::h1::outbound::Outbound;
+use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::pipe::Pipe;
-use crate::stream::Stream;
-use crate::thread::Thread;
 
-/// Pieces up to this size are copied behind what waits already and leave in one piece with it.
-const COPY: usize = 16 * 1024;
-
-/// Bytes that one `sendfile` may move, so that other connections have their turn.
-const FILE_TURN: u64 = 1024 * 1024;
-
-/// How the body of the current response ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
-    /// No head was written yet.
-    NotBegun,
-    /// There is no body, whatever the handler gives.
-    None,
-    /// So many bytes are owed.
-    Known(u64),
-    /// Chunks.
-    Chunked,
-    /// The end of the connection.
-    UntilClose,
+/// Writes the response of the current request.
+pub enum Reply<'c> {
+    /// To an HTTP/1 connection.
+    H1(Outbound<'c>),
 }
 
-/// Writes one connection. Lives as long as the connection is busy.
-pub struct Reply<'c> {
-    output: Output<'c>,
-    thread: &'c Thread,
-    out: Vec<u8>,
-    sent: usize,
-    framing: Framing,
-    body_bytes: u64,
-    sent_bytes: u64,
-    close: bool,
-}
-
-impl<'c> Reply<'c> {
-    /// A writer of `socket`.
-    pub fn new(socket: &'c Stream, thread: &'c Thread, deadline: &'c Deadline) -> Self {
-        Self {
-            output: Output::new(socket, deadline, thread.settings.write_timeout),
-            thread,
-            out: Vec::with_capacity(2048),
-            sent: 0,
-            framing: Framing::NotBegun,
-            body_bytes: 0,
-            sent_bytes: 0,
-            close: false,
+impl Reply<'_> {
+    /// Makes ready for the next response.
+    pub(super) fn reset(&mut self) {
+        match self {
+            Self::H1(reply) => reply.reset(),
         }
     }
 
-    /// Makes ready for the next response.
-    pub fn reset(&mut self) {
-        self.framing = Framing::NotBegun;
-        self.body_bytes = 0;
-        self.sent_bytes = 0;
-        self.close = false;
+    /// Notes what the client of `request` can be answered with.
+    pub(super) fn suit(&mut self, request: &RequestHead) {
+        match self {
+            Self::H1(reply) => reply.suit(request),
+        }
     }
 
     /// Whether a head was written, so that no other can be.
     pub fn has_begun(&self) -> bool {
-        self.framing != Framing::NotBegun
-    }
-
-    /// Takes a response back of which the kernel has nothing yet, so that another can be sent.
-    /// `false` when it is too late.
-    pub fn retract(&mut self) -> bool {
-        if self.has_begun() && self.sent_bytes == 0 {
-            self.out.clear();
-            self.sent = 0;
-            self.body_bytes = 0;
-            self.framing = Framing::NotBegun;
+        match self {
+            Self::H1(reply) => reply.has_begun(),
         }
-        !self.has_begun()
     }
 
-    /// Body bytes given to the kernel or waiting for it.
+    /// Takes a response back of which nothing has left yet, so that another can be sent. `false` when
+    /// it is too late.
+    pub fn retract(&mut self) -> bool {
+        match self {
+            Self::H1(reply) => reply.retract(),
+        }
+    }
+
+    /// Body bytes that have left or are about to.
     pub fn body_bytes(&self) -> u64 {
-        self.body_bytes
+        match self {
+            Self::H1(reply) => reply.body_bytes(),
+        }
     }
 
-    /// Bytes of the response that the kernel took.
+    /// Bytes of the response that have left.
     pub fn sent_bytes(&self) -> u64 {
-        self.sent_bytes
+        match self {
+            Self::H1(reply) => reply.sent_bytes(),
+        }
     }
 
     /// The connection ends with this response.
     pub fn set_close(&mut self) {
-        self.close = true;
+        match self {
+            Self::H1(reply) => reply.set_close(),
+        }
     }
 
     /// Whether the connection ends with this response.
     pub fn closes(&self) -> bool {
-        self.close || self.framing == Framing::UntilClose
+        match self {
+            Self::H1(reply) => reply.closes(),
+        }
+    }
+
+    /// Sends an informational response (103 and the like) to a client that understands it.
+    pub async fn interim(&mut self, status: u16, headers: &Headers) -> Result<(), Error> {
+        match self {
+            Self::H1(reply) => reply.interim(status, headers).await,
+        }
     }
 
     /// Writes the head of `exchange.response` with the framing that suits `length` and the client.
     /// Sends nothing yet.
     pub fn begin(&mut self, exchange: &mut Exchange, length: BodyLength) {
-        self.status_and_standard_fields(exchange);
-        for (id, name, value) in exchange.response.headers.iter() {
-            if !matches!(id, HeaderId::ContentLength | HeaderId::Connection) {
-                h1::field(&mut self.out, name, value);
-            }
+        match self {
+            Self::H1(reply) => reply.begin(exchange, length),
         }
-        let status = exchange.response.status;
-        let request = &exchange.request;
-        let bodyless = is_bodyless(exchange);
-        self.framing = match length {
-            _ if status < 200 || status == 204 => Framing::None,
-            BodyLength::Empty if bodyless => Framing::None,
-            BodyLength::Empty => self.known(0),
-            BodyLength::Known(length) => self.known(length),
-            _ if bodyless => Framing::None,
-            BodyLength::Chunked | BodyLength::UntilClose => self.unknown(request.version),
-        };
-        if bodyless {
-            self.framing = Framing::None;
-        }
-        self.end_head(request.version);
     }
 
     /// As [`begin`](Self::begin), with header lines that are rendered already, `Content-Length`
     /// among them, for a body of `length` bytes.
     pub fn begin_rendered(&mut self, exchange: &mut Exchange, lines: &[u8], length: u64) {
-        self.status_and_standard_fields(exchange);
-        self.out.extend_from_slice(lines);
-        self.framing = match is_bodyless(exchange) {
-            true => Framing::None,
-            false => Framing::Known(length),
-        };
-        self.end_head(exchange.request.version);
-    }
-
-    fn status_and_standard_fields(&mut self, exchange: &mut Exchange) {
-        exchange.notes.status = exchange.response.status;
-        h1::status_line(&mut self.out, exchange.response.status);
-        self.standard_fields(exchange);
-    }
-
-    fn end_head(&mut self, version: Version) {
-        // The client learns with this response that no other follows.
-        self.close |= self.thread.is_draining();
-        self.connection_field(version);
-        self.out.extend_from_slice(b"\r\n");
-    }
-
-    fn standard_fields(&mut self, exchange: &Exchange) {
-        if let Some(server) = &self.thread.server_line {
-            self.out.extend_from_slice(server);
-        }
-        if self.thread.settings.date_header && !exchange.response.headers.contains(HeaderId::Date) {
-            self.thread.clock.append_date_line(&mut self.out);
+        match self {
+            Self::H1(reply) => reply.begin_rendered(exchange, lines, length),
         }
     }
 
-    fn known(&mut self, length: u64) -> Framing {
-        h1::field_u64(&mut self.out, b"Content-Length", length);
-        Framing::Known(length)
-    }
-
-    fn unknown(&mut self, version: Version) -> Framing {
-        match version {
-            Version::Http11 => {
-                h1::field(&mut self.out, b"Transfer-Encoding", b"chunked");
-                Framing::Chunked
-            }
-            Version::Http10 => Framing::UntilClose,
-        }
-    }
-
-    fn connection_field(&mut self, version: Version) {
-        match (self.closes(), version) {
-            (true, _) => h1::field(&mut self.out, b"Connection", b"close"),
-            (false, Version::Http10) => h1::field(&mut self.out, b"Connection", b"keep-alive"),
-            (false, Version::Http11) => {}
-        }
-    }
-
-    /// Writes a `101` head with the response's own `Connection` and `Upgrade`, after which the
-    /// connection carries what the two ends please.
+    /// Agrees to another protocol with the fields of `exchange.response`, a 101. After it the body is
+    /// what the two ends please, and [`finish`](Self::finish) ends our half.
     pub fn begin_tunnel(&mut self, exchange: &mut Exchange) {
-        self.status_and_standard_fields(exchange);
-        for (_, name, value) in exchange.response.headers.iter() {
-            h1::field(&mut self.out, name, value);
+        match self {
+            Self::H1(reply) => reply.begin_tunnel(exchange),
         }
-        self.out.extend_from_slice(b"\r\n");
-        self.framing = Framing::UntilClose;
     }
 
     /// A whole response in one piece.
     pub async fn whole(&mut self, exchange: &mut Exchange, body: &[u8]) -> Result<(), Error> {
         self.begin(exchange, BodyLength::Known(body.len() as u64));
-        self.data(body).await?;
+        self.add(body);
         self.finish().await
     }
 
     /// Sends a piece of the body, with everything that waits before it.
     pub async fn data(&mut self, piece: &[u8]) -> Result<(), Error> {
-        let piece = self.admit(piece);
-        if piece.is_empty() {
-            return self.flush().await;
+        match self {
+            Self::H1(reply) => reply.data(piece).await,
         }
-        if self.framing == Framing::Chunked {
-            h1::chunk_head(&mut self.out, piece.len());
-        }
-        if piece.len() <= COPY {
-            self.out.extend_from_slice(piece);
-            self.end_chunk();
-            return self.flush().await;
-        }
-        let mut done = 0;
-        poll_fn(|cx| self.poll_send_with(cx, piece, &mut done)).await?;
-        self.end_chunk();
-        Ok(())
     }
 
     /// Adds a piece of the body behind what waits, without sending it. For small pieces that are
     /// known to be followed by [`finish`](Self::finish) or [`data`](Self::data) at once.
     pub fn add(&mut self, piece: &[u8]) {
-        let piece = self.admit(piece);
-        if piece.is_empty() {
-            return;
-        }
-        if self.framing == Framing::Chunked {
-            h1::chunk_head(&mut self.out, piece.len());
-        }
-        self.out.extend_from_slice(piece);
-        self.end_chunk();
-    }
-
-    /// What of `piece` belongs into the response: nothing without a body, no more than was promised.
-    fn admit<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
-        let piece = match &mut self.framing {
-            Framing::None | Framing::NotBegun => &[],
-            Framing::Known(left) => {
-                let take = usize::try_from(*left)
-                    .unwrap_or(usize::MAX)
-                    .min(piece.len());
-                *left -= take as u64;
-                &piece[..take]
-            }
-            Framing::Chunked | Framing::UntilClose => piece,
-        };
-        self.body_bytes += piece.len() as u64;
-        piece
-    }
-
-    fn end_chunk(&mut self) {
-        if self.framing == Framing::Chunked {
-            self.out.extend_from_slice(b"\r\n");
+        match self {
+            Self::H1(reply) => reply.add(piece),
         }
     }
 
@@ -275,79 +136,43 @@ impl<'c> Reply<'c> {
     pub async fn file(
         &mut self,
         file: BorrowedFd<'_>,
-        mut offset: u64,
+        offset: u64,
         length: u64,
     ) -> Result<(), Error> {
-        let mut left = match &mut self.framing {
-            Framing::None | Framing::NotBegun => return Ok(()),
-            Framing::Known(owed) => {
-                let take = length.min(*owed);
-                *owed -= take;
-                take
-            }
-            Framing::Chunked | Framing::UntilClose => length,
-        };
-        if left == 0 {
-            // An empty chunk would be the last one.
-            return self.flush().await;
+        match self {
+            Self::H1(reply) => reply.file(file, offset, length).await,
         }
-        self.body_bytes += left;
-        if self.framing == Framing::Chunked {
-            h1::chunk_head(&mut self.out, usize::try_from(left).unwrap_or(usize::MAX));
-        }
-        self.flush().await?;
-        while left > 0 {
-            let turn = left.min(FILE_TURN) as usize;
-            let sent = poll_fn(|cx| {
-                self.output
-                    .poll_step(cx, |s, cx| s.poll_sendfile(cx, file, &mut offset, turn))
-            })
-            .await?;
-            if sent == 0 {
-                return Err(Error::new(Kind::Truncated, crate::error::Side::Internal));
-            }
-            left -= sent as u64;
-            self.sent_bytes += sent as u64;
-        }
-        self.end_chunk();
-        Ok(())
     }
 
-    /// Whether the next `count` bytes of the body may go to the socket as they are.
+    /// Whether the next `count` bytes of the body may go from socket to socket as they are.
     pub fn takes_plain(&self, count: u64) -> bool {
-        matches!(self.framing, Framing::Known(left) if left >= count)
+        match self {
+            Self::H1(reply) => reply.takes_plain(count),
+        }
     }
 
     /// Sends what is in `pipe` as a piece of the body. Only after
     /// [`takes_plain`](Self::takes_plain).
     pub async fn splice(&mut self, pipe: &mut Pipe) -> Result<(), Error> {
-        self.flush().await?;
-        while pipe.held > 0 {
-            let moved = poll_fn(|cx| {
-                self.output
-                    .poll_step(cx, |socket, cx| socket.poll_splice_from(cx, pipe))
-            })
-            .await?;
-            self.body_bytes += moved as u64;
-            self.sent_bytes += moved as u64;
-            if let Framing::Known(left) = &mut self.framing {
-                *left = left.saturating_sub(moved as u64);
-            }
+        match self {
+            Self::H1(reply) => reply.splice(pipe).await,
         }
-        Ok(())
     }
 
-    /// Ends the response. Fails when fewer bytes were given than promised: the caller must then
-    /// abort the connection, so that a cut answer never looks complete.
+    /// Ends the response, and a tunnel's half of the connection. Fails when fewer bytes were given
+    /// than promised: the response must then be broken off, so that a cut answer never looks
+    /// complete.
     pub async fn finish(&mut self) -> Result<(), Error> {
-        match self.framing {
-            Framing::Known(left) if left > 0 => {
-                return Err(Error::new(Kind::Truncated, crate::error::Side::Internal));
-            }
-            Framing::Chunked => self.out.extend_from_slice(h1::LAST_CHUNK),
-            _ => {}
+        match self {
+            Self::H1(reply) => reply.finish().await,
         }
-        self.flush().await
+    }
+
+    /// As [`finish`](Self::finish), with trailers for a client that takes some.
+    pub async fn finish_with(&mut self, trailers: &Headers) -> Result<(), Error> {
+        match self {
+            Self::H1(reply) => reply.finish_with(trailers).await,
+        }
     }
 
     /// Sends what waits.
@@ -357,50 +182,8 @@ impl<'c> Reply<'c> {
 
     /// Polls [`flush`](Self::flush).
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut nothing = 0;
-        self.poll_send_with(cx, &[], &mut nothing)
-    }
-
-    /// Sends what waits, then `piece` from `done` on.
-    fn poll_send_with(
-        &mut self,
-        cx: &mut Context<'_>,
-        piece: &[u8],
-        done: &mut usize,
-    ) -> Poll<Result<(), Error>> {
-        loop {
-            let waiting = self.out.get(self.sent..).unwrap_or_default();
-            let rest = piece.get(*done..).unwrap_or_default();
-            let parts = [IoSlice::new(waiting), IoSlice::new(rest)];
-            let parts = match (waiting.is_empty(), rest.is_empty()) {
-                (true, true) => {
-                    self.out.clear();
-                    self.sent = 0;
-                    return Poll::Ready(Ok(()));
-                }
-                (false, true) => &parts[..1],
-                (true, false) => &parts[1..],
-                (false, false) => &parts[..],
-            };
-            let ahead = waiting.len();
-            let count = ready!(
-                self.output
-                    .poll_step(cx, |socket, cx| socket.poll_write(cx, parts))
-            )?;
-            self.sent_bytes += count as u64;
-            self.sent += count.min(ahead);
-            *done += count.saturating_sub(ahead);
+        match self {
+            Self::H1(reply) => reply.poll_flush(cx),
         }
     }
-
-    /// The socket, for a tunnel.
-    pub fn socket(&self) -> &'c Stream {
-        self.output.socket
-    }
-}
-
-/// Whether the response has no body, whatever its head says of one (RFC 9110 section 6.4.1).
-fn is_bodyless(exchange: &Exchange) -> bool {
-    let status = exchange.response.status;
-    status < 200 || matches!(status, 204 | 304) || exchange.request.method == Method::Head
 }

@@ -14,7 +14,7 @@
 use quaich_proto::h1::BodyLength;
 use quaich_proto::headers::HeaderId;
 
-use super::inbound::Inbound;
+use super::body::Body;
 use super::log_line;
 use super::reply::Reply;
 use crate::error::{Error, Kind, Side};
@@ -36,7 +36,7 @@ pub struct Scope<'s, 'c> {
     /// The request, and the response to be.
     pub exchange: &'s mut Exchange,
     /// The request body.
-    pub body: &'s mut Inbound<'c>,
+    pub body: &'s mut Body<'c>,
     /// Where the response goes.
     pub reply: &'s mut Reply<'c>,
 }
@@ -87,9 +87,7 @@ fn begin(scope: &mut Scope<'_, '_>) {
         .get(HeaderId::XRequestId)
         .filter(|_| exchange.client.trusted);
     exchange.request_id = crate::request_id::next(given);
-    if !exchange.request.keep_alive {
-        scope.reply.set_close();
-    }
+    scope.reply.suit(&exchange.request);
 }
 
 /// Steps 2 and 3.

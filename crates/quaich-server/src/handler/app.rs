@@ -19,7 +19,7 @@ use quaich_proto::worker::frame::HeadView;
 use quaich_proto::worker::message::{Body, RequestMeta};
 
 use super::Channel;
-use crate::downstream::inbound::Inbound;
+use crate::downstream::body::Body as RequestBody;
 use crate::downstream::reply::Reply;
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind, Side};
@@ -142,10 +142,10 @@ fn enqueue(
         path_info: if path == b"*" { b"" } else { path_info },
         query: request.query(),
         raw_target: request.target(),
-        version: if request.version == Version::Http11 {
-            11
-        } else {
-            10
+        version: match request.version {
+            Version::Http10 => 10,
+            Version::Http11 => 11,
+            Version::Http2 => 20,
         },
         scheme_https: client.https,
         server_name: server_name(public.host, request.host()),
@@ -226,8 +226,8 @@ async fn first_answer(
     head: &mut Vec<u8>,
     body: &mut Vec<u8>,
 ) -> Result<Answer, Error> {
-    let probe = scope.exchange.request.version == Version::Http11;
-    let inbound: &mut Inbound<'_> = scope.body;
+    let probe = scope.exchange.request.version != Version::Http10;
+    let inbound: &mut RequestBody<'_> = scope.body;
     let answer = poll_fn(|cx| {
         if let Poll::Ready(answer) = call.poll_read(cx, head, body, READ) {
             return Poll::Ready(Ok(answer));

@@ -15,7 +15,7 @@ use quaich_proto::headers::HeaderId;
 use quaich_proto::method::Method;
 
 use super::tunnel;
-use crate::downstream::inbound::Inbound;
+use crate::downstream::body::Body;
 use crate::downstream::reply::Reply;
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
@@ -183,11 +183,9 @@ async fn exchange(
             })
         }
         Ok(Ended::Switched) => {
-            let early = tunnel::Early {
-                up: body.take_surplus(),
-                down: response.take_surplus(),
-            };
-            tunnel::run(reply.socket(), conn.socket(), &early).await;
+            body.begin_tunnel();
+            // However it ends, both connections end with it.
+            let _ = tunnel::run(body, reply, conn.socket(), &response.take_surplus()).await;
             Ok(Ended::Closed)
         }
         Ok(Ended::Closed) => Ok(Ended::Closed),
@@ -208,7 +206,7 @@ async fn exchange(
 /// Request body up and response down at the same time.
 async fn both_ways(
     exchange: &mut Exchange,
-    body: &mut Inbound<'_>,
+    body: &mut Body<'_>,
     reply: &mut Reply<'_>,
     response: &mut Response<'_>,
     conn: &Conn,
@@ -246,7 +244,7 @@ async fn both_ways(
 }
 
 async fn upload(
-    body: &mut Inbound<'_>,
+    body: &mut Body<'_>,
     conn: &Conn,
     chunked: bool,
     timeout: Duration,

@@ -1,79 +1,68 @@
-//! Bytes both ways between two sockets, after a `101 Switching Protocols`.
+//! Bytes both ways between a client and a server, after they agreed on another protocol.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::IoSlice;
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::task::Poll;
 
 use crate::buffer::Buffer;
+use crate::downstream::body::Body;
+use crate::downstream::reply::Reply;
+use crate::error::{Error, Kind};
 use crate::stream::Stream;
 
-/// One direction.
-struct Flow<'s> {
-    from: &'s Stream,
-    to: &'s Stream,
-    buffer: Buffer,
-    ended: bool,
-    closed: bool,
-}
-
-impl<'s> Flow<'s> {
-    fn new(from: &'s Stream, to: &'s Stream, early: &[u8]) -> Self {
-        let mut buffer = Buffer::lend();
-        buffer.grow(early.len());
-        buffer.room()[..early.len()].copy_from_slice(early);
-        buffer.advance(early.len());
-        Self {
-            from,
-            to,
-            buffer,
-            ended: false,
-            closed: false,
+/// Runs until both directions have ended, or one has failed. `early` is what was read of the server
+/// before.
+pub(super) async fn run(
+    body: &mut Body<'_>,
+    reply: &mut Reply<'_>,
+    server: &Stream,
+    early: &[u8],
+) -> Result<(), Error> {
+    let mut up = pin!(up(body, server));
+    let mut down = pin!(down(reply, server, early));
+    let (mut rising, mut falling) = (true, true);
+    poll_fn(|cx| {
+        if rising && let Poll::Ready(ended) = up.as_mut().poll(cx) {
+            ended?;
+            rising = false;
         }
-    }
-
-    /// Moves what can be moved. Ready when the direction is over; an error ends both.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        loop {
-            if !self.buffer.is_empty() {
-                match self
-                    .to
-                    .poll_write(cx, &[IoSlice::new(self.buffer.filled())])?
-                {
-                    Poll::Ready(count) => self.buffer.consume(count),
-                    Poll::Pending => return Poll::Pending,
-                }
-            } else if self.ended {
-                if !std::mem::replace(&mut self.closed, true) {
-                    self.to.shutdown_write();
-                }
-                return Poll::Ready(Ok(()));
-            } else {
-                match self.from.poll_read(cx, self.buffer.room())? {
-                    Poll::Ready(0) => self.ended = true,
-                    Poll::Ready(count) => self.buffer.advance(count),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
+        if falling && let Poll::Ready(ended) = down.as_mut().poll(cx) {
+            ended?;
+            falling = false;
         }
-    }
-}
-
-/// What was read before the tunnel began.
-pub(super) struct Early {
-    /// From the client.
-    pub(super) up: Vec<u8>,
-    /// From the server.
-    pub(super) down: Vec<u8>,
-}
-
-/// Runs until both directions have ended, or one has failed.
-pub(super) async fn run(client: &Stream, server: &Stream, early: &Early) {
-    let mut up = Flow::new(client, server, &early.up);
-    let mut down = Flow::new(server, client, &early.down);
-    poll_fn(|cx| match (up.poll(cx), down.poll(cx)) {
-        (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(()),
-        (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(()),
-        _ => Poll::Pending,
+        match rising || falling {
+            true => Poll::Pending,
+            false => Poll::Ready(Ok(())),
+        }
     })
-    .await;
+    .await
+}
+
+/// Client to server.
+async fn up(body: &mut Body<'_>, server: &Stream) -> Result<(), Error> {
+    while let Some(piece) = body.data().await? {
+        let mut sent = 0;
+        while let Some(rest) = piece.get(sent..).filter(|rest| !rest.is_empty()) {
+            let step = poll_fn(|cx| server.poll_write(cx, &[IoSlice::new(rest)])).await;
+            sent += step.map_err(|_| Error::upstream(Kind::Truncated))?;
+        }
+    }
+    server.shutdown_write();
+    Ok(())
+}
+
+/// Server to client.
+async fn down(reply: &mut Reply<'_>, server: &Stream, early: &[u8]) -> Result<(), Error> {
+    reply.data(early).await?;
+    let mut buffer = Buffer::lend();
+    loop {
+        let step = server.read(buffer.room()).await;
+        match step.map_err(|_| Error::upstream(Kind::Truncated))? {
+            0 => return reply.finish().await,
+            count => buffer.advance(count),
+        }
+        reply.data(buffer.filled()).await?;
+        buffer.consume(buffer.filled().len());
+    }
 }

@@ -15,7 +15,7 @@ use rustix::process::{Resource, getrlimit};
 use tokio::io::unix::AsyncFd;
 
 use super::PerAddress;
-use crate::downstream::connection::{Connection, End};
+use crate::downstream::connection::{Connection, End, Protocol};
 use crate::forwarded::Client;
 use crate::observe::log;
 use crate::socket::Socket;
@@ -75,6 +75,7 @@ pub struct Acceptor {
     fd: AsyncFd<OwnedFd>,
     index: usize,
     port: u16,
+    protocol: Protocol,
     admission: Admission,
     thread: Rc<Thread>,
 }
@@ -91,10 +92,15 @@ impl Acceptor {
             .ok()
             .and_then(|addr| SocketAddr::try_from(addr).ok())
             .map_or(0, |addr| addr.port());
+        let settings = thread.settings.listeners.get(index);
+        let protocol = settings.map_or(Protocol::Http1, |listener| {
+            Protocol::without_alpn(listener.h1, listener.h2)
+        });
         Ok(Self {
             fd: watch::readable(fd)?,
             index,
             port,
+            protocol,
             admission,
             thread,
         })
@@ -176,7 +182,8 @@ impl Acceptor {
             listener: self.index,
             port: self.port,
         };
-        let connection = Connection::new(Stream::Plain(socket), thread, end, client, held);
+        let stream = Stream::Plain(socket);
+        let connection = Connection::new(stream, self.protocol, thread, end, client, held);
         tokio::task::spawn_local(connection.run());
     }
 

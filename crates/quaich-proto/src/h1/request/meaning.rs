@@ -21,7 +21,7 @@ fn check(head: &mut RequestHead, headers: &Headers) -> Result<(), RejectReason> 
     adopt_authority(head, headers)?;
     head.body = body_length(headers, head.version)?.unwrap_or(BodyLength::Empty);
     let has_body = !matches!(head.body, BodyLength::Empty | BodyLength::Known(0));
-    let is_current = head.version == Version::Http11;
+    let is_current = head.version != Version::Http10;
     let options = Connection::of(headers);
     if options.names_protected() {
         return Err(RejectReason::BadConnection);
@@ -50,7 +50,7 @@ fn adopt_authority(head: &mut RequestHead, headers: &Headers) -> Result<(), Reje
     let mut hosts = headers.get_all(HeaderId::Host);
     let sent = match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => return Err(RejectReason::ManyHosts),
-        (None, _) if head.version == Version::Http11 => return Err(RejectReason::NoHost),
+        (None, _) if head.version != Version::Http10 => return Err(RejectReason::NoHost),
         (sent, _) => sent,
     };
     let uri = head.progress.uri_authority.clone();

@@ -8,8 +8,9 @@ use std::ops::Range;
 
 pub use lines::parse_request;
 
+use super::fields::list;
 use super::{BodyLength, Version};
-use crate::headers::Headers;
+use crate::headers::{HeaderId, Headers};
 use crate::method::Method;
 
 /// A request head, checked and taken apart.
@@ -124,6 +125,12 @@ impl RequestHead {
     /// The port that the client named.
     pub fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// Whether the client takes trailers (`TE: trailers`, RFC 9110 section 10.1.4).
+    pub fn accepts_trailers(&self) -> bool {
+        let mut codings = self.headers.get_all(HeaderId::Te).flat_map(list);
+        codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
     }
 
     /// Appends to the text and tells where.

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use quaich_proto::h1::{self, BodyLength, ChunkStep, ChunkedDecoder, RequestHead};
+use quaich_proto::h1::{self, BodyReader, ChunkStep, ChunkedDecoder, RequestHead};
 
 use crate::buffer::{self, Buffer};
 use crate::clock::Millis;
@@ -27,16 +27,8 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How often a client that has finished sending is looked at.
 const PROBE: Duration = Duration::from_millis(100);
 
-/// Where the body of the current request stands.
-#[derive(Debug)]
-enum Body {
-    /// None, or read to its end.
-    Done,
-    /// So many bytes are to come.
-    Known(u64),
-    /// Chunks.
-    Chunked(ChunkedDecoder),
-}
+/// What an HTTP/2 client that knows whom it speaks to sends first (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Reads one connection. Lives as long as the connection is busy.
 pub struct Inbound<'c> {
@@ -46,7 +38,9 @@ pub struct Inbound<'c> {
     buffer: Buffer,
     /// Decoded bytes at the front of the buffer that the last call lent out.
     lent: usize,
-    body: Body,
+    body: BodyReader,
+    /// After a `101`: bytes are the client's own, to the end of its half.
+    tunnel: Option<Half>,
     limit: u64,
     received: u64,
     began: Millis,
@@ -54,8 +48,15 @@ pub struct Inbound<'c> {
     half_closed: bool,
 }
 
+/// The client's half of a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    Open,
+    Ended,
+}
+
 /// What a wait for a request brought.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Arrival {
     /// A whole head.
     Head,
@@ -63,6 +64,8 @@ pub enum Arrival {
     Closed,
     /// Nothing has come for a while: the connection may go to rest.
     Idle,
+    /// The first bytes of an HTTP/2 connection: these.
+    Http2(Box<Buffer>),
 }
 
 impl<'c> Inbound<'c> {
@@ -74,7 +77,8 @@ impl<'c> Inbound<'c> {
             deadline,
             buffer: Buffer::lend(),
             lent: 0,
-            body: Body::Done,
+            body: BodyReader::default(),
+            tunnel: None,
             limit: 0,
             received: 0,
             began: 0,
@@ -83,25 +87,30 @@ impl<'c> Inbound<'c> {
         }
     }
 
-    /// Whether bytes of a next request are here already.
-    pub fn has_buffered(&self) -> bool {
-        !self.buffer.is_empty()
-    }
-
     /// Reads the next request head. `patience` is how long to wait for its first byte before the
-    /// connection should go to rest.
+    /// connection should go to rest; `detect` says whether the client may turn out to speak HTTP/2.
     pub async fn head(
         &mut self,
         head: &mut RequestHead,
         patience: Duration,
+        detect: bool,
     ) -> Result<Arrival, Error> {
         let limits = &self.thread.limits;
         let mut begun = false;
         self.buffer.consume(std::mem::take(&mut self.lent));
         loop {
             if !self.buffer.is_empty() {
-                if let Some(count) =
-                    h1::parse_request(self.buffer.filled(), limits, head).map_err(rejected)?
+                let filled = self.buffer.filled();
+                if detect && filled.starts_with(PREFACE) {
+                    self.deadline.clear();
+                    let buffer = std::mem::replace(&mut self.buffer, Buffer::lend());
+                    return Ok(Arrival::Http2(Box::new(buffer)));
+                }
+                // A preface that has not come whole is no request to be judged.
+                let judged = !(detect && PREFACE.starts_with(filled));
+                if judged
+                    && let Some(count) =
+                        h1::parse_request(filled, limits, head).map_err(rejected)?
                 {
                     self.deadline.clear();
                     self.buffer.consume(count);
@@ -145,11 +154,7 @@ impl<'c> Inbound<'c> {
         self.lent = 0;
         self.received = 0;
         self.limit = u64::MAX;
-        self.body = match head.body {
-            BodyLength::Empty | BodyLength::Known(0) | BodyLength::UntilClose => Body::Done,
-            BodyLength::Known(length) => Body::Known(length),
-            BodyLength::Chunked => Body::Chunked(ChunkedDecoder::new()),
-        };
+        self.body = BodyReader::new(head.body);
         self.continue_due = head.expect_continue;
         if !self.is_done() {
             self.began = self.thread.clock.now();
@@ -159,10 +164,8 @@ impl<'c> Inbound<'c> {
     /// Bounds the body of this request; 0 = no limit.
     pub fn limit_body(&mut self, limit: u64) -> Result<(), Error> {
         self.limit = if limit == 0 { u64::MAX } else { limit };
-        match self.body {
-            Body::Known(length) if length > self.limit => {
-                Err(Error::downstream(Kind::BodyTooLarge))
-            }
+        match self.body.remaining() {
+            Some(length) if length > self.limit => Err(Error::downstream(Kind::BodyTooLarge)),
             _ => Ok(()),
         }
     }
@@ -174,16 +177,12 @@ impl<'c> Inbound<'c> {
 
     /// Whether the whole body has been given out.
     pub fn is_done(&self) -> bool {
-        matches!(self.body, Body::Done)
+        self.body.is_done()
     }
 
     /// Bytes still to come, if their number is known.
     pub fn remaining(&self) -> Option<u64> {
-        match self.body {
-            Body::Done => Some(0),
-            Body::Known(left) => Some(left),
-            Body::Chunked(_) => None,
-        }
+        self.body.remaining()
     }
 
     /// Judges the chunks of a body before anybody else sees the request, as far as they are here
@@ -216,24 +215,10 @@ impl<'c> Inbound<'c> {
         }
     }
 
-    /// The next piece of the body, decoded; `None` at its end. Sends `100 Continue` when the client
-    /// waits for it (RFC 9110 section 10.1.1).
-    pub async fn data(&mut self) -> Result<Option<&[u8]>, Error> {
-        let range = poll_fn(|cx| self.poll_data(cx)).await?;
-        Ok(range.map(|(start, end)| &self.buffer.filled()[start..end]))
-    }
-
     /// Bytes of the body that are here now, when the whole of it is: nothing needs to be awaited.
     pub fn whole_buffered(&self) -> Option<&[u8]> {
-        match self.body {
-            Body::Done => Some(&[]),
-            Body::Known(length) => self
-                .buffer
-                .filled()
-                .get(self.lent..)?
-                .get(..usize::try_from(length).ok()?),
-            Body::Chunked(_) => None,
-        }
+        let length = usize::try_from(self.body.remaining()?).ok()?;
+        self.buffer.filled().get(self.lent..)?.get(..length)
     }
 
     /// Counts what [`whole_buffered`](Self::whole_buffered) showed as read.
@@ -241,16 +226,20 @@ impl<'c> Inbound<'c> {
         if let Some(length) = self.whole_buffered().map(<[u8]>::len) {
             self.lent += length;
             self.received += length as u64;
-            self.body = Body::Done;
+            self.body = BodyReader::default();
         }
     }
 
-    /// Polls for a piece of the body: its place in [`bytes`](Self::bytes), `None` at the end.
+    /// Polls for the next piece of the body, decoded: its place in [`bytes`](Self::bytes), `None` at
+    /// the end. Sends `100 Continue` when the client waits for it (RFC 9110 section 10.1.1).
     pub fn poll_data(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<(usize, usize)>, Error>> {
         self.buffer.consume(std::mem::take(&mut self.lent));
+        if self.tunnel.is_some() {
+            return self.poll_tunnel(cx);
+        }
         loop {
             if self.is_done() {
                 self.deadline.clear();
@@ -298,40 +287,42 @@ impl<'c> Inbound<'c> {
 
     /// Decodes what is in the buffer: a range of it, or `None` when it held no body bytes.
     fn decode(&mut self) -> Result<Option<(usize, usize)>, Error> {
-        let filled = self.buffer.filled();
-        let (range, consumed, done) = match &mut self.body {
-            Body::Done => return Ok(None),
-            Body::Known(left) => {
-                let take = usize::try_from(*left)
-                    .unwrap_or(usize::MAX)
-                    .min(filled.len());
-                *left -= take as u64;
-                (Some((0, take)), take, *left == 0)
-            }
-            Body::Chunked(decoder) => match decoder.decode(filled).map_err(rejected)? {
-                ChunkStep::NeedMore { consumed } => (None, consumed, false),
-                ChunkStep::Data {
-                    start,
-                    end,
-                    consumed,
-                } => (Some((start, end)), consumed, false),
-                ChunkStep::Done { consumed } => (None, consumed, true),
-            },
-        };
-        if done {
-            self.body = Body::Done;
-        }
-        match range {
+        let step = self.body.decode(self.buffer.filled()).map_err(rejected)?;
+        match step.data {
             Some((start, end)) => {
                 self.received += (end - start) as u64;
-                self.lent = consumed;
+                self.lent = step.consumed;
                 if self.received > self.limit {
                     return Err(Error::downstream(Kind::BodyTooLarge));
                 }
             }
-            None => self.buffer.consume(consumed),
+            None => self.buffer.consume(step.consumed),
         }
-        Ok(range)
+        Ok(step.data)
+    }
+
+    /// The request was answered with another protocol: from here on the body is what the client
+    /// sends, as it comes and without a deadline, to the end of its half of the connection.
+    pub fn begin_tunnel(&mut self) {
+        self.buffer.consume(std::mem::take(&mut self.lent));
+        self.deadline.clear();
+        self.limit = u64::MAX;
+        self.tunnel = Some(match self.half_closed {
+            true => Half::Ended,
+            false => Half::Open,
+        });
+    }
+
+    fn poll_tunnel(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<(usize, usize)>, Error>> {
+        if self.buffer.is_empty()
+            && self.tunnel == Some(Half::Open)
+            && ready!(self.poll_fill(cx))? == 0
+        {
+            self.tunnel = Some(Half::Ended);
+        }
+        self.lent = self.buffer.filled().len();
+        self.received += self.lent as u64;
+        Poll::Ready(Ok((self.lent > 0).then_some((0, self.lent))))
     }
 
     /// A body may come slowly, but not for ever: after a grace period it must have kept the least
@@ -369,9 +360,9 @@ impl<'c> Inbound<'c> {
     /// Reads the rest of the body and throws it away. Fails when it is too much.
     pub async fn discard(&mut self) -> Result<(), Error> {
         let mut left = DISCARD;
-        while let Some(piece) = self.data().await? {
+        while let Some((start, end)) = poll_fn(|cx| self.poll_data(cx)).await? {
             left = left
-                .checked_sub(piece.len() as u64)
+                .checked_sub((end - start) as u64)
                 .ok_or(Error::downstream(Kind::BodyTooLarge))?;
         }
         // The last piece lent out is consumed with the next call, which does not come.
@@ -413,14 +404,6 @@ impl<'c> Inbound<'c> {
     /// Nobody waits for the client to leave any more.
     pub fn forget_gone(&mut self) {
         self.deadline.clear();
-    }
-
-    /// What was read beyond the request: the first bytes of a tunnel.
-    pub fn take_surplus(&mut self) -> Vec<u8> {
-        self.buffer.consume(std::mem::take(&mut self.lent));
-        let surplus = self.buffer.filled().to_vec();
-        self.buffer.consume(surplus.len());
-        surplus
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Output<'c> {
     timeout: Duration,
     /// Bytes that the client had not taken when the deadline was set.
     ahead: Cell<Option<u32>>,
+    /// A client may take its time: no deadline.
+    patient: Cell<bool>,
 }
 
 impl<'c> Output<'c> {
@@ -25,7 +27,13 @@ impl<'c> Output<'c> {
             deadline,
             timeout,
             ahead: Cell::new(None),
+            patient: Cell::new(false),
         }
+    }
+
+    /// From here on no step has a deadline.
+    pub(super) fn be_patient(&self) {
+        self.patient.set(true);
     }
 
     /// One step of output. The deadline starts when the client first keeps us waiting, and anew
@@ -46,6 +54,9 @@ impl<'c> Output<'c> {
     }
 
     fn wait(&self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
+        if self.patient.get() {
+            return Poll::Pending;
+        }
         if !self.deadline.is_set() {
             self.start();
         }

@@ -1,0 +1,144 @@
+//! The body of a request as handlers see it, whatever the client speaks.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use quaich_proto::headers::Headers;
+
+use super::h1::inbound::Inbound;
+use crate::error::Error;
+
+/// Reads the body of the current request.
+pub enum Body<'c> {
+    /// Of an HTTP/1 connection.
+    H1(Inbound<'c>),
+}
+
+impl Body<'_> {
+    /// Judges a body of unknown length before anybody else sees the request, as far as it is here or
+    /// comes within a moment. Takes nothing of the body.
+    pub async fn look_ahead(&mut self) -> Result<(), Error> {
+        match self {
+            Self::H1(body) => body.look_ahead().await,
+        }
+    }
+
+    /// Bounds the body of this request; 0 = no limit.
+    pub fn limit_body(&mut self, limit: u64) -> Result<(), Error> {
+        match self {
+            Self::H1(body) => body.limit_body(limit),
+        }
+    }
+
+    /// Bytes of the current body that were read.
+    pub fn received(&self) -> u64 {
+        match self {
+            Self::H1(body) => body.received(),
+        }
+    }
+
+    /// Whether the whole body has been given out.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Self::H1(body) => body.is_done(),
+        }
+    }
+
+    /// Bytes still to come, if their number is known.
+    pub fn remaining(&self) -> Option<u64> {
+        match self {
+            Self::H1(body) => body.remaining(),
+        }
+    }
+
+    /// The next piece of the body, decoded; `None` at its end. Invites a client that waits for `100
+    /// Continue` to send (RFC 9110 section 10.1.1).
+    pub async fn data(&mut self) -> Result<Option<&[u8]>, Error> {
+        let range = poll_fn(|cx| self.poll_data(cx)).await?;
+        Ok(range.map(|range| self.bytes(range)))
+    }
+
+    /// Polls [`data`](Self::data): the place of the piece in [`bytes`](Self::bytes).
+    pub fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<(usize, usize)>, Error>> {
+        match self {
+            Self::H1(body) => body.poll_data(cx),
+        }
+    }
+
+    /// Bytes that [`poll_data`](Self::poll_data) spoke of.
+    pub fn bytes(&self, range: (usize, usize)) -> &[u8] {
+        match self {
+            Self::H1(body) => body.bytes(range),
+        }
+    }
+
+    /// Trailers, once the end of the body has been seen and if the client sent some that count.
+    pub fn trailers(&self) -> Option<&Headers> {
+        match self {
+            // Checked and thrown away.
+            Self::H1(_) => None,
+        }
+    }
+
+    /// The whole body, when all of it is here: nothing needs to be awaited.
+    pub fn whole_buffered(&self) -> Option<&[u8]> {
+        match self {
+            Self::H1(body) => body.whole_buffered(),
+        }
+    }
+
+    /// Counts what [`whole_buffered`](Self::whole_buffered) showed as read.
+    pub fn finish_whole(&mut self) {
+        match self {
+            Self::H1(body) => body.finish_whole(),
+        }
+    }
+
+    /// The answer was sent before the body was asked for: the client must not be invited any more.
+    pub fn forgo_continue(&mut self) {
+        match self {
+            Self::H1(body) => body.forgo_continue(),
+        }
+    }
+
+    /// Whether a body that nobody read can be read and thrown away cheaply.
+    pub fn is_discardable(&self) -> bool {
+        match self {
+            Self::H1(body) => body.is_discardable(),
+        }
+    }
+
+    /// Reads the rest of the body and throws it away. Fails when it is too much.
+    pub async fn discard(&mut self) -> Result<(), Error> {
+        match self {
+            Self::H1(body) => body.discard().await,
+        }
+    }
+
+    /// Ready when the client has left. Reads ahead what it sends meanwhile. `probe` says whether it
+    /// may be sent an interim response to find out.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>, probe: bool) -> Poll<Error> {
+        match self {
+            Self::H1(body) => body.poll_gone(cx, probe),
+        }
+    }
+
+    /// Nobody waits for the client to leave any more.
+    pub fn forget_gone(&mut self) {
+        match self {
+            Self::H1(body) => body.forget_gone(),
+        }
+    }
+
+    /// The request was answered with [`Reply::begin_tunnel`](super::reply::Reply::begin_tunnel): from
+    /// here on [`data`](Self::data) yields what the client sends, as it comes and without a deadline,
+    /// until it ends its half.
+    pub fn begin_tunnel(&mut self) {
+        match self {
+            Self::H1(body) => body.begin_tunnel(),
+        }
+    }
+}
