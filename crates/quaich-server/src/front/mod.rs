@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::link::{AppFds, FromFront, Link, Setup, ToFront};
+use crate::link::{AppFds, FromFront, Link, Setup, ToFront, UpstreamMaterial};
 use crate::listener::accept::Admission;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::Counters;

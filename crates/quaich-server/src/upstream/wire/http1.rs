@@ -9,9 +9,7 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use quaich_proto::h1::{
-    self, BodyLength, ChunkStep, ChunkedDecoder, Limits, ResponseHead, parse_response,
-};
+use quaich_proto::h1::{self, BodyLength, BodyReader, Limits, ResponseHead, parse_response};
 use quaich_proto::method::Method;
 
 use crate::buffer::{self, Buffer};
@@ -21,6 +19,7 @@ use crate::pipe::{self, Pipe};
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::text::Text;
+use super::Patience;
 use crate::upstream::request::Request;
 
 /// What a response head of a server may be.
@@ -67,7 +66,7 @@ impl Conn {
             timeout,
             method: request.method(),
             upgrade: request.protocol().is_some(),
-            body: Body::Done,
+            body: BodyReader::default(),
             lent: 0,
             received: false,
             keep_alive: false,
@@ -88,7 +87,7 @@ pub struct Upload<'c> {
     framing: BodyLength,
 }
 
-impl Upload<'_> {
+impl<'c> Upload<'c> {
     /// Sends the head and what there is of the body with it.
     pub async fn head(&mut self, request: &Request, body: &[u8]) -> Result<(), Error> {
         self.send([request.http1(), body, b""]).await
@@ -120,9 +119,9 @@ impl Upload<'_> {
         }
     }
 
-    /// The server is late only after another timeout.
-    pub fn postpone(&self) {
-        self.conn.deadline.set(self.timeout);
+    /// To be used while this is borrowed.
+    pub fn patience(&self) -> Patience<'c> {
+        Patience::new(&self.conn.deadline, self.timeout)
     }
 
     /// Bytes go as they are from now on, for as long as it takes.
@@ -178,14 +177,6 @@ impl Upload<'_> {
     }
 }
 
-#[derive(Debug)]
-enum Body {
-    Done,
-    Known(u64),
-    Chunked(ChunkedDecoder),
-    UntilClose,
-}
-
 /// Reads one response.
 pub struct Download<'c> {
     conn: &'c Conn,
@@ -193,7 +184,7 @@ pub struct Download<'c> {
     timeout: Duration,
     method: Method,
     upgrade: bool,
-    body: Body,
+    body: BodyReader,
     lent: usize,
     received: bool,
     keep_alive: bool,
@@ -215,12 +206,7 @@ impl Download<'_> {
             _ => {}
         }
         self.keep_alive = head.keep_alive;
-        self.body = match head.body {
-            BodyLength::Empty | BodyLength::Known(0) => Body::Done,
-            BodyLength::Known(length) => Body::Known(length),
-            BodyLength::Chunked => Body::Chunked(ChunkedDecoder::new()),
-            BodyLength::UntilClose => Body::UntilClose,
-        };
+        self.body = BodyReader::new(head.body);
         Ok(())
     }
 
@@ -281,72 +267,51 @@ impl Download<'_> {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<(usize, usize)>, Error>> {
         self.buffer.consume(std::mem::take(&mut self.lent));
         loop {
-            if matches!(self.body, Body::Done) {
+            if self.body.is_done() {
                 return Poll::Ready(Ok(None));
             }
             if !self.buffer.is_empty() {
                 match self.decode()? {
                     Some(range) => return Poll::Ready(Ok(Some(range))),
-                    None if matches!(self.body, Body::Done) => continue,
+                    None if self.body.is_done() => continue,
                     None => {}
                 }
             }
             if ready!(self.poll_fill(cx))? == 0 {
-                if matches!(self.body, Body::UntilClose) {
-                    self.body = Body::Done;
-                    continue;
-                }
-                return Poll::Ready(Err(Error::upstream(Kind::Truncated)));
+                return Poll::Ready(match self.body.close() {
+                    true => Ok(None),
+                    false => Err(Error::upstream(Kind::Truncated)),
+                });
             }
         }
     }
 
     fn decode(&mut self) -> Result<Option<(usize, usize)>, Error> {
-        let filled = self.buffer.filled();
-        let (range, consumed, done) = match &mut self.body {
-            Body::Done => return Ok(None),
-            Body::Known(left) => {
-                let take = usize::try_from(*left)
-                    .unwrap_or(usize::MAX)
-                    .min(filled.len());
-                *left -= take as u64;
-                (Some((0, take)), take, *left == 0)
-            }
-            Body::UntilClose => (Some((0, filled.len())), filled.len(), false),
-            Body::Chunked(decoder) => match decoder.decode(filled) {
-                Ok(ChunkStep::NeedMore { consumed }) => (None, consumed, false),
-                Ok(ChunkStep::Data {
-                    start,
-                    end,
-                    consumed,
-                }) => (Some((start, end)), consumed, false),
-                Ok(ChunkStep::Done { consumed }) => (None, consumed, true),
-                Err(_) => return Err(Error::upstream(Kind::BadResponse("bad_chunk"))),
-            },
-        };
-        if done {
-            self.body = Body::Done;
+        let step = self
+            .body
+            .decode(self.buffer.filled())
+            .map_err(|_| Error::upstream(Kind::BadResponse("bad_chunk")))?;
+        match step.data {
+            Some(_) => self.lent = step.consumed,
+            None => self.buffer.consume(step.consumed),
         }
-        match range {
-            Some(_) => self.lent = consumed,
-            None => self.buffer.consume(consumed),
-        }
-        Ok(range)
+        Ok(step.data)
     }
 
     /// Bytes of the body that have not been read from the socket, when their number is known.
     pub fn unread(&self) -> Option<u64> {
-        match self.body {
-            Body::Known(left) if self.buffer.filled().len() == self.lent => Some(left),
-            _ => None,
+        if !self.conn.socket.is_plain() {
+            return None;
         }
+        let is_all_given = self.buffer.filled().len() == self.lent;
+        self.body.remaining().filter(|_| is_all_given)
     }
 
     /// Moves what has arrived of the body into `pipe`. Only while [`unread`](Self::unread) knows
     /// how much there is.
     pub async fn splice(&mut self, pipe: &mut Pipe) -> Result<(), Error> {
         self.buffer.consume(std::mem::take(&mut self.lent));
-        let Body::Known(left) = self.body else {
+        let Some(left) = self.body.remaining().filter(|left| *left > 0) else {
             return Ok(());
         };
         self.conn.deadline.set(self.timeout);
@@ -364,16 +329,13 @@ impl Download<'_> {
             },
         )
         .await?;
-        self.body = match left.saturating_sub(moved) {
-            0 => Body::Done,
-            left => Body::Known(left),
-        };
+        self.body.skip(moved);
         Ok(())
     }
 
     /// Whether the whole body has been given out.
     pub fn is_done(&self) -> bool {
-        matches!(self.body, Body::Done)
+        self.body.is_done()
     }
 
     /// Whether the connection may carry another request: the response ended exactly.
@@ -385,7 +347,7 @@ impl Download<'_> {
     /// The connection carries another protocol from now on: what follows the head, until the
     /// server ends its half.
     pub fn begin_tunnel(&mut self) {
-        self.body = Body::UntilClose;
+        self.body = BodyReader::new(BodyLength::UntilClose);
         self.timeout = Duration::MAX;
         self.conn.deadline.clear();
     }

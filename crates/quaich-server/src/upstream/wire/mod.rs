@@ -13,6 +13,7 @@ use quaich_proto::h1::ResponseHead;
 use quaich_proto::headers::Headers;
 
 use super::request::Request;
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::pipe::Pipe;
 
@@ -27,7 +28,7 @@ pub enum Conn {
 impl Conn {
     /// Makes ready for one exchange; `empty` says that the request has no body. Waits at most
     /// `timeout` for each step. When it fails, the server has seen nothing of the request.
-    pub fn begin(
+    pub async fn begin(
         &mut self,
         request: &Request,
         empty: bool,
@@ -39,7 +40,7 @@ impl Conn {
                 Ok((Upload::Http1(up), Download::Http1(down)))
             }
             Self::Http2(lease) => {
-                let (up, down) = lease.begin(request, empty, timeout)?;
+                let (up, down) = lease.begin(request, empty, timeout).await?;
                 Ok((Upload::Http2(up), Download::Http2(down)))
             }
         }
@@ -54,6 +55,24 @@ impl Conn {
     }
 }
 
+/// When a server is late.
+#[derive(Clone, Copy)]
+pub struct Patience<'c> {
+    deadline: &'c Deadline,
+    timeout: Duration,
+}
+
+impl<'c> Patience<'c> {
+    fn new(deadline: &'c Deadline, timeout: Duration) -> Self {
+        Self { deadline, timeout }
+    }
+
+    /// The server is late only after another timeout: until now it had to wait for the client.
+    pub fn renew(&self) {
+        self.deadline.set(self.timeout);
+    }
+}
+
 /// The way of one request to a server. Dropped before its end, the server learns that no more
 /// comes.
 pub enum Upload<'c> {
@@ -63,7 +82,7 @@ pub enum Upload<'c> {
     Http2(http2::Upload<'c>),
 }
 
-impl Upload<'_> {
+impl<'c> Upload<'c> {
     /// Sends the head, and the body if the `whole` of it is here.
     pub async fn head(&mut self, request: &Request, whole: Option<&[u8]>) -> Result<(), Error> {
         match self {
@@ -91,11 +110,11 @@ impl Upload<'_> {
         }
     }
 
-    /// The server is late only after another timeout: until now it had to wait for the client.
-    pub fn postpone(&self) {
+    /// With the server, while this is in use.
+    pub fn patience(&self) -> Patience<'c> {
         match self {
-            Self::Http1(up) => up.postpone(),
-            Self::Http2(up) => up.postpone(),
+            Self::Http1(up) => up.patience(),
+            Self::Http2(up) => up.patience(),
         }
     }
 

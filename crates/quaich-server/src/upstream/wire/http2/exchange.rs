@@ -13,25 +13,29 @@ use quaich_proto::headers::Headers;
 
 use super::session::Lease;
 use super::{failure, head};
+use crate::upstream::wire::Patience;
 use crate::error::{Error, Kind};
 use crate::upstream::request::Request;
 
 impl Lease {
     /// Opens the stream. When it fails, nothing was sent.
-    pub fn begin(
+    pub async fn begin(
         &mut self,
         request: &Request,
         empty: bool,
         timeout: Duration,
     ) -> Result<(Upload<'_>, Download<'_>), Error> {
         let tunnel = request.protocol().is_some();
+        self.deadline.set(timeout);
+        if tunnel && !self.can_tunnel().await? {
+            return Err(Error::upstream(Kind::BadResponse("no_extended_connect")));
+        }
         let ended = empty && !tunnel;
         let parts = head::request(request, self.is_secure)?;
         let sent = self.send.send_request(parts, ended);
         let (response, stream) =
             sent.map_err(|_| Error::upstream(Kind::UpstreamRefused))?;
         let lease = &*self;
-        lease.deadline.set(timeout);
         let upload = Upload {
             lease,
             timeout,
@@ -73,7 +77,7 @@ pub struct Upload<'c> {
     ended: bool,
 }
 
-impl Upload<'_> {
+impl<'c> Upload<'c> {
     /// Sends all there is of the body, and ends it.
     pub async fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
         if self.ended {
@@ -99,7 +103,7 @@ impl Upload<'_> {
             self.stream
                 .send_data(Bytes::copy_from_slice(now), self.ended)
                 .map_err(|_| Error::upstream(Kind::UpstreamClosed))?;
-            self.postpone();
+            self.lease.deadline.set(self.timeout);
         }
         Ok(())
     }
@@ -136,9 +140,9 @@ impl Upload<'_> {
         sent.map_err(|_| Error::upstream(Kind::UpstreamClosed))
     }
 
-    /// The server is late only after another timeout.
-    pub fn postpone(&self) {
-        self.lease.deadline.set(self.timeout);
+    /// To be used while this is borrowed.
+    pub fn patience(&self) -> Patience<'c> {
+        Patience::new(&self.lease.deadline, self.timeout)
     }
 
     /// Bytes go as they are from now on, for as long as it takes.

@@ -247,13 +247,14 @@ impl Lease {
     }
 
     /// Whether the server lets a stream carry another protocol (RFC 8441). Waits for its settings.
-    pub async fn can_tunnel(&self) -> bool {
+    pub(super) async fn can_tunnel(&self) -> Result<bool, Error> {
         while !self.state.settled.get() && !self.state.closed.get() {
             let changed = self.state.changed.notified();
             self.state.question();
-            changed.await;
+            let waited = self.deadline.guard(changed).await;
+            waited.map_err(|_| Error::upstream(Kind::ResponseTimeout))?;
         }
-        self.send.is_extended_connect_protocol_enabled()
+        Ok(self.send.is_extended_connect_protocol_enabled())
     }
 }
 
