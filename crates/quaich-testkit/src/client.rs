@@ -6,8 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use rustls::ClientConnection;
+
 use crate::PATIENCE;
 use crate::response::{Framing, Response};
+use crate::tls::{Handshake, TlsClient, TlsStream};
 
 /// One connection. Bytes that were read past a response stay for the next one.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub struct RawClient {
     stream: Stream,
     unread: Vec<u8>,
     ended: Option<Ending>,
+    /// Why it ended otherwise than in order.
+    failure: Option<String>,
     /// What has been sent, for the message of a failure.
     sent: Vec<u8>,
 }
@@ -30,7 +35,11 @@ enum Ending {
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
 }
+
+/// How much of what was sent is kept for the message of a failure.
+const REMEMBERED: usize = 64 * 1024;
 
 impl RawClient {
     /// Connects over TCP.
@@ -59,14 +68,67 @@ impl RawClient {
         ))
     }
 
+    /// Connects over TLS.
+    ///
+    /// # Panics
+    /// When nobody listens there, or the handshake fails.
+    #[must_use]
+    #[track_caller]
+    pub fn connect_tls(addr: SocketAddr, client: &TlsClient) -> Self {
+        let connected = Self::try_tls(addr, client);
+        connected.unwrap_or_else(|e| panic!("no TLS with {addr}: {e}"))
+    }
+
+    /// Connects over TLS.
+    ///
+    /// # Errors
+    /// When the handshake fails, with the reason. A TLS 1.3 client is through with its handshake
+    /// before the server has looked at its certificate: that refusal shows up at the first read.
+    ///
+    /// # Panics
+    /// When nobody listens there.
+    #[track_caller]
+    pub fn try_tls(addr: SocketAddr, client: &TlsClient) -> Result<Self, String> {
+        let stream = client.connect(addr)?;
+        Ok(Self::over(Stream::Tls(Box::new(stream))))
+    }
+
+    /// What the handshake came to.
+    ///
+    /// # Panics
+    /// When this connection has none.
+    #[must_use]
+    #[track_caller]
+    pub fn handshake(&self) -> Handshake {
+        Handshake::of(self.tls().expect("a connection with TLS"))
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls().is_some()
+    }
+
+    fn tls(&self) -> Option<&ClientConnection> {
+        match &self.stream {
+            Stream::Tls(s) => Some(&s.conn),
+            Stream::Tcp(_) | Stream::Unix(_) => None,
+        }
+    }
+
     fn over(stream: Stream) -> Self {
         let mut client = Self {
             stream,
             unread: Vec::new(),
             ended: None,
+            failure: None,
             sent: Vec::new(),
         };
         client.patience(PATIENCE);
+        let set = match &client.stream {
+            Stream::Tcp(s) => s.set_write_timeout(Some(PATIENCE)),
+            Stream::Unix(s) => s.set_write_timeout(Some(PATIENCE)),
+            Stream::Tls(s) => s.sock.set_write_timeout(Some(PATIENCE)),
+        };
+        set.expect("a write timeout can be set");
         client
     }
 
@@ -75,6 +137,7 @@ impl RawClient {
         let set = match &self.stream {
             Stream::Tcp(s) => s.set_read_timeout(Some(patience)),
             Stream::Unix(s) => s.set_read_timeout(Some(patience)),
+            Stream::Tls(s) => s.sock.set_read_timeout(Some(patience)),
         };
         set.expect("a read timeout can be set");
         self
@@ -83,9 +146,18 @@ impl RawClient {
     /// Sends bytes; an error of the connection shows up at the next read.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.sent.extend_from_slice(bytes.as_ref());
+        if self.sent.len() > 2 * REMEMBERED {
+            self.sent.drain(..self.sent.len() - REMEMBERED);
+        }
         // The peer may have refused already: what it answered is still to be read.
         let _ = self.stream.as_write().write_all(bytes.as_ref());
         self
+    }
+
+    /// Sends bytes; false when the connection does not take them any more.
+    #[must_use]
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.as_write().write_all(bytes.as_ref()).is_ok()
     }
 
     /// Sends one byte per packet.
@@ -98,11 +170,26 @@ impl RawClient {
 
     /// Says that nothing more will be sent, and keeps reading.
     pub fn half_close(&mut self) -> &mut Self {
-        let _ = match &self.stream {
+        let _ = match &mut self.stream {
             Stream::Tcp(s) => s.shutdown(Shutdown::Write),
             Stream::Unix(s) => s.shutdown(Shutdown::Write),
+            Stream::Tls(s) => {
+                s.conn.send_close_notify();
+                s.flush().and_then(|()| s.sock.shutdown(Shutdown::Write))
+            }
         };
         self
+    }
+
+    /// Ends the connection by a reset, and forgets it.
+    pub fn reset(self) {
+        let at_once = Some(Duration::ZERO);
+        // A socket that is gone already needs no reset.
+        let _ = match &self.stream {
+            Stream::Tcp(s) => rustix::net::sockopt::set_socket_linger(s, at_once),
+            Stream::Tls(s) => rustix::net::sockopt::set_socket_linger(&s.sock, at_once),
+            Stream::Unix(_) => Ok(()),
+        };
     }
 
     /// Sends a GET on this connection and reads its response.
@@ -237,58 +324,72 @@ impl RawClient {
         self.ended == Some(Ending::Reset)
     }
 
+    /// Why the connection ended otherwise than in order: an alert, a cut, a reset.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
     #[track_caller]
     fn read_body(&mut self, response: &mut Response, method: &str) {
-        let status = response.status;
-        if method == "HEAD" || status == 204 || status == 304 || status == 101 {
-            response.complete = true;
-        } else if response.header("transfer-encoding").is_some() {
-            response.framing = Framing::Chunked;
-            response.complete = self.read_chunks(&mut response.body);
-        } else if let Some(length) = response.header("content-length") {
-            let length: usize = length.parse().expect("Content-Length is a number");
-            response.framing = Framing::Length;
-            while self.unread.len() < length && self.fill() {}
-            let got = length.min(self.unread.len());
-            response.body.extend(self.unread.drain(..got));
-            response.complete = got == length;
-        } else {
-            response.framing = Framing::Close;
-            response.body = self.rest();
-            response.complete = self.ended == Some(Ending::Fin);
+        if response.expect_body_of(method) {
+            while self.advance(response) {}
         }
     }
 
-    /// Decodes chunks to the last one; false when the connection ended before it.
+    /// Reads the next part of a body that has one; false when it has come to its end, or the
+    /// connection has.
     #[track_caller]
-    fn read_chunks(&mut self, body: &mut Vec<u8>) -> bool {
-        loop {
-            let Some(line) = self.line() else {
-                return false;
-            };
-            let size = line.split(';').next().unwrap_or_default();
-            let size = usize::from_str_radix(size, 16)
-                .unwrap_or_else(|_| panic!("not a chunk size: {line:?}"));
-            if size == 0 {
-                return self.trailer_end();
-            }
-            while self.unread.len() < size + 2 && self.fill() {}
-            let got = size.min(self.unread.len());
-            body.extend(self.unread.drain(..got));
-            if self.unread.len() < 2 {
-                return false;
-            }
-            let end: Vec<u8> = self.unread.drain(..2).collect();
-            assert_eq!(end, b"\r\n", "a chunk's data must end with CRLF");
+    pub(crate) fn advance(&mut self, response: &mut Response) -> bool {
+        let left = match response.framing {
+            Framing::Chunked => return self.read_chunk(response),
+            Framing::None => return false,
+            Framing::Length => response.length().saturating_sub(response.body.len()),
+            Framing::Close => usize::MAX,
+        };
+        if left > 0 && self.unread.is_empty() && !self.fill() {
+            response.complete =
+                response.framing == Framing::Close && self.ended == Some(Ending::Fin);
+            return false;
         }
+        let got = left.min(self.unread.len());
+        response.body.extend(self.unread.drain(..got));
+        response.complete = response.framing == Framing::Length && got == left;
+        !response.complete
+    }
+
+    /// Reads one chunk; false when it was the last one, or the connection ended.
+    #[track_caller]
+    fn read_chunk(&mut self, response: &mut Response) -> bool {
+        let Some(line) = self.line() else {
+            return false;
+        };
+        let size = line.split(';').next().unwrap_or_default();
+        let size = usize::from_str_radix(size, 16)
+            .unwrap_or_else(|_| panic!("not a chunk size: {line:?}"));
+        if size == 0 {
+            response.complete = self.read_trailers(&mut response.trailers);
+            return false;
+        }
+        while self.unread.len() < size + 2 && self.fill() {}
+        let got = size.min(self.unread.len());
+        response.body.extend(self.unread.drain(..got));
+        if self.unread.len() < 2 {
+            return false;
+        }
+        let end: Vec<u8> = self.unread.drain(..2).collect();
+        assert_eq!(end, b"\r\n", "a chunk's data must end with CRLF");
+        true
     }
 
     #[track_caller]
-    fn trailer_end(&mut self) -> bool {
+    fn read_trailers(&mut self, trailers: &mut Vec<(String, String)>) -> bool {
         while let Some(line) = self.line() {
-            if line.is_empty() {
+            let Some((name, value)) = line.split_once(':') else {
+                assert_eq!(line, "", "neither a trailer nor the end of them");
                 return true;
-            }
+            };
+            trailers.push((name.to_ascii_lowercase(), value.trim().to_string()));
         }
         false
     }
@@ -304,6 +405,17 @@ impl RawClient {
                 return None;
             }
         }
+    }
+
+    /// The next `count` bytes, or `None` when the connection ends before they have come.
+    #[track_caller]
+    pub(crate) fn exactly_or_end(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.unread.len() < count {
+            if !self.fill() {
+                return None;
+            }
+        }
+        Some(self.unread.drain(..count).collect())
     }
 
     /// Reads once; false at the end of the connection.
@@ -327,7 +439,10 @@ impl RawClient {
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     return None;
                 }
-                Err(_) => self.ended = Some(Ending::Reset),
+                Err(e) => {
+                    self.ended = Some(Ending::Reset);
+                    self.failure = Some(e.to_string());
+                }
             }
             return Some(self.ended.is_none());
         }
@@ -350,6 +465,7 @@ impl Stream {
         match self {
             Self::Tcp(s) => s,
             Self::Unix(s) => s,
+            Self::Tls(s) => s,
         }
     }
 
@@ -357,6 +473,7 @@ impl Stream {
         match self {
             Self::Tcp(s) => s,
             Self::Unix(s) => s,
+            Self::Tls(s) => s,
         }
     }
 }

@@ -4,8 +4,10 @@
 //! wait is for an event (bytes, an end of file, a log line, a readiness message) with a deadline,
 //! and every failed wait shows what both sides saw.
 
+mod certificates;
 mod client;
 mod gate;
+pub mod h2;
 mod origin;
 mod peer;
 mod process;
@@ -13,17 +15,22 @@ mod python;
 mod quaich;
 mod response;
 mod site;
+mod tls;
+mod transport;
 
+pub use certificates::{Ca, Leaf};
 pub use client::RawClient;
 pub use gate::Gate;
 pub use origin::{Conversation, End, Origin, OriginRequest};
 pub use peer::Peer;
-pub use process::{Finished, LogLines, children, process_exists};
+pub use process::{Finished, LogLines, children, process_exists, resident_memory};
 pub use python::{python, requires_python};
 pub use quaich::{Quaich, QuaichCommand, binary};
 pub use response::{Framing, Response};
 pub use rustix::process::Signal;
 pub use site::TempSite;
+pub use tls::{Handshake, TlsClient};
+pub use transport::{Answer, Caller, Request, Transport};
 
 use std::time::{Duration, Instant};
 

@@ -161,6 +161,21 @@ pub fn children(pid: u32) -> Vec<u32> {
     mine.collect()
 }
 
+/// The memory of a process that is its own, in bytes: pages of files are not counted.
+///
+/// # Panics
+/// When there is no such process.
+#[must_use]
+#[track_caller]
+pub fn resident_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kibibytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kibibytes.unwrap_or_else(|| panic!("process {pid} has no memory")) * 1024
+}
+
 /// The arguments of a process, joined by spaces.
 pub(crate) fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

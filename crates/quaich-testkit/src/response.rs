@@ -26,6 +26,8 @@ pub struct Response {
     pub framing: Framing,
     /// Whether the mark of the end was seen.
     pub complete: bool,
+    /// Fields behind the last chunk, names in lower case.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Response {
@@ -46,7 +48,34 @@ impl Response {
             body: Vec::new(),
             framing: Framing::None,
             complete: false,
+            trailers: Vec::new(),
         }
+    }
+
+    /// Settles how the body's end is marked, for an answer to this method; false when there is none,
+    /// and the response is complete.
+    pub(crate) fn expect_body_of(&mut self, method: &str) -> bool {
+        if method == "HEAD" || matches!(self.status, 101 | 204 | 304) {
+            self.complete = true;
+            return false;
+        }
+        self.framing = if self.header("transfer-encoding").is_some() {
+            Framing::Chunked
+        } else if self.header("content-length").is_some() {
+            Framing::Length
+        } else {
+            Framing::Close
+        };
+        true
+    }
+
+    /// `Content-Length`, 0 when there is none.
+    ///
+    /// # Panics
+    /// When it is no number.
+    pub(crate) fn length(&self) -> usize {
+        let length = self.header("content-length").unwrap_or("0");
+        length.parse().expect("Content-Length is a number")
     }
 
     /// The value of a field, names compared without case; the first when there are several.

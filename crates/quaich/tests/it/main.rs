@@ -11,6 +11,8 @@ mod docs;
 mod examples;
 mod files;
 mod frameworks;
+mod h2_conformance;
+mod h2_floods;
 mod http1;
 mod limits;
 mod peers;

@@ -1,0 +1,12 @@
+//! HTTP/2 towards the program under test: frames written and read one by one, right or wrong.
+//!
+//! `Frame` and `Block` write whatever they are told, so that a test can break every rule of
+//! RFC 9113 and RFC 7541. `H2Client` keeps the rules unless it is asked to send raw frames.
+
+mod block;
+mod client;
+mod frame;
+
+pub use block::Block;
+pub use client::{Ended, Event, H2Client, H2Response};
+pub use frame::{Frame, PREFACE, code, flag, kind, setting};
