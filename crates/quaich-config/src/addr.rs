@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::model::{HostPattern, ListenAddr, Network, UpstreamAddr};
+use crate::model::{HostPattern, ListenAddr, Network, UpstreamAddr, UpstreamServer};
 
 /// Why an address was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,12 @@ fn unix_path(path: &str, dir: &Path) -> Result<PathBuf, String> {
     }
 }
 
+/// Whether clients expect TLS there without being told: on TCP port 443.
+#[must_use]
+pub fn is_https_port(addr: &ListenAddr) -> bool {
+    matches!(addr, ListenAddr::Tcp(addr) if addr.port() == 443)
+}
+
 /// The text that `listen` reads back to the same address.
 #[must_use]
 pub fn show_listen(addr: &ListenAddr) -> String {
@@ -116,39 +122,53 @@ pub fn show_listen(addr: &ListenAddr) -> String {
     }
 }
 
-/// A server's URL: `"host:port"`, `"http://host[:port]"` or `"http+unix:PATH"`.
+/// A server's URL, its id being the URL as written: `"host:port"`, `"SCHEME://host[:port]"` or
+/// `"SCHEME+unix:PATH"`; schemes are `http`, `https` and `h2c`.
 ///
 /// # Errors
 /// `Later` for the schemes of other versions, else what was expected.
-pub fn server(text: &str, dir: &Path) -> Result<UpstreamAddr, AddrError> {
-    if let Some(path) = text
-        .strip_prefix("http+unix:")
-        .or_else(|| text.strip_prefix("unix:"))
-    {
-        let path = path.strip_prefix("//").unwrap_or(path);
-        return unix_path(path, dir)
-            .map(UpstreamAddr::Unix)
-            .map_err(AddrError::Wrong);
-    }
-    let (rest, default_port) = match text.split_once("://") {
-        Some(("http", rest)) => (rest, Some(80)),
-        Some((scheme, _)) => return Err(other_scheme(scheme)),
-        None => match text.split_once("+unix:") {
-            Some((scheme, _)) => return Err(other_scheme(scheme)),
-            None => (text, None),
-        },
-    };
-    host_port(rest, default_port).map_err(AddrError::Wrong)
+pub fn server(text: &str, dir: &Path) -> Result<UpstreamServer, AddrError> {
+    let (scheme, addr) = server_addr(text, dir)?;
+    Ok(UpstreamServer {
+        id: text.to_owned(),
+        addr,
+        tls: scheme == "https",
+        h2c: scheme == "h2c",
+    })
 }
 
-fn other_scheme(scheme: &str) -> AddrError {
-    const LATER: [&str; 5] = ["https", "h2c", "fastcgi", "scgi", "uwsgi"];
-    if LATER.contains(&scheme) {
-        return AddrError::Later(format!("`{scheme}` servers"));
+fn server_addr<'t>(text: &'t str, dir: &Path) -> Result<(&'t str, UpstreamAddr), AddrError> {
+    let at_socket = match text.strip_prefix("unix:") {
+        Some(path) => Some(("http", path)),
+        None => text.split_once("+unix:"),
+    };
+    if let Some((scheme, path)) = at_socket {
+        default_port(scheme)?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let path = unix_path(path, dir).map_err(AddrError::Wrong)?;
+        return Ok((scheme, UpstreamAddr::Unix(path)));
     }
-    AddrError::Wrong(format!(
-        "`{scheme}` is not a scheme; servers are http://host:port"
-    ))
+    let (scheme, rest, port) = match text.split_once("://") {
+        Some((scheme, rest)) => (scheme, rest, Some(default_port(scheme)?)),
+        None => ("http", text, None),
+    };
+    let addr = host_port(rest, port).map_err(AddrError::Wrong)?;
+    Ok((scheme, addr))
+}
+
+fn default_port(scheme: &str) -> Result<u16, AddrError> {
+    match scheme {
+        "http" | "h2c" => Ok(80),
+        "https" => Ok(443),
+        "fastcgi" | "scgi" | "uwsgi" => Err(AddrError::Later(format!("`{scheme}` servers"))),
+        "h2" => Err(AddrError::Wrong(
+            "HTTP/2 without TLS is \"h2c://host:port\"; with TLS it is \"https://host\"".into(),
+        )),
+        _ => Err(AddrError::Wrong(format!(
+            "`{scheme}` is not a scheme; servers are http://host:port, https://host or \
+             h2c://host:port"
+        ))),
+    }
 }
 
 fn host_port(text: &str, default_port: Option<u16>) -> Result<UpstreamAddr, String> {
@@ -198,13 +218,20 @@ fn host_port(text: &str, default_port: Option<u16>) -> Result<UpstreamAddr, Stri
     })
 }
 
-/// The URL that `server` reads back to the same address.
+/// The URL that `server` reads back to the same address and scheme.
 #[must_use]
-pub fn show_server(addr: &UpstreamAddr) -> String {
-    match addr {
-        UpstreamAddr::Tcp { host, port } if host.contains(':') => format!("http://[{host}]:{port}"),
-        UpstreamAddr::Tcp { host, port } => format!("http://{host}:{port}"),
-        UpstreamAddr::Unix(path) => format!("http+unix:{}", path.display()),
+pub fn show_server(server: &UpstreamServer) -> String {
+    let scheme = match (server.tls, server.h2c) {
+        (true, _) => "https",
+        (false, true) => "h2c",
+        (false, false) => "http",
+    };
+    match &server.addr {
+        UpstreamAddr::Tcp { host, port } if host.contains(':') => {
+            format!("{scheme}://[{host}]:{port}")
+        }
+        UpstreamAddr::Tcp { host, port } => format!("{scheme}://{host}:{port}"),
+        UpstreamAddr::Unix(path) => format!("{scheme}+unix:{}", path.display()),
     }
 }
 
@@ -377,14 +404,21 @@ mod tests {
                 port,
             })
         };
-        assert_eq!(server("a.example:81", dir), tcp("a.example", 81));
-        assert_eq!(server("http://A.example/", dir), tcp("a.example", 80));
-        assert_eq!(server("http://[::1]:81", dir), tcp("::1", 81));
+        let addr = |text| server(text, dir).map(|server| server.addr);
+        assert_eq!(addr("a.example:81"), tcp("a.example", 81));
+        assert_eq!(addr("http://A.example/"), tcp("a.example", 80));
+        assert_eq!(addr("http://[::1]:81"), tcp("::1", 81));
         let unix = Ok(UpstreamAddr::Unix("/run/x".into()));
-        assert_eq!(server("http+unix:/run/x", dir), unix);
-        assert_eq!(server("http+unix:///run/x", dir), unix);
+        for text in [
+            "unix:/run/x",
+            "http+unix:/run/x",
+            "http+unix:///run/x",
+            "h2c+unix:/run/x",
+        ] {
+            assert_eq!(addr(text), unix, "{text}");
+        }
         assert!(matches!(
-            server("h2c://a:80", dir),
+            server("uwsgi://a:80", dir),
             Err(AddrError::Later(_))
         ));
         for text in [
@@ -403,6 +437,26 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn the_scheme_of_a_server_says_how_it_is_spoken_to() {
+        let dir = Path::new("/srv");
+        for (text, tls, h2c, shown) in [
+            ("a:81", false, false, "http://a:81"),
+            ("https://a", true, false, "https://a:443"),
+            ("https+unix:x", true, false, "https+unix:/srv/x"),
+            ("h2c://[::1]", false, true, "h2c://[::1]:80"),
+        ] {
+            let server = server(text, dir).expect(text);
+            assert_eq!((server.tls, server.h2c), (tls, h2c), "{text}");
+            assert_eq!((show_server(&server), &*server.id), (shown.into(), text));
+        }
+        assert!(matches!(server("h2://a", dir), Err(AddrError::Wrong(_))));
+        assert!(matches!(
+            server("ftp+unix:/a", dir),
+            Err(AddrError::Wrong(_))
+        ));
     }
 
     #[test]

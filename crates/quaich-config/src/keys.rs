@@ -5,9 +5,11 @@
 
 mod routing;
 mod serving;
+mod tls;
 
 pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
+pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,8 @@ pub enum Kind {
     Path,
     /// `true` or `false`.
     Bool,
+    /// `"auto"`, `true` or `false`/`"off"`.
+    AutoBool,
     /// A whole number between both bounds; with a lower bound of 0, `false`/`"off"` is 0.
     Count(u64, u64),
     /// `"auto"` or a whole number between both bounds.
@@ -34,7 +38,7 @@ pub enum Kind {
     Rate,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// One of these words, or `true`/`false`.
+    /// One of these words; `false` is `"off"`.
     Switch(&'static [&'static str]),
     /// A text or a list of texts.
     Texts,
@@ -42,10 +46,26 @@ pub enum Kind {
     Pairs,
     /// `{ ... }` with fixed keys.
     Table(&'static Keys),
+    /// A time with a unit, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
+    DurationOrTable(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
     Named(&'static Keys),
+}
+
+impl Kind {
+    /// The keys of the tables that it takes.
+    #[must_use]
+    pub fn inner(self) -> Option<&'static Keys> {
+        match self {
+            Self::Table(keys)
+            | Self::DurationOrTable(keys)
+            | Self::Tables(keys)
+            | Self::Named(keys) => Some(keys),
+            _ => None,
+        }
+    }
 }
 
 /// One key.
@@ -149,13 +169,18 @@ pub static TOP: Keys = Keys {
             "Sets of host names and what happens there.",
         ),
         key(
+            "tls",
+            Kind::Table(&TLS),
+            "",
+            "TLS with clients, and where certificates come from.",
+        ),
+        key(
             "log",
             Kind::Table(&LOG),
             "",
             "quaich's own messages, and the access log.",
         ),
         key("admin", Kind::Table(&ADMIN), "", "The control socket."),
-        later("tls"),
         later("acl"),
         later("cache"),
         later("limit"),
@@ -174,7 +199,7 @@ mod tests {
     fn every(keys: &'static Keys, seen: &mut Vec<&'static Keys>) {
         seen.push(keys);
         for key in keys.keys {
-            if let Kind::Table(inner) | Kind::Tables(inner) | Kind::Named(inner) = key.kind {
+            if let Some(inner) = key.kind.inner() {
                 every(inner, seen);
             }
         }

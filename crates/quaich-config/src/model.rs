@@ -255,7 +255,8 @@ pub struct Site {
     /// Whether requests appear in the access log.
     pub access_log: bool,
     /// Requests over plain HTTP are redirected to `https`. Resolved: `auto` is true where the site
-    /// has a TLS listener as well and a certificate of its own (from a file, ACME or the local CA).
+    /// is on port 443 with TLS and in plain on port 80 only, and every exact host of it has or may
+    /// have a certificate (from a file, ACME or the local CA).
     pub redirect_https: bool,
     /// Value of `Strict-Transport-Security`, sent over TLS; `None` = not sent.
     pub hsts: Option<String>,

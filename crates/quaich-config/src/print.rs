@@ -5,12 +5,13 @@
 use crate::addr;
 use crate::lower::show_path;
 use crate::model::{
-    AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, ListenAddr, Listener,
-    LogOutput, Route, Server, Site, Symlinks, Upstream,
+    AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, Listener, LogOutput, Route,
+    Server, Site, Symlinks, Upstream,
 };
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
+mod tls;
 mod writer;
 
 pub use writer::TomlWriter;
@@ -23,6 +24,7 @@ pub use writer::TomlWriter;
 pub fn to_toml(config: &Config, origins: Option<&Origins>) -> String {
     let mut out = TomlWriter::new(origins);
     server(&mut out, &config.server);
+    tls::tls(&mut out, &config.tls);
     log(&mut out, config);
     out.table("admin");
     match &config.admin.socket {
@@ -46,17 +48,18 @@ fn is_url(upstream: &Upstream) -> bool {
     upstream.name.contains([':', '/'])
 }
 
-/// Whether the port means TLS, which this listener must have switched off.
-fn is_https_port(listener: &Listener) -> bool {
-    matches!(&listener.addr, ListenAddr::Tcp(addr) if addr.port() == 443)
+/// Whether an entry of `listen` says all.
+fn is_plain(listener: &Listener) -> bool {
+    listener.mode == 0o660
+        && listener.name == addr::show_listen(&listener.addr)
+        && listener.tls == addr::is_https_port(&listener.addr)
+        && listener.h1
+        && listener.h2
 }
 
 fn server(out: &mut TomlWriter<'_>, server: &Server) {
     out.table("server");
-    let plain = server
-        .listeners
-        .iter()
-        .all(|l| l.mode == 0o660 && l.name == addr::show_listen(&l.addr) && !is_https_port(l));
+    let plain = server.listeners.iter().all(is_plain);
     if plain {
         let shown: Vec<String> = server
             .listeners
@@ -84,14 +87,7 @@ fn server(out: &mut TomlWriter<'_>, server: &Server) {
     out.text("max_body", &show_size(server.max_body));
     out.text("shutdown_timeout", &show_duration(server.shutdown_timeout));
     out.text("state_dir", &server.state_dir.to_string_lossy());
-    out.maybe_text(
-        "pid_file",
-        server
-            .pid_file
-            .as_deref()
-            .map(|p| p.to_string_lossy())
-            .as_deref(),
-    );
+    out.maybe_path("pid_file", server.pid_file.as_deref());
     let trust: Vec<String> = server.trust.iter().map(addr::show_network).collect();
     out.texts("trust", &trust);
     match &server.server_header {
@@ -110,9 +106,10 @@ fn server(out: &mut TomlWriter<'_>, server: &Server) {
         }
         out.text("addr", &shown);
         out.text("mode", &format!("{:04o}", listener.mode));
-        if is_https_port(listener) {
-            out.text("tls", "off");
-        }
+        out.flag("tls", listener.tls);
+        let spoken = [("h1", listener.h1), ("h2", listener.h2)];
+        let spoken: Vec<&str> = spoken.iter().filter(|p| p.1).map(|p| p.0).collect();
+        out.texts("protocols", &spoken);
     }
 }
 
@@ -191,9 +188,10 @@ fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
         "keepalive_timeout",
         &show_duration(upstream.keepalive_timeout),
     );
+    tls::upstream(out, upstream);
     for server in &upstream.servers {
         out.tables(&format!("{path}.server"));
-        out.text("url", &addr::show_server(&server.addr));
+        out.text("url", &addr::show_server(server));
         out.text("id", &server.id);
     }
 }
@@ -212,6 +210,7 @@ fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {
         let names: Vec<&str> = named.map(|listener| listener.name.as_str()).collect();
         out.texts("listen", &names);
     }
+    tls::site(out, site);
     out.flag("access_log", site.access_log);
     for item in &site.routes {
         out.tables(&format!("{path}.route"));

@@ -31,7 +31,7 @@ fn section(out: &mut String, table: &'static Keys) {
         );
     }
     for key in table.keys.iter().filter(|key| !key.later) {
-        if let Kind::Table(inner) | Kind::Tables(inner) | Kind::Named(inner) = key.kind {
+        if let Some(inner) = key.kind.inner() {
             section(out, inner);
         }
     }
@@ -43,9 +43,17 @@ fn shown_default(key: &Key) -> String {
     }
     match key.kind {
         Kind::Bool | Kind::Count(..) => format!("`{}`", key.default),
-        Kind::Texts => format!("`[\"{}\"]`", key.default),
+        Kind::Texts => {
+            let quoted: Vec<String> = words(key).map(|word| format!("\"{word}\"")).collect();
+            format!("`[{}]`", quoted.join(", "))
+        }
         _ => format!("`\"{}\"`", key.default),
     }
+}
+
+/// The words of a default list.
+pub(crate) fn words(key: &Key) -> impl Iterator<Item = &'static str> {
+    key.default.split(", ")
 }
 
 fn takes(kind: Kind) -> String {
@@ -54,6 +62,7 @@ fn takes(kind: Kind) -> String {
         Kind::TextOrOff => "text or `false`".into(),
         Kind::Path => "path".into(),
         Kind::Bool => "`true`, `false`".into(),
+        Kind::AutoBool => "`\"auto\"`, `true`, `false`".into(),
         Kind::Count(low, high) if high > 1 << 32 => format!("number from {low}"),
         Kind::Count(low, high) => format!("number {low} to {high}"),
         Kind::AutoCount(low, high) => format!("`\"auto\"` or {low} to {high}"),
@@ -67,6 +76,7 @@ fn takes(kind: Kind) -> String {
         Kind::Texts => "text or list".into(),
         Kind::Pairs => "table of texts".into(),
         Kind::Table(inner) => format!("`{}`", inner.header),
+        Kind::DurationOrTable(inner) => format!("duration, `true`, `false` or `{}`", inner.header),
         Kind::Tables(inner) => format!("list of `{}`", inner.header),
         Kind::Named(inner) => format!("`{}`", inner.header),
     }

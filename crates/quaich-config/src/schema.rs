@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::keys::{Key, Keys, Kind, TOP};
+use crate::reference::words;
 
 const DURATION: &str = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$";
 const SIZE: &str = r"^[0-9]+(\.[0-9]+)?(B|kB|KB|MB|GB|KiB|MiB|GiB)$";
@@ -46,7 +47,7 @@ fn default(key: &Key) -> Value {
     match key.kind {
         Kind::Bool => json!(key.default == "true"),
         Kind::Count(..) => key.default.parse::<u64>().map_or(Value::Null, |n| json!(n)),
-        Kind::Texts => json!([key.default]),
+        Kind::Texts => json!(words(key).collect::<Vec<_>>()),
         _ => json!(key.default),
     }
 }
@@ -59,6 +60,7 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Text | Kind::Path => json!({ "type": "string" }),
         Kind::TextOrOff => json!({ "anyOf": [{ "type": "string" }, { "const": false }] }),
         Kind::Bool => json!({ "enum": [true, false, "off"] }),
+        Kind::AutoBool => json!({ "enum": ["auto", true, false, "off"] }),
         Kind::Count(0, high) => json!({ "anyOf": [number(0, high), off] }),
         Kind::Count(low, high) => number(low, high),
         Kind::AutoCount(low, high) => json!({ "anyOf": [{ "const": "auto" }, number(low, high)] }),
@@ -77,6 +79,9 @@ fn of_kind(kind: Kind) -> Value {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
         Kind::Table(inner) => table(inner),
+        Kind::DurationOrTable(inner) => {
+            json!({ "anyOf": [text(DURATION), { "enum": [true, false, "off"] }, table(inner)] })
+        }
         Kind::Tables(inner) => json!({ "type": "array", "items": table(inner) }),
         Kind::Named(inner) => json!({
             "type": "object",

@@ -78,16 +78,18 @@ fn listener() -> impl Strategy<Value = Listener> {
         Just(ListenAddr::Fd(3)),
         name().prop_map(ListenAddr::Systemd),
     ];
-    (addr, name(), any::<bool>(), 0_u32..=0o777).prop_map(|(addr, name, named, mode)| {
+    let spoken = select(vec![(true, true), (true, false), (false, true)]);
+    let settings = (name(), any::<bool>(), 0_u32..=0o777, spoken);
+    (addr, any::<bool>(), settings).prop_map(|(addr, named, (name, tls, mode, (h1, h2)))| {
         let shown = quaich_config::addr::show_listen(&addr);
         if named {
             Listener {
                 name,
                 addr,
                 mode,
-                tls: false,
-                h1: true,
-                h2: false,
+                tls,
+                h1,
+                h2,
             }
         } else {
             Listener {
@@ -96,10 +98,77 @@ fn listener() -> impl Strategy<Value = Listener> {
                 mode: 0o660,
                 tls: false,
                 h1: true,
-                h2: false,
+                h2: true,
             }
         }
     })
+}
+
+fn hosts() -> impl Strategy<Value = Vec<HostPattern>> {
+    vec(
+        host().prop_filter("no certificate holds all", |h| *h != HostPattern::Any),
+        1..3,
+    )
+}
+
+prop_compose! {
+    fn client_auth()(
+        mode in select(vec![ClientAuthMode::Request, ClientAuthMode::Require]),
+        (ca, crl) in (file(), of(file())),
+        off: bool,
+    ) -> ClientAuth {
+        match off {
+            true => ClientAuth::default(),
+            false => ClientAuth { mode, ca: Some(ca), crl },
+        }
+    }
+}
+
+prop_compose! {
+    fn acme()(
+        email in of("[a-z.]{1,9}@[a-z]{1,9}\\.example"),
+        directory in "https://[a-z]{1,9}(:[1-9][0-9]{1,3})?/[a-z/]{0,9}",
+        ca_file in of(file()),
+        challenge in select(vec![
+            AcmeChallenge::Auto,
+            AcmeChallenge::Http01,
+            AcmeChallenge::TlsAlpn01,
+        ]),
+        profile in of(name()),
+        eab in of((text(), file())),
+    ) -> Acme {
+        let eab = eab.map(|(kid, key_file)| AcmeEab { kid, key_file });
+        Acme { email, directory, ca_file, challenge, profile, eab, names: Vec::new() }
+    }
+}
+
+prop_compose! {
+    fn tls()(
+        min in select(vec![TlsVersion::V12, TlsVersion::V13]),
+        unknown_sni in select(vec![UnknownSni::Reject, UnknownSni::Default]),
+        flags in any::<[bool; 3]>(),
+        certificates in vec((file(), file(), of(hosts())), 0..3),
+        client in client_auth(),
+        acme in of(acme()),
+    ) -> Tls {
+        let certificate = |(index, (cert, key, hosts))| Certificate {
+            name: format!("cert{index}"),
+            cert,
+            key,
+            hosts,
+        };
+        Tls {
+            min,
+            session_tickets: flags[0],
+            ocsp: flags[1],
+            unknown_sni,
+            // A listener with TLS needs something to show.
+            local_ca: flags[2] || (certificates.is_empty() && acme.is_none()),
+            certificates: certificates.into_iter().enumerate().map(certificate).collect(),
+            client,
+            acme,
+        }
+    }
 }
 
 /// Makes the listener at an index unlike all others.
@@ -179,17 +248,40 @@ fn upstream_addr() -> impl Strategy<Value = UpstreamAddr> {
 }
 
 prop_compose! {
+    fn upstream_tls()(
+        ca in of(file()),
+        sni in "[a-z]{1,9}\\.internal",
+        pair in of((file(), file())),
+        verify: bool,
+    ) -> UpstreamTls {
+        let (cert, key) = pair.unzip();
+        UpstreamTls { ca, sni: Some(sni), cert, key, verify }
+    }
+}
+
+prop_compose! {
     fn upstream()(
         name in name(),
         addrs in vec((upstream_addr(), text()), 1..4),
         times in vec(time(), 3),
         retries in 0_u32..10,
+        // Servers of one upstream speak what `h2` allows.
+        (h2, (secure, h2c)) in select(vec![
+            (H2::Auto, (false, false)),
+            (H2::Auto, (false, true)),
+            (H2::Auto, (true, false)),
+            (H2::On, (true, false)),
+            (H2::On, (false, true)),
+            (H2::Off, (true, false)),
+            (H2::Off, (false, false)),
+        ]),
+        tls in upstream_tls(),
     ) -> Upstream {
         let server = |(index, (addr, id))| UpstreamServer {
             id: format!("{id}{index}"),
             addr,
-            tls: false,
-            h2c: false,
+            tls: secure,
+            h2c,
         };
         Upstream {
             name,
@@ -199,8 +291,8 @@ prop_compose! {
             retries,
             keepalive: 32,
             keepalive_timeout: times[2],
-            tls: UpstreamTls::default(),
-            h2: H2::default(),
+            tls: if secure { tls } else { UpstreamTls::default() },
+            h2,
         }
     }
 }
@@ -297,9 +389,16 @@ prop_compose! {
 prop_compose! {
     fn config()(
         server in server(),
+        tls in tls(),
         app in app(),
         upstream in upstream(),
         routes in vec(vec(route(), 1..4), 1..3),
+        (redirect_https, own_client) in (any::<bool>(), of(client_auth())),
+        hsts in of(select(vec![
+            "max-age=0",
+            "max-age=31536000; includeSubDomains",
+            "max-age=63072000; includeSubDomains; preload",
+        ])),
         output in prop_oneof![
             Just(LogOutput::Off),
             Just(LogOutput::Stdout),
@@ -317,19 +416,22 @@ prop_compose! {
         access_log: bool,
     ) -> Config {
         let listeners = server.listeners.len();
+        // Who asks for certificates of clients must speak TLS.
+        let secure = server.listeners.last().is_some_and(|last| last.tls);
+        let tls_client = own_client.filter(|own| secure && *own != tls.client);
         let site = |(index, routes): (usize, Vec<Route>)| Site {
             name: format!("site{index}"),
             hosts: vec![HostPattern::Exact(format!("host{index}.example"))],
             listeners: if index == 0 { Vec::new() } else { vec![listeners - 1] },
             routes,
             access_log,
-            redirect_https: false,
-            hsts: None,
-            tls_client: None,
+            redirect_https,
+            hsts: hsts.map(str::to_owned),
+            tls_client: tls_client.clone(),
         };
         Config {
             server,
-            tls: Tls::default(),
+            tls,
             apps: vec![app],
             upstreams: vec![upstream],
             sites: routes.into_iter().enumerate().map(site).collect(),
@@ -349,8 +451,11 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Takes away what says where a value came from.
+/// Takes away what says where a value came from, and what is made from the sites.
 fn without_origins(mut config: Config) -> Config {
+    if let Some(acme) = &mut config.tls.acme {
+        acme.names.clear();
+    }
     config
         .apps
         .iter_mut()
@@ -398,6 +503,7 @@ proptest! {
 #[test]
 fn short_forms_and_defaults_print_what_they_stand_for() {
     let text = "[[server.listener]]\naddr = \":443\"\ntls = false\n\
+                [tls.client]\nmode = \"off\"\nca = \"clients.pem\"\n\
                 [app.shop]\nmodule = \"shop.wsgi\"\nvenv = \".venv\"\n\
                 [site.main]\nroot = \"public\"\napp = \"shop\"\n\
                 [site.wedding]\nhosts = [\"*.erin.example\"]\nproxy = \"127.0.0.1:8081\"\n\
@@ -413,7 +519,7 @@ fn short_forms_and_defaults_print_what_they_stand_for() {
     assert_eq!(python, Path::new("/srv/.venv/bin/python"));
     assert_eq!(config.upstreams[0].name, "http+unix:/srv/live.sock");
     let printed = print::to_toml(&config, Some(&loaded.origins));
-    assert!(printed.contains("# quaich.toml:6"), "{printed}");
+    assert!(printed.contains("# quaich.toml:9"), "{printed}");
     assert!(printed.contains("# default"), "{printed}");
     assert_eq!(reload(&printed), without_origins(config));
 }

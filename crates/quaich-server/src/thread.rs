@@ -15,6 +15,7 @@ use crate::forwarded::Trust;
 use crate::generation::Generation;
 use crate::observe::access_log::AccessLogger;
 use crate::observe::counters::Counters;
+use crate::tls::Terminator;
 
 /// Bytes of one header field; 431 beyond. Two large cookies fit.
 const MAX_FIELD: usize = 8 * 1024;
@@ -25,6 +26,8 @@ pub struct Thread {
     pub settings: Arc<model::Server>,
     /// The same limits in the codec's words.
     pub limits: Limits,
+    /// The port of each listener; 0 = none.
+    pub ports: Vec<u16>,
     /// `Server: ...` with its line end.
     pub server_line: Option<Vec<u8>>,
     /// Coarse time.
@@ -35,6 +38,8 @@ pub struct Thread {
     pub generation: Rc<Generation>,
     /// Whose forwarding fields are believed.
     pub trust: Trust,
+    /// TLS towards clients; `None` = no listener speaks it.
+    pub tls: Option<Arc<Terminator>>,
     /// Lines of the access log; `None` = off.
     pub access_log: Option<AccessLogger>,
     /// Counted things, also read by other threads.
@@ -54,12 +59,16 @@ pub struct Thread {
 pub struct ThreadParts {
     /// `[server]`
     pub settings: Arc<model::Server>,
+    /// The port of each listener; 0 = none.
+    pub ports: Vec<u16>,
     /// Coarse time.
     pub clock: Rc<Clock>,
     /// Deadlines of all connections.
     pub deadlines: Rc<Deadlines>,
     /// Sites, routes, upstreams.
     pub generation: Rc<Generation>,
+    /// TLS towards clients; `None` = no listener speaks it.
+    pub tls: Option<Arc<Terminator>>,
     /// Lines of the access log; `None` = off.
     pub access_log: Option<AccessLogger>,
     /// Counted things.
@@ -83,9 +92,11 @@ impl Thread {
                 .map(|name| format!("Server: {name}\r\n").into_bytes()),
             trust: Trust::new(&settings.trust),
             settings,
+            ports: parts.ports,
             clock: parts.clock,
             deadlines: parts.deadlines,
             generation: parts.generation,
+            tls: parts.tls,
             access_log: parts.access_log,
             counters: parts.counters,
             warm: Cell::new(0),

@@ -1,6 +1,6 @@
 //! The keys of where requests go: `upstream`, `site`, `route`, actions. Read through `keys`.
 
-use super::{Keys, Kind, key, later};
+use super::{HSTS, Keys, Kind, SITE_CLIENT, UPSTREAM_TLS, key, later};
 
 /// `[upstream.NAME]`
 pub static UPSTREAM: Keys = Keys {
@@ -12,7 +12,7 @@ pub static UPSTREAM: Keys = Keys {
             "servers",
             Kind::Texts,
             "",
-            "\"host:port\", \"http://host:port\" or \"http+unix:/path\".",
+            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\" or \"http+unix:/path\".",
         ),
         key(
             "server",
@@ -51,6 +51,18 @@ pub static UPSTREAM: Keys = Keys {
             "60s",
             "Idle time of a kept connection.",
         ),
+        key(
+            "h2",
+            Kind::AutoBool,
+            "auto",
+            "HTTP/2 with https servers: if the server chooses it, always, or never.",
+        ),
+        key(
+            "tls",
+            Kind::Table(&UPSTREAM_TLS),
+            "",
+            "How https servers are checked.",
+        ),
         later("discover"),
         later("slow_start"),
         later("sticky"),
@@ -59,8 +71,6 @@ pub static UPSTREAM: Keys = Keys {
         later("retry_on"),
         later("retry_budget"),
         later("max_queue"),
-        later("h2"),
-        later("tls"),
         later("send_proxy"),
         later("resolve"),
     ],
@@ -113,6 +123,24 @@ pub static SITE: Keys = Keys {
             "URL of a single server that answers.",
         ),
         key(
+            "redirect_https",
+            Kind::AutoBool,
+            "auto",
+            "Send plain HTTP to https; auto = from port 80, where port 443 has a certificate.",
+        ),
+        key(
+            "hsts",
+            Kind::DurationOrTable(&HSTS),
+            "off",
+            "Browsers shall use https only, for that long; true = 365 days.",
+        ),
+        key(
+            "tls_client",
+            Kind::Table(&SITE_CLIENT),
+            "",
+            "Certificates of clients, when other than `[tls.client]`.",
+        ),
+        key(
             "access_log",
             Kind::Bool,
             "true",
@@ -124,8 +152,6 @@ pub static SITE: Keys = Keys {
             "",
             "In file order; the first that matches wins.",
         ),
-        later("redirect_https"),
-        later("hsts"),
         later("compress"),
         later("compress_min"),
         later("error_pages"),

@@ -25,6 +25,12 @@ pub static SERVER: Keys = Keys {
             "Addresses with settings of their own.",
         ),
         key(
+            "tls",
+            Kind::AutoBool,
+            "auto",
+            "TLS on addresses that do not say it themselves; auto = port 443 only.",
+        ),
+        key(
             "threads",
             Kind::AutoCount(1, 1024),
             "auto",
@@ -184,11 +190,16 @@ pub static LISTENER: Keys = Keys {
         ),
         key(
             "tls",
-            Kind::Switch(&["auto", "off"]),
+            Kind::AutoBool,
             "auto",
-            "TLS; not in this version: off.",
+            "Whether clients speak TLS here; auto = as `server.tls` says.",
         ),
-        key("protocols", Kind::Texts, "", "Only h1 in this version."),
+        key(
+            "protocols",
+            Kind::Texts,
+            "h1, h2",
+            "HTTP/1.1 and HTTP/2; without TLS h2 is for clients that know of it beforehand.",
+        ),
         later("alt_svc"),
         later("proxy_protocol"),
     ],

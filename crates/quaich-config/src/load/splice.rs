@@ -99,7 +99,7 @@ fn typed(key: &Key, over: &Override, source: usize) -> Value {
     let text = over.values.first().map_or("", String::as_str);
     let data = match key.kind {
         Kind::Texts => Data::Array(words),
-        Kind::Bool | Kind::Switch(_) => match text {
+        Kind::Bool | Kind::AutoBool | Kind::Switch(_) => match text {
             "true" | "1" | "yes" | "on" => Data::Bool(true),
             "false" | "0" | "no" => Data::Bool(false),
             _ => Data::Text(text.into()),

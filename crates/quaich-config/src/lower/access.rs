@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use crate::diagnostic::Diagnostic;
-use crate::keys::Kind;
 use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
 use crate::model::{AccessFormat, AccessLog, Admin, Log, LogOutput};
@@ -11,9 +10,9 @@ use crate::nearest::nearest;
 
 pub(crate) fn log(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Log {
     Log {
-        level: word(cx, fields, "level"),
+        level: fields.word(cx, "level"),
         output: output(cx, fields),
-        format: word(cx, fields, "format"),
+        format: fields.word(cx, "format"),
     }
 }
 
@@ -23,21 +22,6 @@ pub(crate) fn access_log(cx: &mut Lower<'_>, fields: &Fields<'_>) -> AccessLog {
         format: access_format(cx, fields, &output),
         output,
     }
-}
-
-/// One of the words that the key table names.
-fn word(cx: &mut Lower<'_>, fields: &Fields<'_>, name: &str) -> String {
-    let word = fields.text_or_default(cx, name);
-    if let Some(Kind::Word(known)) = fields.keys.key(name).map(|key| key.kind)
-        && !known.contains(&word.0.as_str())
-    {
-        let reason = match nearest(&word.0, known.iter().copied()) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("expected one of {}", known.join(", ")),
-        };
-        cx.bad_word(name, &word, reason);
-    }
-    word.0
 }
 
 fn output(cx: &mut Lower<'_>, fields: &Fields<'_>) -> LogOutput {

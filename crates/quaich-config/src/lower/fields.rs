@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::document::{Data, Entry, Table, Value};
 use crate::keys::{Key, Keys, Kind};
 use crate::lower::{Lower, unknown};
+use crate::nearest::nearest;
 use crate::origin::Origin;
 use crate::source::Span;
 use crate::units;
@@ -158,6 +159,61 @@ impl<'d> Fields<'d> {
         }
         cx.wrong_type(name, &entry.value, "true or false");
         default
+    }
+
+    /// `None` for `"auto"`, `false` for `"off"`.
+    pub(crate) fn auto_flag(&self, cx: &mut Lower<'_>, name: &str) -> Option<bool> {
+        let entry = self.entry(cx, name)?;
+        match &entry.value.data {
+            Data::Bool(flag) => return Some(*flag),
+            Data::Text(word) if word == "auto" => return None,
+            _ if is_off(&entry.value) => return Some(false),
+            Data::Text(_) => {
+                let reason = "expected \"auto\", true or \"off\"".into();
+                cx.bad_value(name, &entry.value, reason);
+            }
+            _ => cx.wrong_type(name, &entry.value, "\"auto\", true or \"off\""),
+        }
+        None
+    }
+
+    /// One of the words that the key table names; `false` is `"off"` where that is one.
+    pub(crate) fn word(&self, cx: &mut Lower<'_>, name: &str) -> String {
+        let default = || self.key(name).default.to_owned();
+        let Kind::Word(known) = self.key(name).kind else {
+            return default();
+        };
+        let off = |entry: &&Entry| known.contains(&"off") && is_off(&entry.value);
+        if self
+            .table
+            .and_then(|table| table.entry(name))
+            .filter(off)
+            .is_some()
+        {
+            self.entry(cx, name);
+            return "off".into();
+        }
+        let Some(entry) = self.entry(cx, name) else {
+            return default();
+        };
+        let Data::Text(text) = &entry.value.data else {
+            cx.wrong_type(
+                name,
+                &entry.value,
+                &format!("\"{}\"", known.join("\" or \"")),
+            );
+            return default();
+        };
+        let word = (text.clone(), entry.value.span);
+        if known.contains(&word.0.as_str()) {
+            return word.0;
+        }
+        let reason = match nearest(&word.0, known.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("expected one of {}", known.join(", ")),
+        };
+        cx.bad_word(name, &word, reason);
+        default()
     }
 
     /// A number, within the bounds of the key table. Absent without default: `None`.

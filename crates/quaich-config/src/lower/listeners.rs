@@ -2,34 +2,34 @@
 
 use crate::addr;
 use crate::diagnostic::Diagnostic;
-use crate::document::Data;
 use crate::lower::Lower;
-use crate::lower::fields::{Fields, Word, is_off};
+use crate::lower::fields::{Fields, Word};
 use crate::model::{ListenAddr, Listener};
 use crate::origin::Origin;
 use crate::source::Span;
 
-/// All listeners in file order: those of `listen` first.
-pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<Listener> {
+/// All listeners in file order with where they stand: those of `listen` first.
+pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<(Listener, Span)> {
     let tables = fields.tables(cx, "listener");
+    let tls = fields.auto_flag(cx, "tls");
     let mut found: Vec<(Listener, Span)> = Vec::new();
     for word in addresses(cx, fields, !tables.is_empty()) {
         let Some(addr) = read(cx, "listen", &word) else {
             continue;
         };
-        refuse_https_port(cx, &addr, &word);
+        let (h1, h2) = PROTOCOLS;
         let listener = Listener {
             name: addr::show_listen(&addr),
+            tls: tls.unwrap_or_else(|| addr::is_https_port(&addr)),
             addr,
             mode: 0o660,
-            tls: false,
-            h1: true,
-            h2: false,
+            h1,
+            h2,
         };
         add(cx, &mut found, (listener, word.1));
     }
     for table in tables {
-        if let Some(listener) = from_table(cx, &table) {
+        if let Some(listener) = from_table(cx, &table, tls) {
             add(cx, &mut found, listener);
         }
     }
@@ -40,7 +40,7 @@ pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<Listener> {
         let diagnostic = Diagnostic::error("missing-key", span, message);
         fields.missing(cx, diagnostic.help("listen = [\":8000\"]"));
     }
-    found.into_iter().map(|(listener, _)| listener).collect()
+    found
 }
 
 /// The words of `listen`; without any, and without tables, `$PORT` or the default.
@@ -88,14 +88,19 @@ fn add(cx: &mut Lower<'_>, found: &mut Vec<(Listener, Span)>, (new, span): (List
     found.push((new, span));
 }
 
-fn from_table(cx: &mut Lower<'_>, table: &Fields<'_>) -> Option<(Listener, Span)> {
+/// `tls` is what the server says for listeners that say nothing.
+fn from_table(
+    cx: &mut Lower<'_>,
+    table: &Fields<'_>,
+    tls: Option<bool>,
+) -> Option<(Listener, Span)> {
     let name = table.text(cx, "name");
     if let Some((name, span)) = &name {
         cx.check_name(name, *span);
     }
     let mode = mode(cx, table);
-    let auto_tls = refuse_tls(cx, table);
-    refuse_protocols(cx, table);
+    let tls = table.auto_flag(cx, "tls").or(tls);
+    let (h1, h2) = protocols(cx, table);
     let Some(word) = table.text(cx, "addr") else {
         if !table.has("addr") {
             let message = "this listener has no `addr`";
@@ -105,18 +110,15 @@ fn from_table(cx: &mut Lower<'_>, table: &Fields<'_>) -> Option<(Listener, Span)
         return None;
     };
     let addr = read(cx, "addr", &word)?;
-    if auto_tls {
-        refuse_https_port(cx, &addr, &word);
-    }
     let name = name.map_or_else(|| addr::show_listen(&addr), |name| name.0);
     Some((
         Listener {
             name,
+            tls: tls.unwrap_or_else(|| addr::is_https_port(&addr)),
             addr,
             mode,
-            tls: false,
-            h1: true,
-            h2: false,
+            h1,
+            h2,
         },
         word.1,
     ))
@@ -137,62 +139,32 @@ fn mode(cx: &mut Lower<'_>, table: &Fields<'_>) -> u32 {
     }
 }
 
-/// Port 443 means TLS unless somebody says otherwise; plain text there would surprise everybody.
-fn refuse_https_port(cx: &mut Lower<'_>, addr: &ListenAddr, word: &Word) {
-    if !matches!(addr, ListenAddr::Tcp(addr) if addr.port() == 443) {
-        return;
-    }
-    let message = format!(
-        "`{}` means TLS, which is not in this version of quaich",
-        word.0
-    );
-    let help = format!(
-        "for plain HTTP on this port: [[server.listener]] addr = \"{}\" tls = \"off\"",
-        word.0
-    );
-    cx.report(Diagnostic::error("not-yet", word.1, message).help(help));
-}
+/// What a listener without `protocols` speaks: HTTP/1.1, HTTP/2.
+const PROTOCOLS: (bool, bool) = (true, true);
 
-/// Refuses `tls = true`; whether the listener has `"auto"`.
-fn refuse_tls(cx: &mut Lower<'_>, table: &Fields<'_>) -> bool {
-    let Some(entry) = table.entry(cx, "tls") else {
-        return true;
-    };
-    let auto = matches!(&entry.value.data, Data::Text(text) if text == "auto");
-    if auto || is_off(&entry.value) {
-        return auto;
-    }
-    if matches!(&entry.value.data, Data::Bool(true)) {
-        let message = "TLS is not in this version of quaich";
-        let help = "tls = \"off\", and a server in front that speaks TLS";
-        cx.report(Diagnostic::error("not-yet", entry.value.span, message).help(help));
-    } else {
-        cx.bad_value("tls", &entry.value, "expected \"auto\" or \"off\"".into());
-    }
-    false
-}
-
-fn refuse_protocols(cx: &mut Lower<'_>, table: &Fields<'_>) {
+/// Whether HTTP/1.1 and HTTP/2 are spoken.
+fn protocols(cx: &mut Lower<'_>, table: &Fields<'_>) -> (bool, bool) {
     let Some(words) = table.texts(cx, "protocols") else {
-        return;
+        return PROTOCOLS;
     };
+    let before = cx.diagnostics.len();
     for word in &words {
         match word.0.as_str() {
-            "h1" => {}
-            "h2" | "h3" => {
-                let message = format!("`{}` is not in this version of quaich", word.0);
-                let help = "protocols = [\"h1\"]";
+            "h1" | "h2" => {}
+            "h3" => {
+                let message = "`h3` is not in this version of quaich";
+                let help = "protocols = [\"h1\", \"h2\"]";
                 cx.report(Diagnostic::error("not-yet", word.1, message).help(help));
             }
-            _ => cx.bad_word("protocols", word, "expected \"h1\""),
+            _ => cx.bad_word("protocols", word, "expected \"h1\" or \"h2\""),
         }
     }
-    if !words.iter().any(|word| word.0 == "h1") {
-        let message = "`protocols` must hold \"h1\"";
-        cx.report(Diagnostic::error(
-            "bad-value",
-            table.place("protocols"),
-            message,
-        ));
+    let has = |name| words.iter().any(|word| word.0 == name);
+    let spoken = (has("h1"), has("h2"));
+    if spoken == (false, false) && cx.diagnostics.len() == before {
+        let message = "`protocols` must hold \"h1\" or \"h2\"";
+        let place = table.place("protocols");
+        cx.report(Diagnostic::error("bad-value", place, message));
     }
+    spoken
 }

@@ -3,16 +3,19 @@
 //! One file per table. Called by `load` once per configuration; never stops at a mistake.
 
 mod access;
+mod acme;
 mod action;
 mod app;
 mod fields;
 mod files;
+mod https;
 mod listeners;
 mod pattern;
 mod route;
 mod server;
 mod shadow;
 mod site;
+mod tls;
 mod unknown;
 mod upstream;
 
@@ -40,7 +43,9 @@ pub(crate) struct Lower<'a> {
 pub(crate) fn lower(cx: &mut Lower<'_>, root: &Table) -> Config {
     let top = Fields::open(cx, &keys::TOP, Some(root), (String::new(), Span::default()));
     let server = top.table(cx, "server");
-    let server = server::lower(cx, &server);
+    let (server, places) = server::lower(cx, &server);
+    let tls_fields = top.table(cx, "tls");
+    let mut tls = tls::lower(cx, &tls_fields);
     let apps = app::lower(cx, &top);
     let mut upstreams = upstream::lower(cx, &top);
     let log = top.table(cx, "log");
@@ -53,11 +58,14 @@ pub(crate) fn lower(cx: &mut Lower<'_>, root: &Table) -> Config {
         apps: &apps,
         upstreams: &mut upstreams,
         server: &server,
+        tls: &mut tls,
     };
     let sites = site::lower(cx, &top, &mut names);
+    https::check(cx, &tls_fields, (&tls, &server), &places);
+    tls.client = tls::settled(tls.client);
     Config {
         server,
-        tls: crate::model::Tls::default(),
+        tls,
         apps,
         upstreams,
         sites,

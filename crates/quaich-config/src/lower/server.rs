@@ -6,10 +6,13 @@ use crate::lower::fields::{Fields, Word};
 use crate::lower::listeners;
 use crate::model::{Network, Server};
 use crate::origin::Origin;
+use crate::source::Span;
 
-pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Server {
-    Server {
-        listeners: listeners::lower(cx, fields),
+/// The table, and where each listener of it stands.
+pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> (Server, Vec<Span>) {
+    let (listeners, places) = listeners::lower(cx, fields).into_iter().unzip();
+    let server = Server {
+        listeners,
         threads: threads(cx, fields),
         backlog: u32::try_from(fields.usize(cx, "backlog")).unwrap_or(u32::MAX),
         reuse_port: fields.flag(cx, "reuse_port"),
@@ -33,7 +36,8 @@ pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Server {
         trust: trust(cx, fields),
         server_header: server_header(cx, fields),
         date_header: fields.flag(cx, "date_header"),
-    }
+    };
+    (server, places)
 }
 
 fn threads(cx: &mut Lower<'_>, fields: &Fields<'_>) -> usize {

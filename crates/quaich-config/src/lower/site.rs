@@ -3,8 +3,8 @@
 use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::fields::{Fields, Word};
-use crate::lower::{Lower, action, files, route, shadow, unknown};
-use crate::model::{Action, App, HostPattern, Route, Server, Site, Upstream};
+use crate::lower::{Lower, action, files, https, route, shadow, unknown};
+use crate::model::{Action, App, HostPattern, Route, Server, Site, Tls, Upstream};
 use crate::source::Span;
 
 /// What routes refer to by name.
@@ -13,6 +13,8 @@ pub(crate) struct Names<'a> {
     /// Grows by one for each new `proxy = URL`.
     pub(crate) upstreams: &'a mut Vec<Upstream>,
     pub(crate) server: &'a Server,
+    /// Its ACME names grow with each site.
+    pub(crate) tls: &'a mut Tls,
 }
 
 /// A host of a site, for finding it in two of them.
@@ -71,15 +73,16 @@ fn site(
         fields.missing(cx, diagnostic.help(help));
     }
     shadow::warn(cx, (&hosts, fields), &routes);
+    let https = https::site(cx, names, fields, (&hosts, &listeners));
     Site {
         name: name.0,
         hosts,
         listeners,
         routes: routes.into_iter().map(|(route, _)| route).collect(),
         access_log: fields.flag(cx, "access_log"),
-        redirect_https: false,
-        hsts: None,
-        tls_client: None,
+        redirect_https: https.redirect,
+        hsts: https.hsts,
+        tls_client: https.client,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{Data, Entry};
-use crate::keys::{self, Keys, Kind};
+use crate::keys::{self, Keys};
 use crate::nearest::nearest;
 use crate::source::Span;
 
@@ -76,7 +76,7 @@ pub(crate) fn reference(
 /// The header of the first table below `table` that has this key.
 fn elsewhere(table: &'static Keys, name: &str) -> Option<&'static str> {
     for key in table.keys {
-        let (Kind::Table(inner) | Kind::Tables(inner) | Kind::Named(inner)) = key.kind else {
+        let Some(inner) = key.kind.inner() else {
             continue;
         };
         if inner.names().any(|known| known == name) {

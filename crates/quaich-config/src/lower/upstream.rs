@@ -5,7 +5,8 @@ use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
-use crate::model::{H2, Upstream, UpstreamAddr, UpstreamServer, UpstreamTls};
+use crate::lower::tls::pair;
+use crate::model::{H2, HostPattern, Upstream, UpstreamAddr, UpstreamServer, UpstreamTls};
 use crate::source::Span;
 
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>) -> Vec<Upstream> {
@@ -25,15 +26,17 @@ pub(crate) fn from_url(
     let mut server = server(cx, "proxy", word, None)?;
     if let UpstreamAddr::Unix(_) = &server.addr {
         // A relative path says nothing outside of its file.
-        server.id = addr::show_server(&server.addr);
+        server.id = addr::show_server(&server);
     }
     let name = server.id.clone();
     if let Some(known) = upstreams.iter().position(|upstream| upstream.name == name) {
         return Some(known);
     }
     let path = format!("upstream.\"{name}\"");
-    let mut made = settings(cx, name, &Fields::absent(&keys::UPSTREAM, path, word.1));
+    let fields = Fields::absent(&keys::UPSTREAM, path, word.1);
+    let mut made = settings(cx, name, &fields);
     made.servers.push(server);
+    check(cx, &made, &fields, &[word.1]);
     upstreams.push(made);
     Some(upstreams.len() - 1)
 }
@@ -64,6 +67,8 @@ fn upstream(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         let diagnostic = Diagnostic::error("no-servers", fields.place("servers"), message);
         fields.missing(cx, diagnostic.help("servers = [\"10.0.0.11:9000\"]"));
     }
+    let places: Vec<Span> = seen.into_iter().map(|(_, span)| span).collect();
+    check(cx, &upstream, fields, &places);
     upstream
 }
 
@@ -94,14 +99,11 @@ fn add(
 
 fn server(cx: &mut Lower<'_>, key: &str, url: &Word, id: Option<Word>) -> Option<UpstreamServer> {
     match addr::server(&url.0, &cx.directory(url.1)) {
-        Ok(addr) => {
-            let id = id.map_or_else(|| url.0.clone(), |id| id.0);
-            Some(UpstreamServer {
-                id,
-                addr,
-                tls: false,
-                h2c: false,
-            })
+        Ok(mut server) => {
+            if let Some(id) = id {
+                server.id = id.0;
+            }
+            Some(server)
         }
         Err(AddrError::Wrong(reason)) => {
             cx.bad_word(key, url, reason);
@@ -109,7 +111,8 @@ fn server(cx: &mut Lower<'_>, key: &str, url: &Word, id: Option<Word>) -> Option
         }
         Err(AddrError::Later(what)) => {
             let message = format!("{what} are not in this version of quaich");
-            let help = "servers of this version are http://host:port and http+unix:/path";
+            let help = "servers of this version are http://host:port, https://host, h2c://host:port and \
+                        http+unix:/path";
             cx.report(Diagnostic::error("not-yet", url.1, message).help(help));
             None
         }
@@ -118,6 +121,7 @@ fn server(cx: &mut Lower<'_>, key: &str, url: &Word, id: Option<Word>) -> Option
 
 fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
     refuse_balance(cx, fields);
+    let settings = fields.table(cx, "tls");
     Upstream {
         name,
         servers: Vec::new(),
@@ -126,8 +130,79 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         retries: u32::try_from(fields.usize(cx, "retries")).unwrap_or(u32::MAX),
         keepalive: fields.usize(cx, "keepalive"),
         keepalive_timeout: fields.time(cx, "keepalive_timeout"),
-        tls: UpstreamTls::default(),
-        h2: H2::default(),
+        tls: tls(cx, &settings),
+        h2: match fields.auto_flag(cx, "h2") {
+            None => H2::Auto,
+            Some(true) => H2::On,
+            Some(false) => H2::Off,
+        },
+    }
+}
+
+fn tls(cx: &mut Lower<'_>, fields: &Fields<'_>) -> UpstreamTls {
+    let (cert, key) = pair(cx, fields);
+    let sni = fields
+        .text(cx, "sni")
+        .and_then(|word| server_name(cx, &word));
+    let tls = UpstreamTls {
+        ca: fields.path(cx, "ca"),
+        sni,
+        cert,
+        key,
+        verify: fields.flag(cx, "verify"),
+    };
+    if !tls.verify && tls.ca.is_some() {
+        let message = "`ca` is not used: `verify = false` believes every server";
+        let help = "remove `verify = false`, so that only servers with a certificate of this CA \
+                    are believed";
+        let diagnostic = Diagnostic::warning("unused-key", fields.place("ca"), message);
+        cx.report(diagnostic.help(help));
+    }
+    tls
+}
+
+/// A name that a certificate can be made out to, in lower case.
+fn server_name(cx: &mut Lower<'_>, word: &Word) -> Option<String> {
+    let name = match addr::host(&word.0) {
+        Ok(HostPattern::Exact(name)) if !name.starts_with('[') => return Some(name),
+        Ok(_) => "expected one host name such as \"api.internal\"".into(),
+        Err(reason) => reason,
+    };
+    cx.bad_word("sni", word, name);
+    None
+}
+
+/// What the scheme of the servers and the settings say to each other.
+fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &[Span]) {
+    let servers = || upstream.servers.iter().zip(places);
+    if fields.has("tls") && !upstream.servers.is_empty() && servers().all(|(s, _)| !s.tls) {
+        let message = format!(
+            "`tls` is not used: upstream `{}` has no https servers",
+            upstream.name
+        );
+        let diagnostic = Diagnostic::warning("unused-key", fields.place("tls"), message);
+        cx.report(diagnostic.help("servers = [\"https://10.0.0.11\"]"));
+    }
+    for (server, span) in servers() {
+        let shown = &server.id;
+        if server.tls {
+            let by_path = matches!(server.addr, UpstreamAddr::Unix(_));
+            if by_path && upstream.tls.sni.is_none() && upstream.tls.verify {
+                let message =
+                    format!("`{shown}` has no name that its certificate could be checked for");
+                let diagnostic = Diagnostic::error("missing-key", *span, message);
+                cx.report(diagnostic.help("tls = { sni = \"api.internal\" }"));
+            }
+        } else if upstream.h2 == H2::On && !server.h2c {
+            let message = format!("`h2 = true` needs TLS or h2c, and `{shown}` is plain HTTP");
+            let help = "h2c://host:port speaks HTTP/2 without TLS";
+            let diagnostic = Diagnostic::error("bad-value", *span, message).help(help);
+            cx.report(diagnostic.also(fields.place("h2"), "set here"));
+        } else if upstream.h2 == H2::Off && server.h2c {
+            let message = format!("`h2 = false` forbids what `{shown}` asks for");
+            let diagnostic = Diagnostic::error("bad-value", *span, message);
+            cx.report(diagnostic.also(fields.place("h2"), "set here"));
+        }
     }
 }
 

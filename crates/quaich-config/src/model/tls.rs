@@ -115,9 +115,10 @@ pub struct Acme {
     pub profile: Option<String>,
     /// External account binding.
     pub eab: Option<AcmeEab>,
-    /// One certificate for each entry: the exact names of every site that is reachable over TLS
-    /// and that no `[tls.cert.NAME]` with `hosts` covers, site by site. Names that certificates in
-    /// files turn out to cover are left out when those files are read.
+    /// One certificate for each entry, of at most 100 names: the exact names of every site that is
+    /// reachable over TLS and that no `[tls.cert.NAME]` with `hosts` covers, site by site. No name
+    /// stands twice; addresses and `localhost` are left out. Names that certificates in files turn
+    /// out to cover are left out when those files are read.
     pub names: Vec<Vec<String>>,
 }
 

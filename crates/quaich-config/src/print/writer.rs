@@ -1,6 +1,7 @@
 //! Writes TOML 1.0 text: tables in the order of the calls, every text quoted rightly.
 
 use std::fmt::{Display, Write};
+use std::path::Path;
 
 use crate::origin::Origins;
 
@@ -65,6 +66,11 @@ impl<'a> TomlWriter<'a> {
         if let Some(value) = value {
             self.text(key, value);
         }
+    }
+
+    /// `key = "path"`, or nothing.
+    pub fn maybe_path(&mut self, key: &str, path: Option<&Path>) {
+        self.maybe_text(key, path.map(Path::to_string_lossy).as_deref());
     }
 
     /// `key = ["a", "b"]`

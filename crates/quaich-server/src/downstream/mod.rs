@@ -9,3 +9,4 @@ mod h1;
 mod log_line;
 pub mod reply;
 pub mod service;
+pub mod standard;

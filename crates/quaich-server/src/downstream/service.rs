@@ -21,8 +21,7 @@ use crate::error::{Error, Kind, Side};
 use crate::error_page;
 use crate::exchange::Exchange;
 use crate::exchange::timings::Timings;
-use crate::handler;
-use crate::route::Found;
+use crate::handler::{self, https_redirect};
 use crate::thread::Thread;
 
 /// What one exchange is served with.
@@ -98,10 +97,14 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         return bodyless(scope).await;
     }
     let generation = &scope.thread.generation;
-    let Found { site, route } = generation
+    let site = generation
         .routes
         .find(scope.listener, &scope.exchange.request)?;
     scope.exchange.notes.site = Some(site.index);
+    if https_redirect::applies(&site.secure, scope.exchange) {
+        return https_redirect::run(scope, &site.secure).await;
+    }
+    let route = site.find(&scope.exchange.request)?;
     scope.exchange.notes.route = Some(route.index);
     scope
         .body

@@ -18,12 +18,13 @@ use crate::generation::{Generation, Parts};
 use crate::handler::Channel;
 use crate::heap;
 use crate::link::FromFront;
-use crate::listener::accept::{Acceptor, Admission};
+use crate::listener::accept::{self, Acceptor, Admission};
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::Counters;
 use crate::observe::log;
 use crate::route::RouteTable;
 use crate::thread::{Thread, ThreadParts};
+use crate::tls::Terminator;
 use crate::upstream;
 use crate::upstream::wire::worker::{
     AppChannel, AppChannelSetup, AppRegion, WorkerReport, park_hooks,
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     pub(super) admission: Admission,
     pub(super) supervisor: Supervisor,
     pub(super) access_log: Option<AccessLog>,
+    /// TLS towards clients; `None` = no listener speaks it.
+    pub(super) tls: Option<Arc<Terminator>>,
     /// One of each app.
     pub(super) regions: Vec<Arc<AppRegion>>,
 }
@@ -157,9 +160,11 @@ fn start(wiring: Wiring, shared: &Shared, counters: Arc<Counters>) -> std::io::R
     };
     let thread = Thread::new(ThreadParts {
         settings: Arc::new(shared.config.server.clone()),
+        ports: wiring.listeners.iter().map(accept::port).collect(),
         clock,
         deadlines,
         generation: Rc::new(Generation::new(&shared.config, parts)),
+        tls: shared.tls.clone(),
         access_log: shared.access_log.as_ref().map(|log| log.logger()),
         counters,
     });

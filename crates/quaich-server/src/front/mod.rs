@@ -12,14 +12,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use quaich_config::model::Config;
 use tokio::sync::mpsc;
 
-use crate::link::{AppFds, FromFront, Link, Setup, ToFront, UpstreamMaterial};
+use crate::link::{AppFds, FromFront, Link, Material, Setup, ToFront, UpstreamMaterial};
 use crate::listener::accept::Admission;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::Counters;
 use crate::observe::log;
 use crate::route::RouteTable;
+use crate::tls::Terminator;
 use crate::upstream;
 use crate::upstream::wire::worker::AppRegion;
 use event_loop::{Command, Shared, Wiring};
@@ -59,6 +61,8 @@ pub fn tell(supervisor: &Supervisor, message: &FromFront) {
 struct Front {
     supervisor: Supervisor,
     access_log: Option<AccessLog>,
+    tls: Option<Arc<Terminator>>,
+    upstreams: Vec<upstream::Common>,
     threads: Vec<DataThread>,
 }
 
@@ -103,12 +107,15 @@ impl Front {
         let access_log = open_access_log(&setup, &mut fds)?;
         let config = Arc::new(setup.config.clone());
         let threads = config.server.threads.max(1);
+        let tls = terminator(&config, &setup.material)?;
+        let upstreams = upstreams(&setup, threads);
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
-            upstreams: upstreams(&setup, threads),
+            upstreams: upstreams.clone(),
             admission: Admission::new(config.server.max_connections, config.server.max_per_ip),
             supervisor: supervisor.clone(),
             access_log: access_log.clone(),
+            tls: tls.clone(),
             regions: map_regions(&setup, &fds)?,
             config,
         };
@@ -127,6 +134,8 @@ impl Front {
         Ok(Self {
             supervisor,
             access_log,
+            tls,
+            upstreams,
             threads,
         })
     }
@@ -189,10 +198,21 @@ impl Front {
                 let body = status::gather(&self.threads);
                 tell(&self.supervisor, &FromFront::Status { id, body });
             }
-            ToFront::Material(_)
-            | ToFront::Challenges { .. }
-            | ToFront::Start(_)
-            | ToFront::Drain { .. } => {}
+            ToFront::Material(material) => {
+                for (upstream, material) in self.upstreams.iter().zip(&material.upstreams) {
+                    upstream.renew(material);
+                }
+                if let Some(tls) = &self.tls {
+                    tls.replace(&material).map_err(std::io::Error::other)?;
+                }
+            }
+            ToFront::Challenges { id, challenges } => {
+                if let Some(tls) = &self.tls {
+                    tls.challenge(challenges).map_err(std::io::Error::other)?;
+                }
+                tell(&self.supervisor, &FromFront::Challenges { id });
+            }
+            ToFront::Start(_) | ToFront::Drain { .. } => {}
         }
         Ok(())
     }
@@ -228,6 +248,18 @@ impl DataThread {
         // A thread that has ended needs no commands.
         let _ = self.commands.send(command);
     }
+}
+
+/// TLS, if a listener speaks it.
+fn terminator(
+    config: &Arc<Config>,
+    material: &Material,
+) -> std::io::Result<Option<Arc<Terminator>>> {
+    if !config.server.listeners.iter().any(|listener| listener.tls) {
+        return Ok(None);
+    }
+    let terminator = Terminator::new(config.clone(), material).map_err(std::io::Error::other)?;
+    Ok(Some(Arc::new(terminator)))
 }
 
 fn open_access_log(setup: &Setup, fds: &mut Fds) -> std::io::Result<Option<AccessLog>> {

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod files;
+pub mod https_redirect;
 pub mod proxy;
 pub mod redirect;
 pub mod respond;

@@ -1,7 +1,7 @@
 //! Accepts connections of one socket and gives each its task.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,12 +15,15 @@ use rustix::process::{Resource, getrlimit};
 use tokio::io::unix::AsyncFd;
 
 use super::PerAddress;
+use super::handshake::Arrival;
+use super::per_ip::Place;
 use crate::downstream::connection::{Connection, End, Protocol};
 use crate::forwarded::Client;
 use crate::observe::log;
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::thread::Thread;
+use crate::tls::Protocols;
 use crate::watch;
 
 /// After the process has run out of descriptors: a connection that ends soon gives one back.
@@ -28,6 +31,9 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// As long as there is no place for another connection.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
+
+/// Handshakes that one address may have under way at once.
+const HANDSHAKES_PER_IP: usize = 100;
 
 /// Somebody wants to connect and there is no place. `accept` itself never says this.
 const FULL: Errno = Errno::BUSY;
@@ -42,6 +48,7 @@ pub struct Admission {
     open: Arc<AtomicUsize>,
     max: usize,
     per_address: Option<Arc<PerAddress>>,
+    handshakes: Option<Arc<PerAddress>>,
 }
 
 impl Admission {
@@ -55,6 +62,7 @@ impl Admission {
             open: Arc::default(),
             max,
             per_address: PerAddress::new(per_ip),
+            handshakes: PerAddress::new(HANDSHAKES_PER_IP),
         }
     }
 
@@ -70,6 +78,14 @@ fn affordable(files: Option<u64>) -> usize {
     usize::try_from(half.max(files / 4)).unwrap_or(usize::MAX)
 }
 
+/// The port that a socket is bound to; 0 = none.
+pub fn port(socket: &OwnedFd) -> u16 {
+    getsockname(socket)
+        .ok()
+        .and_then(|addr| SocketAddr::try_from(addr).ok())
+        .map_or(0, |addr| addr.port())
+}
+
 /// A listening socket on this thread.
 pub struct Acceptor {
     fd: AsyncFd<OwnedFd>,
@@ -78,6 +94,8 @@ pub struct Acceptor {
     protocol: Protocol,
     admission: Admission,
     thread: Rc<Thread>,
+    /// What is spoken inside TLS; `None` = no TLS here.
+    tls: Option<Protocols>,
 }
 
 impl Acceptor {
@@ -88,21 +106,24 @@ impl Acceptor {
         admission: Admission,
         thread: Rc<Thread>,
     ) -> std::io::Result<Self> {
-        let port = getsockname(&fd)
-            .ok()
-            .and_then(|addr| SocketAddr::try_from(addr).ok())
-            .map_or(0, |addr| addr.port());
         let settings = thread.settings.listeners.get(index);
+        let tls = settings
+            .filter(|listener| listener.tls)
+            .map(|listener| Protocols {
+                h1: listener.h1,
+                h2: listener.h2,
+            });
         let protocol = settings.map_or(Protocol::Http1, |listener| {
             Protocol::without_alpn(listener.h1, listener.h2)
         });
         Ok(Self {
+            port: port(&fd),
             fd: watch::readable(fd)?,
             index,
-            port,
             protocol,
             admission,
             thread,
+            tls,
         })
     }
 
@@ -172,19 +193,53 @@ impl Acceptor {
         let Ok(socket) = Socket::new(fd) else {
             return counters.refused.add();
         };
-        let client = Client::new(peer, false);
-        let thread = self.thread.clone();
-        let held = (
-            Open::new(thread.clone(), self.admission.open.clone()),
-            place,
-        );
         let end = End {
             listener: self.index,
             port: self.port,
         };
-        let stream = Stream::Plain(socket);
-        let connection = Connection::new(stream, self.protocol, thread, end, client, held);
-        tokio::task::spawn_local(connection.run());
+        let thread = self.thread.clone();
+        let open = Open::new(thread.clone(), self.admission.open.clone());
+        let held = (open, place);
+        let Some(protocols) = self.tls else {
+            let client = Client::new(peer, false);
+            let stream = Stream::Plain(socket);
+            let connection = Connection::new(stream, self.protocol, thread, end, client, held);
+            tokio::task::spawn_local(connection.run());
+            return;
+        };
+        let Ok(under_way) = self.handshake_place(addr) else {
+            return counters.refused.add();
+        };
+        let arrival = Arrival {
+            socket,
+            peer,
+            protocols,
+            listener: self.index,
+            thread: thread.clone(),
+            _under_way: under_way,
+        };
+        tokio::task::spawn_local(async move {
+            // Boxed, so that it is gone once it is done.
+            let Some((stream, protocol)) = Box::pin(arrival.shake_hands()).await else {
+                return;
+            };
+            let client = Client::new(peer, true);
+            Connection::new(stream, protocol, thread, end, client, held)
+                .run()
+                .await;
+        });
+    }
+
+    /// A place for a handshake. Trusted proxies may have as many under way as they like.
+    fn handshake_place(&self, addr: Option<IpAddr>) -> Result<Option<Place>, Crowded> {
+        let table = self.admission.handshakes.as_ref();
+        match table
+            .zip(addr)
+            .filter(|_| !self.thread.trust.contains(addr))
+        {
+            Some((table, addr)) => table.admit(addr).map(Some).ok_or(Crowded),
+            None => Ok(None),
+        }
     }
 
     /// Errors of `accept` concern a connection that is gone already, or this process: without
@@ -199,6 +254,9 @@ impl Acceptor {
         }
     }
 }
+
+/// An address has too many handshakes under way.
+struct Crowded;
 
 /// Counts a connection while it is open.
 struct Open {

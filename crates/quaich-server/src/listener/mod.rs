@@ -1,6 +1,7 @@
 //! Accepts connections on sockets that the supervisor has bound.
 
 pub mod accept;
+mod handshake;
 mod per_ip;
 
 pub use per_ip::PerAddress;

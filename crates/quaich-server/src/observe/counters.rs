@@ -52,6 +52,12 @@ counters! {
     upstream_reuses,
     /// Requests sent again over another connection.
     upstream_retries,
+    /// TLS handshakes with clients that succeeded.
+    tls_handshakes,
+    /// Those of them that resumed a session.
+    tls_resumed,
+    /// TLS handshakes with clients that failed.
+    tls_handshake_failures,
     /// Panics caught at the edge of a connection.
     panics,
 }

@@ -1,10 +1,11 @@
 //! Says which site and route a request would get, and why not the others: `quaich route`.
 
-use quaich_config::model::{Action, Config};
+use quaich_config::model::{Action, Config, ListenAddr};
 use quaich_proto::h1::{Limits, RequestHead, parse_request};
 use serde::Serialize;
 
-use super::{RouteTable, strip_mount};
+use super::secure::{https_code, location};
+use super::{RouteTable, Site, strip_mount};
 
 /// Where a request would go.
 #[derive(Debug, Serialize)]
@@ -30,16 +31,23 @@ pub struct Tried {
     pub failed: Option<&'static str>,
 }
 
-/// Explains the request `method target` with the given header fields, `Host` among them. Fails with
-/// the reason when it is not a valid request.
-pub fn explain(
-    config: &Config,
-    method: &str,
-    target: &str,
-    headers: &[(String, String)],
-) -> Result<Explanation, String> {
+/// The request that is asked about.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// Its method.
+    pub method: &'a str,
+    /// Path and query.
+    pub target: &'a str,
+    /// Its fields, `Host` among them.
+    pub headers: &'a [(String, String)],
+    /// Whether it comes over TLS; `None` = nobody said.
+    pub https: Option<bool>,
+}
+
+/// Explains what would happen to a request. Fails with the reason when it is not a valid one.
+pub fn explain(config: &Config, asked: &Asked<'_>) -> Result<Explanation, String> {
     let table = RouteTable::compile(config).map_err(|error| error.to_string())?;
-    let request = request(config, method, target, headers)?;
+    let request = request(config, asked)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut explanation = Explanation {
         host: text(request.host()),
@@ -48,15 +56,14 @@ pub fn explain(
         routes: Vec::new(),
         action: "421: no site has this host".into(),
     };
-    // The first listener stands for all: the command is not told which one is meant.
-    let listeners = 0..config.server.listeners.len().max(1);
-    let site = listeners
-        .into_iter()
-        .find_map(|listener| table.site(listener, request.host()));
-    let Some(site) = site else {
+    let Some(site) = site(config, &table, asked, &request) else {
         return Ok(explanation);
     };
     explanation.site = Some(site.name.clone());
+    if site.secure.redirect && asked.https == Some(false) {
+        explanation.action = redirect(config, site, &request);
+        return Ok(explanation);
+    }
     explanation.action = "404: no route of the site matches".into();
     for route in &site.routes {
         let failed = route.matcher.matches(&request).err();
@@ -72,14 +79,45 @@ pub fn explain(
     Ok(explanation)
 }
 
-fn request(
+/// The site on the first listener that speaks as the URL says, else on any: the command is not told
+/// which one is meant, and a proxy in front may be the one that speaks TLS.
+fn site<'t>(
     config: &Config,
-    method: &str,
-    target: &str,
-    headers: &[(String, String)],
-) -> Result<RequestHead, String> {
-    let mut text = format!("{method} {target} HTTP/1.1\r\n");
-    for (name, value) in headers {
+    table: &'t RouteTable,
+    asked: &Asked<'_>,
+    request: &RequestHead,
+) -> Option<&'t Site> {
+    let listeners = &config.server.listeners;
+    let all = 0..listeners.len().max(1);
+    let alike = |index: &usize| {
+        let tls = listeners.get(*index).map(|listener| listener.tls);
+        asked.https.is_none_or(|https| tls == Some(https))
+    };
+    all.clone()
+        .filter(alike)
+        .chain(all)
+        .find_map(|index| table.site(index, request.host()))
+}
+
+/// What plain HTTP gets where `redirect_https` holds.
+fn redirect(config: &Config, site: &Site, request: &RequestHead) -> String {
+    let listener = site.secure.listener;
+    let listener = listener.and_then(|index| config.server.listeners.get(index));
+    let port = match listener.map(|listener| &listener.addr) {
+        Some(ListenAddr::Tcp(addr)) => addr.port(),
+        _ => 0,
+    };
+    let mut to = Vec::new();
+    let query = request.has_query().then(|| request.query());
+    location(&mut to, (request.host(), port), (request.path(), query));
+    let code = https_code(request.method);
+    let to = String::from_utf8_lossy(&to);
+    format!("redirect {code} to {to}, as `redirect_https` of the site says")
+}
+
+fn request(config: &Config, asked: &Asked<'_>) -> Result<RequestHead, String> {
+    let mut text = format!("{} {} HTTP/1.1\r\n", asked.method, asked.target);
+    for (name, value) in asked.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     text.push_str("\r\n");

@@ -6,6 +6,7 @@ mod glob;
 mod host;
 mod matcher;
 mod path;
+pub mod secure;
 
 use quaich_config::model::{self, Config};
 use quaich_proto::h1::RequestHead;
@@ -13,6 +14,7 @@ use quaich_proto::h1::RequestHead;
 use crate::error::{Error, Kind};
 use host::Hosts;
 use matcher::Matcher;
+use secure::Secure;
 
 pub use path::strip_mount;
 
@@ -30,6 +32,8 @@ pub struct Site {
     pub index: usize,
     /// Table name.
     pub name: String,
+    /// `redirect_https` and `hsts`.
+    pub secure: Secure,
     listeners: Vec<usize>,
     routes: Vec<Route>,
     log: bool,
@@ -55,15 +59,6 @@ pub struct Route {
     log: bool,
 }
 
-/// What a request belongs to.
-#[derive(Clone, Copy, Debug)]
-pub struct Found<'t> {
-    /// The site.
-    pub site: &'t Site,
-    /// The route in it.
-    pub route: &'t Route,
-}
-
 impl RouteTable {
     /// Compiles the sites of `config`. Fails only for a regular expression that does not compile,
     /// which the configuration's own check has refused before.
@@ -79,6 +74,7 @@ impl RouteTable {
             sites.push(Site {
                 index,
                 name: site.name.clone(),
+                secure: Secure::new(site, &config.server.listeners),
                 listeners: site.listeners.clone(),
                 routes,
                 log: site.access_log,
@@ -90,19 +86,10 @@ impl RouteTable {
         })
     }
 
-    /// The route of a request that came in over `listener`.
-    pub fn find(&self, listener: usize, request: &RequestHead) -> Result<Found<'_>, Error> {
-        let site = self
-            .site(listener, request.host())
-            .ok_or(Error::downstream(Kind::NoSite))?;
-        let route = site
-            .routes
-            .iter()
-            .find(|route| route.matcher.matches(request).is_ok());
-        match route {
-            Some(route) => Ok(Found { site, route }),
-            None => Err(Error::downstream(Kind::NotFound)),
-        }
+    /// The site of a request that came in over `listener`.
+    pub fn find(&self, listener: usize, request: &RequestHead) -> Result<&Site, Error> {
+        self.site(listener, request.host())
+            .ok_or(Error::downstream(Kind::NoSite))
     }
 
     /// The site for a host name: an exact name wins over the longest suffix, that over `*`.
@@ -124,6 +111,11 @@ impl RouteTable {
                 .is_none_or(|route| route.log)
     }
 
+    /// Value of `Strict-Transport-Security` of a site.
+    pub fn hsts(&self, site: Option<usize>) -> Option<&[u8]> {
+        self.sites.get(site?)?.secure.hsts.as_deref()
+    }
+
     /// Name of a site, for logs.
     pub fn site_name(&self, site: Option<usize>) -> &str {
         site.and_then(|site| self.sites.get(site))
@@ -142,6 +134,16 @@ impl RouteTable {
     /// `file:line` of a route, for logs.
     pub fn route_origin(&self, site: Option<usize>, route: Option<usize>) -> &str {
         self.route(site, route).map_or("", |route| &route.origin)
+    }
+}
+
+impl Site {
+    /// The first route that takes the request.
+    pub fn find(&self, request: &RequestHead) -> Result<&Route, Error> {
+        self.routes
+            .iter()
+            .find(|route| route.matcher.matches(request).is_ok())
+            .ok_or(Error::downstream(Kind::NotFound))
     }
 }
 

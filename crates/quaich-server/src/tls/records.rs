@@ -8,7 +8,7 @@ use std::io::{self, IoSlice};
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
-use rustls::{CommonState, Error};
+use rustls::{AlertDescription, CommonState, Error};
 
 use crate::buffer::Buffer;
 
@@ -69,6 +69,14 @@ impl Records {
             outgoing: None,
             closed: false,
             failed: false,
+        }
+    }
+
+    /// The same, with records that have come already.
+    pub(super) fn with_incoming(conn: Conn, incoming: Buffer) -> Self {
+        Self {
+            incoming: Some(incoming),
+            ..Self::new(conn)
         }
     }
 
@@ -136,8 +144,8 @@ impl Records {
                 buf[taken..taken + count].copy_from_slice(&payload[..count]);
                 taken += count;
                 hold(plain, &payload[count..]);
-            })?;
-            match step {
+            });
+            match step.inspect_err(|_| self.fail())? {
                 Step::Again => {}
                 // A record may be empty.
                 Step::Data if taken == 0 && self.plain.is_none() => {}
@@ -187,7 +195,7 @@ impl Records {
     fn write(&mut self, write: Write<'_>) -> io::Result<()> {
         loop {
             let step = self.step(Some(write), &mut |payload, plain| hold(plain, payload));
-            match step.map_err(refused)? {
+            match step.inspect_err(|_| self.fail()).map_err(refused)? {
                 Step::Ready => return Ok(()),
                 Step::Again | Step::Data => {}
                 Step::Blocked => return Err(io::ErrorKind::NotConnected.into()),
@@ -217,28 +225,33 @@ impl Records {
             Conn::Client(conn) => ends.digest(conn.process_tls_records(bytes), write),
         };
         consume(&mut self.incoming, discard);
-        if outcome.is_err() {
-            self.fail();
-        }
         outcome
     }
 
-    /// After a failure only the alert is of interest.
+    /// Puts another word into an alert that waits to be sent in the clear, at the end of all else.
+    pub(super) fn change_alert(&mut self, other: AlertDescription) {
+        let waiting = self.outgoing.as_mut().map(Buffer::filled_mut);
+        if let Some([.., ALERT, _, _, 0, 2, _, word]) = waiting {
+            *word = other.into();
+        }
+    }
+
+    /// After a failure only the alert is of interest, behind what was to be sent before it.
     fn fail(&mut self) {
+        for _ in 0..MAX_FLIGHT {
+            match self.step(None, &mut |_, _| {}) {
+                Ok(Step::Again) => {}
+                _ => break,
+            }
+        }
         self.failed = true;
         self.incoming = None;
-        let mut ends = Ends {
-            outgoing: &mut self.outgoing,
-            plain: &mut self.plain,
-            closed: &mut self.closed,
-            sink: &mut |_, _| {},
-        };
-        let _ = match &mut self.conn {
-            Conn::Server(conn) => ends.digest(conn.process_tls_records(&mut []), None),
-            Conn::Client(conn) => ends.digest(conn.process_tls_records(&mut []), None),
-        };
+        self.plain = None;
     }
 }
+
+/// Messages that may wait to be encoded after a failure.
+const MAX_FLIGHT: usize = 16;
 
 /// Takes plaintext, and a buffer for what it leaves of it.
 type Sink<'s> = dyn FnMut(&[u8], &mut Option<Buffer>) + 's;
@@ -353,6 +366,9 @@ impl Ends<'_, '_> {
         }
     }
 }
+
+/// First byte of an alert record.
+const ALERT: u8 = 21;
 
 /// Bytes that a record adds to its plaintext, at most.
 const OVERHEAD: usize = 64;

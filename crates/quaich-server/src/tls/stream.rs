@@ -10,6 +10,8 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
+use rustls::{AlertDescription, CommonState};
+
 use super::records::{BATCH, Records, Turn, refused};
 use super::session::Session;
 use crate::buffer::Buffer;
@@ -203,15 +205,24 @@ impl TlsStream {
     /// Shakes hands. Our last message may wait to be sent with what follows; see
     /// [`flush`](Self::flush).
     pub(super) async fn handshake(&self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_handshake(cx)).await
+        let outcome = poll_fn(|cx| self.poll_handshake(cx)).await;
+        outcome.inspect_err(|_| self.send_alert(None))
     }
 
-    /// One turn of the handshake.
+    /// After a failure: tells the peer why, in `other` words than rustls found.
+    pub(super) fn send_alert(&self, other: Option<AlertDescription>) {
+        let mut records = self.records.borrow_mut();
+        if let Some(other) = other {
+            records.change_alert(other);
+        }
+        self.send_quietly(&mut records);
+    }
+
+    /// One turn of the handshake. The alert of one that failed is still to be sent.
     pub(super) fn poll_handshake(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut records = self.records.borrow_mut();
         loop {
             if let Err(error) = records.turn(&mut []) {
-                self.send_quietly(&mut records);
                 return Poll::Ready(Err(refused(error)));
             }
             if !records.common().is_handshaking() {
@@ -225,6 +236,25 @@ impl TlsStream {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
+    }
+
+    /// After a handshake with a client. What is left to be sent, such as tickets, goes with the
+    /// first answer when a request is here already.
+    pub(super) async fn finish_handshake(&self, session: Rc<Session>) -> io::Result<()> {
+        let _ = self.session.set(session);
+        let (incoming, plain) = {
+            let records = self.records.borrow();
+            (records.has_incoming(), records.has_plain())
+        };
+        match incoming || plain {
+            true => Ok(()),
+            false => self.flush().await,
+        }
+    }
+
+    /// Lets `look` look at the state of the connection.
+    pub(super) fn with_state<T>(&self, look: impl FnOnce(&CommonState) -> T) -> T {
+        look(self.records.borrow().common())
     }
 
     /// Sends what waits.

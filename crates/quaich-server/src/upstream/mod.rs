@@ -55,8 +55,8 @@ impl Common {
     }
 
     /// New connections of every thread are made with these certificates.
-    pub fn renew(&self, settings: &model::Upstream, material: &UpstreamMaterial) {
-        self.secure.renew(settings, material);
+    pub fn renew(&self, material: &UpstreamMaterial) {
+        self.secure.renew(material);
     }
 }
 

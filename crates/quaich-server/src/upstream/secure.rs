@@ -12,14 +12,18 @@ const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
 /// TLS to the servers of one upstream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Secure {
-    offers: RwLock<Option<Arc<Offers>>>,
+    settings: model::UpstreamTls,
+    h2: H2,
+    /// `None`: no server of the upstream speaks TLS.
+    offers: Option<RwLock<Arc<Offers>>>,
 }
 
 /// What is offered to a server in the handshake.
 #[derive(Debug)]
 struct Offers {
+    material: UpstreamMaterial,
     /// What the configuration says; the error is for people.
     usual: Result<Connector, String>,
     /// HTTP/1.1 only, for what HTTP/2 may not carry.
@@ -36,43 +40,60 @@ pub enum Offer {
 }
 
 impl Secure {
-    /// For the servers of `settings`; nothing is prepared when none of them speaks TLS.
+    /// For the servers of `settings`.
     pub fn new(settings: &model::Upstream, material: &UpstreamMaterial) -> Self {
-        let secure = Self::default();
-        secure.renew(settings, material);
+        let mut secure = Self {
+            settings: settings.tls.clone(),
+            h2: settings.h2,
+            offers: None,
+        };
+        if settings.servers.iter().any(|server| server.tls) {
+            secure.offers = Some(RwLock::new(Arc::new(secure.offers(material))));
+        }
         secure
     }
 
-    /// Takes new connections from other certificates. Open ones stay as they are.
-    pub fn renew(&self, settings: &model::Upstream, material: &UpstreamMaterial) {
-        if !settings.servers.iter().any(|server| server.tls) {
-            return;
+    /// Makes new connections with other certificates. Open ones stay as they are.
+    pub fn renew(&self, material: &UpstreamMaterial) {
+        if let Some(offers) = &self.offers
+            && read(offers).material != *material
+        {
+            let new = Arc::new(self.offers(material));
+            *offers.write().unwrap_or_else(PoisonError::into_inner) = new;
         }
-        let usual: &[&[u8]] = match settings.h2 {
+    }
+
+    fn offers(&self, material: &UpstreamMaterial) -> Offers {
+        let usual: &[&[u8]] = match self.h2 {
             H2::Auto => &[HTTP2, HTTP1],
             H2::On => &[HTTP2],
             H2::Off => &[HTTP1],
         };
         let connector = |alpn: &[&[u8]]| {
-            Connector::new(&settings.tls, material, alpn).map_err(|unusable| unusable.to_string())
+            Connector::new(&self.settings, material, alpn).map_err(|unusable| unusable.to_string())
         };
-        let offers = Offers {
+        Offers {
+            material: material.clone(),
             usual: connector(usual),
             http1: connector(&[HTTP1]),
-        };
-        *self.offers.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(offers));
+        }
     }
 
     /// Opens TLS connections.
     pub fn connector(&self, offer: Offer) -> io::Result<Connector> {
-        let offers = self.offers.read().unwrap_or_else(PoisonError::into_inner);
-        let offers = offers.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let offers = self.offers.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let offers = read(offers);
         let connector = match offer {
             Offer::Usual => &offers.usual,
             Offer::Http1 => &offers.http1,
         };
         connector.clone().map_err(io::Error::other)
     }
+}
+
+fn read(offers: &RwLock<Arc<Offers>>) -> Arc<Offers> {
+    let offers = offers.read().unwrap_or_else(PoisonError::into_inner);
+    offers.clone()
 }
 
 /// Whether the server chose HTTP/2.

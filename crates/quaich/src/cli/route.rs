@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use quaich_config::Overrides;
-use quaich_server::route::explain::{Explanation, explain};
+use quaich_server::route::explain::{Asked, Explanation, explain};
 use std::fmt::Write;
 
 use super::source;
@@ -50,6 +50,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = source::accept(source::load(&args.config, Overrides::default())?)?;
     let (host, target) = split_url(&args.url)?;
+    let https = args.url.split_once("://").map(|url| url.0 == "https");
     let mut headers = Vec::new();
     for line in &args.headers {
         let (name, value) = line.split_once(':').ok_or_else(|| {
@@ -66,7 +67,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     {
         headers.insert(0, ("Host".to_owned(), host.to_owned()));
     }
-    let explanation = explain(&config, &args.method, &target, &headers)
+    let asked = Asked {
+        method: &args.method,
+        target: &target,
+        headers: &headers,
+        https,
+    };
+    let explanation = explain(&config, &asked)
         .map_err(|why| Failure::new(Code::Usage, format!("this is no valid request: {why}")))?;
     if args.json {
         let text = serde_json::to_string_pretty(&explanation);

@@ -59,12 +59,16 @@ impl<H> Connection<H> {
                 self.thread.settings.keepalive
             };
             if !self.rest(&deadline, patience).await {
+                self.socket.close();
                 return false;
             }
             fresh = false;
             match Box::pin(self.busy()).await {
                 Phase::Rest => self.thread.rested.set(self.thread.rested.get() + 1),
-                Phase::Close => return false,
+                Phase::Close => {
+                    self.socket.close();
+                    return false;
+                }
                 Phase::Http2 => return true,
                 Phase::Linger => {
                     Box::pin(self.linger(&deadline)).await;

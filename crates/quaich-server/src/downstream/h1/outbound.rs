@@ -14,6 +14,7 @@ use quaich_proto::method::Method;
 
 use super::output::Output;
 use crate::deadline::Deadline;
+use crate::downstream::standard::transport_security;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::pipe::Pipe;
@@ -101,7 +102,10 @@ impl<'c> Outbound<'c> {
     /// Takes a response back of which the kernel has nothing yet, so that another can be sent.
     /// `false` when it is too late.
     pub fn retract(&mut self) -> bool {
-        if self.has_begun() && self.sent_bytes == self.interim_bytes {
+        if self.has_begun()
+            && self.sent_bytes == self.interim_bytes
+            && !self.output.socket.is_writing()
+        {
             self.out.clear();
             self.sent = 0;
             self.body_bytes = 0;
@@ -186,6 +190,9 @@ impl<'c> Outbound<'c> {
         }
         if self.thread.settings.date_header && !exchange.response.headers.contains(HeaderId::Date) {
             self.thread.clock.append_date_line(&mut self.out);
+        }
+        if let Some(value) = transport_security(self.thread, exchange) {
+            h1::field(&mut self.out, b"Strict-Transport-Security", value);
         }
     }
 
