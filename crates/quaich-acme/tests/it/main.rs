@@ -1,1 +1,4 @@
-//! x
+//! The agent as a process, against real servers: pebble (ACME) and openssl (OCSP).
+
+mod agent;
+mod orders;
