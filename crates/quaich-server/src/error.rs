@@ -32,6 +32,8 @@ pub enum Kind {
     WriteTimeout,
     /// The request body is over the limit.
     BodyTooLarge,
+    /// The connection was opened for another site, whose certificate or rules do not hold here.
+    Misdirected,
     /// No site for the host.
     NoSite,
     /// No route for the request, or no file.
@@ -48,6 +50,12 @@ pub enum Kind {
     ResponseTimeout,
     /// The upstream closed before it answered.
     UpstreamClosed,
+    /// TLS with the upstream failed: its certificate, or what it can speak.
+    UpstreamTls,
+    /// The upstream has not looked at the request, and says so.
+    UpstreamRefused,
+    /// The upstream gave the request up before it answered.
+    UpstreamReset,
     /// The upstream broke the protocol; carries the word for log and metric.
     BadResponse(&'static str),
     /// The answer broke off after its head was sent on.
@@ -111,10 +119,11 @@ impl Error {
             Kind::ClientGone | Kind::WriteTimeout => return None,
             Kind::RequestTimeout => 408,
             Kind::BodyTooLarge => 413,
-            Kind::NoSite => 421,
+            Kind::NoSite | Kind::Misdirected => 421,
             Kind::NotFound => 404,
             Kind::MethodNotAllowed => 405,
             Kind::Connect | Kind::UpstreamClosed | Kind::BadResponse(_) => 502,
+            Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
             Kind::AppFailed => 500,
@@ -149,6 +158,7 @@ impl Error {
             Kind::RequestTimeout => "request_timeout",
             Kind::WriteTimeout => "write_timeout",
             Kind::BodyTooLarge => "body_too_large",
+            Kind::Misdirected => "misdirected",
             Kind::NoSite => "no_site",
             Kind::NotFound => "not_found",
             Kind::Status(_) => "status",
@@ -157,6 +167,9 @@ impl Error {
             Kind::ConnectTimeout => "connect_timeout",
             Kind::ResponseTimeout => "response_timeout",
             Kind::UpstreamClosed => "upstream_closed",
+            Kind::UpstreamTls => "upstream_tls",
+            Kind::UpstreamRefused => "upstream_refused",
+            Kind::UpstreamReset => "upstream_reset",
             Kind::Truncated => "truncated",
             Kind::WorkerDied => "worker_died",
             Kind::AppFailed => "app_failed",

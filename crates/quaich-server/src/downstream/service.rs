@@ -28,6 +28,7 @@ use crate::exchange::Exchange;
 use crate::exchange::timings::Timings;
 use crate::handler::{self, https_redirect};
 use crate::thread::Thread;
+use crate::tls::Misdirected;
 
 /// What one exchange is served with.
 pub struct Scope<'s, 'c> {
@@ -106,20 +107,39 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         scope.exchange.response.status = 204;
         return bodyless(scope).await;
     }
+    if handler::acme_challenge::run(scope).await? {
+        return Ok(());
+    }
     let generation = &scope.thread.generation;
     let site = generation
         .routes
         .find(scope.listener, &scope.exchange.request)?;
     scope.exchange.notes.site = Some(site.index);
-    if https_redirect::applies(&site.secure, scope.exchange) {
+    if https_redirect::applies(&site.secure, scope.exchange, scope.thread.tls.as_deref()) {
         return https_redirect::run(scope, &site.secure).await;
     }
     let route = site.find(&scope.exchange.request)?;
     scope.exchange.notes.route = Some(route.index);
+    check_direction(scope, site.index)?;
     scope
         .body
         .limit_body(route.max_body.unwrap_or(scope.thread.settings.max_body))?;
     handler::run(scope, route).await
+}
+
+/// Over TLS, a connection may only be used for the sites that it could have been opened for.
+fn check_direction(scope: &Scope<'_, '_>, site: usize) -> Result<(), Error> {
+    let exchange = &*scope.exchange;
+    let (Some(tls), Some(session)) = (&scope.thread.tls, &exchange.session) else {
+        return Ok(());
+    };
+    tls.admits(
+        session,
+        site,
+        exchange.request.host(),
+        exchange.client.trusted,
+    )
+    .map_err(|Misdirected| Error::downstream(Kind::Misdirected))
 }
 
 /// Runs `handling` while there is somebody to be answered: what a handler waits for is given up when

@@ -1,5 +1,6 @@
 //! The end of a route: what answers.
 
+pub mod acme_challenge;
 pub mod app;
 pub mod files;
 pub mod https_redirect;
@@ -8,6 +9,7 @@ pub mod redirect;
 pub mod respond;
 mod send_file;
 mod tunnel;
+mod websocket;
 
 use std::rc::Rc;
 

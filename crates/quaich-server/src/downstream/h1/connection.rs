@@ -101,6 +101,7 @@ impl<H> Connection<H> {
         thread.warm.set(thread.warm.get() + 1);
         let phase = loop {
             exchange.client = self.peer;
+            exchange.session = self.socket.session().cloned();
             exchange.connection = self.number;
             exchange.connection_request = self.requests + 1;
             let detect = self.protocol == Protocol::Either && self.requests == 0;
