@@ -157,7 +157,9 @@ impl<H> Connection<H> {
         // Not an array: it would be part of every connection, also of those at rest.
         let mut scratch = Buffer::lend();
         let mut left = LINGER_BYTES;
-        while let Ok(Ok(count @ 1..)) = deadline.guard(self.socket.read(scratch.room())).await {
+        // What it sends is of no interest, also not what stands in its records.
+        let socket = self.socket.socket();
+        while let Ok(Ok(count @ 1..)) = deadline.guard(socket.read(scratch.room())).await {
             left = left.saturating_sub(count);
             if left == 0 {
                 return;
