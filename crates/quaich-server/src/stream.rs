@@ -3,6 +3,7 @@
 //! The one place that knows which it is. What only a bare socket can do (`splice`, `sendfile`
 //! without copying) is asked for first.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
@@ -145,6 +146,11 @@ impl Stream {
     /// Bytes that the peer has not taken yet, if the kernel says.
     pub fn unacknowledged(&self) -> Option<u32> {
         self.socket().unacknowledged()
+    }
+
+    /// See [`poll_read`](Self::poll_read).
+    pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(cx, buf)).await
     }
 
     /// Tells the peer that nothing more will be sent.
