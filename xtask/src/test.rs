@@ -12,6 +12,9 @@ use crate::shell::{self, Outcome, cargo, root, target_dir};
 const PACKAGES: &[(&str, &str)] = &[
     ("/usr/share/doc/python3-venv", "python3-venv"),
     ("/usr/sbin/nginx", "nginx-light"),
+    ("/usr/bin/pebble", "pebble"),
+    ("/usr/bin/openssl", "openssl"),
+    ("/usr/bin/curl", "curl"),
 ];
 
 /// The profile that tests are built with.

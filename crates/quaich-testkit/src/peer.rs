@@ -34,6 +34,12 @@ impl Peer {
         Self { child, log }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written so far.
     #[must_use]
     pub fn log(&self) -> &LogLines {

@@ -191,6 +191,16 @@ fn stat(pid: u32) -> Option<(String, u32)> {
 
 /// TCP addresses that a process listens on, IPv4 first.
 pub(crate) fn listening(pid: u32) -> Vec<SocketAddr> {
+    sockets(pid, &["tcp", "tcp6"], "0A")
+}
+
+/// UDP addresses that a process is bound to and not connected, IPv4 first.
+pub(crate) fn bound_udp(pid: u32) -> Vec<SocketAddr> {
+    sockets(pid, &["udp", "udp6"], "07")
+}
+
+/// Local addresses of a process's sockets of these tables that are in this state.
+fn sockets(pid: u32, tables: &[&str], state: &str) -> Vec<SocketAddr> {
     let links = fs::read_dir(format!("/proc/{pid}/fd"))
         .into_iter()
         .flatten()
@@ -203,13 +213,13 @@ pub(crate) fn listening(pid: u32) -> Vec<SocketAddr> {
         })
         .collect();
     let mut found: Vec<SocketAddr> = Vec::new();
-    for table in ["tcp", "tcp6"] {
+    for table in tables {
         let rows = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
         for row in rows.lines().skip(1) {
             let fields: Vec<&str> = row.split_whitespace().collect();
-            let listens = fields.get(3) == Some(&"0A");
+            let fits = fields.get(3) == Some(&state);
             let inode = fields.get(9).copied().unwrap_or_default();
-            if let (true, true) = (listens, sockets.iter().any(|mine| mine == inode)) {
+            if let (true, true) = (fits, sockets.iter().any(|mine| mine == inode)) {
                 found.extend(fields.get(1).and_then(|field| address(field)));
             }
         }

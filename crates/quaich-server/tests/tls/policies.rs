@@ -226,7 +226,9 @@ fn servers_are_told_who_it_is_and_nobody_can_pretend() {
         let (mut origin, _) = listener.accept().unwrap();
         let mut piece = [0; 8192];
         let count = origin.read(&mut piece).unwrap();
-        origin.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        origin
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            .unwrap();
         drop(origin);
         assert_eq!(read_answer(&mut stream).unwrap().status, 200);
         String::from_utf8_lossy(&piece[..count]).into_owned()
@@ -236,12 +238,30 @@ fn servers_are_told_who_it_is_and_nobody_can_pretend() {
     assert_eq!(field(&head, "x-ssl-client-s-dn"), None, "{head}");
     assert_eq!(field(&head, "client-cert"), None, "{head}");
     let head = told(&world.known());
-    assert_eq!(field(&head, "x-ssl-client-verify"), Some("SUCCESS"), "{head}");
-    assert_eq!(field(&head, "x-ssl-client-s-dn"), Some("CN=alice"), "{head}");
-    assert_eq!(field(&head, "x-ssl-client-i-dn"), Some("O=Quaich\\, Tests,CN=Test Authority"));
+    assert_eq!(
+        field(&head, "x-ssl-client-verify"),
+        Some("SUCCESS"),
+        "{head}"
+    );
+    assert_eq!(
+        field(&head, "x-ssl-client-s-dn"),
+        Some("CN=alice"),
+        "{head}"
+    );
+    assert_eq!(
+        field(&head, "x-ssl-client-i-dn"),
+        Some("O=Quaich\\, Tests,CN=Test Authority")
+    );
     assert_eq!(field(&head, "x-ssl-client-serial"), Some("07"), "{head}");
-    assert!(field(&head, "client-cert").is_some_and(|value| value.starts_with(":MII")), "{head}");
-    assert_eq!(head.to_lowercase().matches("client-cert:").count(), 1, "{head}");
+    assert!(
+        field(&head, "client-cert").is_some_and(|value| value.starts_with(":MII")),
+        "{head}"
+    );
+    assert_eq!(
+        head.to_lowercase().matches("client-cert:").count(),
+        1,
+        "{head}"
+    );
     assert_eq!(field(&head, "x-forwarded-proto"), Some("https"), "{head}");
 }
 

@@ -4,16 +4,20 @@
 //! sleeps, shares a port or leaves a process behind.
 
 mod access_log;
+mod acme;
 mod apps;
+mod certificates;
 mod cli;
 mod corpus;
 mod docs;
 mod examples;
 mod files;
 mod frameworks;
+mod grpc;
 mod h2_conformance;
 mod h2_floods;
 mod http1;
+mod https;
 mod limits;
 mod peers;
 mod process;
@@ -21,6 +25,9 @@ mod proxy;
 mod proxy_faults;
 mod routing;
 mod slow_clients;
+mod transports;
+mod upstream_h2;
+mod upstream_tls;
 mod websocket;
 mod workers;
 mod wsgi;
