@@ -16,7 +16,7 @@ use crate::handshakes::{SITE, alert};
 
 /// Bytes of which each tells where it stands.
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at / 251 ^ at) as u8).collect()
+    (0..length).map(|at| ((at / 251) ^ at) as u8).collect()
 }
 
 #[test]
