@@ -78,6 +78,10 @@ fn text(plan: &Plan, sockets: &[Bound], control: Option<&Path>) -> String {
     for shown in file_lines(&plan.config) {
         line("files", &shown);
     }
+    if let Some(command) = &plan.trust {
+        let hint = format!("browsers warn of the local CA until you run: {command}");
+        line("trust", &on_stderr("33").paint(&hint));
+    }
     if let Some(path) = control {
         line("control", &path.display().to_string());
     }

@@ -11,6 +11,8 @@ use quaich_app::interpreter::{self, Environment, Version};
 use quaich_config::Config;
 use quaich_config::model::App;
 
+use crate::certificates::{self, Inventory, date};
+use crate::cli;
 use crate::exit::{Code, Failure};
 
 /// The name of the worker library beside the program.
@@ -36,10 +38,16 @@ pub(crate) struct Plan {
     pub(crate) app_identities: Vec<Option<Identity>>,
     /// Where the control socket goes; `None` = there is none.
     pub(crate) control: Option<PathBuf>,
+    /// Certificates, keys and authorities, read while we are what we were started as.
+    pub(crate) certificates: Inventory,
+    /// What is odd about them, for the log.
+    pub(crate) warnings: Vec<Failure>,
+    /// Shown at the start: the command that makes this machine trust the local CA.
+    pub(crate) trust: Option<String>,
 }
 
 impl Plan {
-    /// Finds interpreters, the worker library and users.
+    /// Finds interpreters, the worker library and users, and reads certificates.
     pub(crate) fn new(
         mut config: Config,
         source: String,
@@ -64,6 +72,8 @@ impl Plan {
             (user, group) => resolve(user.as_deref(), group.as_deref()),
         };
         let app_identities = config.apps.iter().map(one).collect::<Result<_, _>>()?;
+        let (certificates, warnings) = read_certificates(&config)?;
+        let trust = trust_command(&config);
         Ok(Plan {
             config,
             source,
@@ -73,8 +83,24 @@ impl Plan {
             identity,
             app_identities,
             control,
+            certificates,
+            warnings,
+            trust,
         })
     }
+}
+
+/// Certificates, and what is odd about them. All that cannot be used is one failure.
+fn read_certificates(config: &Config) -> Result<(Inventory, Vec<Failure>), Failure> {
+    let (mut certificates, failures) = Inventory::read(config);
+    if let Some(failure) = Failure::all(failures) {
+        return Err(failure);
+    }
+    let mut warnings = certificates.warnings(config, date::now());
+    let unusable = certificates.take_stored(config).into_iter();
+    warnings.extend(unusable.map(|why| Failure::new(Code::Config, why)));
+    certificates.take_local(config)?;
+    Ok((certificates, warnings))
 }
 
 /// All that would keep a plan from being made, not the first of it alone.
@@ -92,6 +118,20 @@ pub(crate) fn missing(config: &mut Config) -> Vec<Failure> {
         found.extend(settle_app(app).err());
     }
     found
+}
+
+/// `None` = there is no local CA, or it is trusted already.
+fn trust_command(config: &Config) -> Option<String> {
+    if !config.tls.local_ca {
+        return None;
+    }
+    let dir = &config.server.state_dir;
+    let root = std::fs::read_to_string(quaich_acme::local_ca::root_pem_path(dir)).ok()?;
+    let usual = cli::state_dir::of_user().is_ok_and(|usual| usual == *dir);
+    (!certificates::trusts(&root)).then(|| match usual {
+        true => "quaich trust".to_owned(),
+        false => format!("quaich trust --state-dir {}", dir.display()),
+    })
 }
 
 fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Option<Identity>, Failure> {

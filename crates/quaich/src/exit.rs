@@ -28,6 +28,10 @@ pub(crate) struct Failure {
     message: String,
     details: Vec<String>,
     cure: Option<String>,
+    /// It may be different on another machine, or for another user.
+    here_only: bool,
+    /// What else is wrong.
+    others: Vec<Failure>,
 }
 
 impl Failure {
@@ -38,13 +42,41 @@ impl Failure {
             message: message.into(),
             details: Vec::new(),
             cure: None,
+            here_only: false,
+            others: Vec::new(),
         }
+    }
+
+    /// All of them as one, shown one after the other; `None` of none. The code is the first one's.
+    pub(crate) fn all(failures: Vec<Failure>) -> Option<Failure> {
+        let mut failures = failures.into_iter();
+        let mut first = failures.next()?;
+        first.others.extend(failures);
+        Some(first)
+    }
+
+    /// Marks that what is wrong may be so on this machine, or for this user, only.
+    pub(crate) fn here_only(mut self) -> Failure {
+        self.here_only = true;
+        self
+    }
+
+    /// Whether it is marked so.
+    pub(crate) fn is_here_only(&self) -> bool {
+        self.here_only
     }
 
     /// What to do about it.
     pub(crate) fn cure(mut self, cure: impl Into<String>) -> Failure {
         self.cure = Some(cure.into());
         self
+    }
+
+    /// Message and cure as one line, for a log.
+    pub(crate) fn line(&self) -> String {
+        let parts = [Some(&self.message), self.cure.as_ref()];
+        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+        parts.join("; ")
     }
 
     /// Lines that are shown below the message as they are.
@@ -85,6 +117,9 @@ impl Failure {
         if let Some(cure) = &self.cure {
             let help = crate::style::on_stderr("1;36").paint("help");
             text.push_str(&format!("{help}: {cure}\n"));
+        }
+        for other in &self.others {
+            text.push_str(&other.text(head));
         }
         text
     }

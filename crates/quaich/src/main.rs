@@ -2,22 +2,24 @@
 //!
 //! `main` is the only place that prints a failure and ends the process.
 
+mod account;
 mod banner;
 mod boot;
+mod certificates;
 mod cli;
 mod exit;
 mod inherited;
 mod style;
 mod supervisor;
+mod trust_store;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == supervisor::front::ARGUMENT)
-    {
-        return front();
+    match std::env::args_os().nth(1) {
+        Some(word) if word == supervisor::front::ARGUMENT => return front(),
+        Some(word) if word == supervisor::agent::ARGUMENT => return agent(),
+        _ => {}
     }
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,6 +36,19 @@ fn front() -> ExitCode {
     let _ = rustix::thread::set_name(c"quaich-front");
     match inherited::take(quaich_app::process::CONTROL_FD) {
         Ok(link) => quaich_server::front::main(link),
+        Err(_) => ExitCode::from(exit::Code::Usage as u8),
+    }
+}
+
+/// The agent, started by a supervisor, which is to be its standard input and output.
+fn agent() -> ExitCode {
+    let _ = rustix::thread::set_name(c"quaich-agent");
+    let joined = inherited::take(quaich_app::process::CONTROL_FD).and_then(|link| {
+        rustix::stdio::dup2_stdin(&link)?;
+        Ok(rustix::stdio::dup2_stdout(&link)?)
+    });
+    match joined {
+        Ok(()) => quaich_acme::agent_main(),
         Err(_) => ExitCode::from(exit::Code::Usage as u8),
     }
 }

@@ -368,6 +368,10 @@ fn write_head(out: &mut Vec<u8>, scope: &Scope<'_, '_>, route: &Route) {
     http1::request_line(out, request.method_name(), path, query);
     h1::field(out, b"Host", request.authority());
     let listed = Connection::of(&request.headers);
+    let asked = exchange
+        .session
+        .as_ref()
+        .is_some_and(|session| session.asked);
     for (id, name, value) in request.headers.iter() {
         let ours = matches!(
             id,
@@ -376,7 +380,8 @@ fn write_head(out: &mut Vec<u8>, scope: &Scope<'_, '_>, route: &Route) {
         if !(ours
             || h1::is_hop_by_hop(id)
             || listed.names(name)
-            || forwarded::is_dropped(id, name, exchange.client.trusted))
+            || forwarded::is_dropped(id, name, exchange.client.trusted)
+            || asked && forwarded::is_certificate(name))
         {
             h1::field(out, name, value);
         }
@@ -393,6 +398,9 @@ fn write_head(out: &mut Vec<u8>, scope: &Scope<'_, '_>, route: &Route) {
         .trust
         .public(client, &request.headers, authority, scope.local_port);
     forwarded::append(out, &request.headers, client, &public, &route.prefix);
+    for (name, value) in exchange.session.iter().flat_map(|session| session.fields()) {
+        h1::field(out, name.as_bytes(), value.as_bytes());
+    }
     h1::field(out, b"X-Request-ID", exchange.request_id.as_bytes());
     http1::end_head(out, request.body);
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::source;
 use crate::boot;
+use crate::certificates::{Inventory, date};
 use crate::exit::{Code, Failure};
 use crate::supervisor::files;
 
@@ -46,13 +47,21 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     // Only warnings: the file may be meant for another machine.
     let mut missing = files::missing(&config);
     missing.extend(boot::missing(&mut config));
+    let (certificates, failures) = Inventory::read(&config);
+    // A key that does not fit does so nowhere.
+    let (absent, wrong): (Vec<_>, Vec<_>) = failures.into_iter().partition(Failure::is_here_only);
+    missing.extend(absent);
+    missing.extend(certificates.warnings(&config, date::now()));
+    for failure in &wrong {
+        eprint!("{failure}");
+    }
     for failure in &missing {
         match args.strict {
             true => eprint!("{failure}"),
             false => eprint!("{}", failure.as_warning()),
         }
     }
-    if args.strict && !missing.is_empty() {
+    if args.strict && !missing.is_empty() || !wrong.is_empty() {
         return Err(Failure::new(Code::Config, ""));
     }
     if !args.json {

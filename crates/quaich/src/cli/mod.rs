@@ -2,6 +2,7 @@
 //!
 //! Every flag can also be given as `QUAICH_FLAG`; flags win over variables, variables over files.
 
+mod cert;
 mod check;
 mod config;
 mod control;
@@ -14,8 +15,11 @@ mod run;
 mod schema;
 mod serve;
 mod source;
+pub(crate) mod state_dir;
 mod status;
 mod stop;
+mod table;
+mod trust;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -28,6 +32,7 @@ Examples:
   quaich serve -c quaich.toml           what the file says
   quaich proxy --to http://127.0.0.1:9000
   quaich files ./public
+  quaich run --tls                      the same over https, for development
 
 Every flag --some-name can also be given as the variable QUAICH_SOME_NAME.
 Exit codes: 0 ok, 1 configuration wrong, 2 usage, 3 cannot bind, 4 app cannot be loaded,
@@ -60,6 +65,10 @@ enum Verb {
     Route(route::Args),
     /// Show the configuration with everything resolved
     Config(config::Args),
+    /// Show certificates, or have them got anew
+    Cert(cert::Args),
+    /// Have this machine trust certificates of the local development CA
+    Trust(trust::Args),
     /// Show what a running quaich does
     Status(status::Args),
     /// Stop a running quaich, and wait until it is gone
@@ -81,6 +90,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Check(args) => check::run(&args),
         Verb::Route(args) => route::run(&args),
         Verb::Config(args) => config::run(&args),
+        Verb::Cert(args) => cert::run(&args),
+        Verb::Trust(args) => trust::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Stop(args) => stop::run(&args),
         Verb::Schema(args) => schema::run(&args),
@@ -108,7 +119,8 @@ mod tests {
     fn the_command_line_is_consistent_and_every_flag_has_a_variable() {
         let command = Cli::command();
         command.clone().debug_assert();
-        for verb in command.get_subcommands() {
+        let verbs = command.get_subcommands();
+        for verb in verbs.flat_map(|verb| std::iter::once(verb).chain(verb.get_subcommands())) {
             for flag in verb.get_arguments().filter(|flag| !flag.is_positional()) {
                 let built_in = ["help", "version"].contains(&flag.get_id().as_str());
                 let variable = flag

@@ -8,7 +8,7 @@ use clap::Args;
 use quaich_config::Config;
 use quaich_config::print::TomlWriter;
 
-use super::{control, source};
+use super::{control, source, state_dir};
 use crate::boot::Plan;
 use crate::exit::Failure;
 use crate::supervisor;
@@ -26,6 +26,9 @@ pub(super) struct ServerFlags {
         value_delimiter = ','
     )]
     pub(super) bind: Vec<String>,
+    /// Speak https, with a certificate of the local development CA (see `quaich trust`)
+    #[arg(long, env = "QUAICH_TLS")]
+    pub(super) tls: bool,
     /// Threads of the front door [default: one per core]
     #[arg(long, value_name = "N", env = "QUAICH_FRONT_THREADS")]
     pub(super) front_threads: Option<u32>,
@@ -120,8 +123,13 @@ pub(super) fn write_server(out: &mut TomlWriter<'_>, flags: &ServerFlags) -> Res
     ];
     let any_text = texts.iter().any(|flag| flag.is_some());
     let any_list = !listen.is_empty() || !flags.trust.is_empty();
-    if any_text || any_list || flags.front_threads.is_some() {
+    if any_text || any_list || flags.tls || flags.front_threads.is_some() {
         out.table("server");
+    }
+    if flags.tls {
+        out.flag("tls", true);
+        // One CA for all projects of a user: it is trusted once.
+        out.text("state_dir", &state_dir::of_user()?.display().to_string());
     }
     if !listen.is_empty() {
         out.texts("listen", &listen);
@@ -135,6 +143,10 @@ pub(super) fn write_server(out: &mut TomlWriter<'_>, flags: &ServerFlags) -> Res
     out.maybe_text("max_body", flags.max_body.as_deref());
     if !flags.trust.is_empty() {
         out.texts("trust", &flags.trust);
+    }
+    if flags.tls {
+        out.table("tls");
+        out.flag("local_ca", true);
     }
     if flags.log_level.is_some() || flags.log_format.is_some() {
         out.table("log");

@@ -39,6 +39,10 @@ pub(super) struct OverrideFlags {
         value_delimiter = ','
     )]
     bind: Vec<String>,
+    /// Speak https on all addresses that do not say otherwise; sites without a certificate get one
+    /// of the local development CA (see `quaich trust`)
+    #[arg(long, env = "QUAICH_TLS")]
+    tls: bool,
     /// Worker processes of every app
     #[arg(short, long, value_name = "N", env = "QUAICH_WORKERS")]
     workers: Option<String>,
@@ -59,6 +63,10 @@ impl OverrideFlags {
         let mut overrides = Overrides::default();
         if !self.bind.is_empty() {
             overrides.set_all("server.listen", &self.bind, "--bind");
+        }
+        if self.tls {
+            overrides.set("server.tls", "true", "--tls");
+            overrides.set("tls.local_ca", "true", "--tls");
         }
         let single = [
             ("app.*.workers", &self.workers, "--workers"),

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use super::cert;
 use super::control::{Conversation, Which};
+use super::table::{self, Align, plain};
 use crate::exit::Failure;
 use crate::style;
 
@@ -29,12 +31,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.json {
         super::print(&format!("{status:#}\n"));
     } else {
-        super::print(&table(&status));
+        super::print(&shown(&status));
     }
     Ok(())
 }
 
-fn table(status: &Value) -> String {
+fn shown(status: &Value) -> String {
     let bold = style::on_stdout("1");
     let mut out = String::new();
     // Writing to a String cannot fail.
@@ -52,17 +54,22 @@ fn table(status: &Value) -> String {
         let _ = writeln!(out, "  {}", text(&listener["shown"]));
     }
     let front = &status["front"];
-    let rows = vec![row([
-        "front",
-        &cell(&front["pid"]),
-        &cell(&front["connections"]),
-        &cell(&front["requests"]),
-        &cell(&front["restarts"]),
-        &bytes(&front["rss_bytes"]),
-    ])];
-    let heads = row(["", "PID", "CONNECTIONS", "REQUESTS", "RESTARTS", "MEMORY"]);
+    let rows = vec![[
+        "front".to_owned(),
+        cell(&front["pid"]),
+        cell(&front["connections"]),
+        cell(&front["requests"]),
+        cell(&front["restarts"]),
+        bytes(&front["rss_bytes"]),
+    ]];
+    let heads = ["", "PID", "CONNECTIONS", "REQUESTS", "RESTARTS", "MEMORY"];
     out.push('\n');
     out.push_str(&grid(heads, rows));
+    let certificates = list(&status["certificates"]);
+    if !certificates.is_empty() {
+        out.push_str("\ncertificates\n");
+        out.push_str(&cert::table(certificates));
+    }
     for app in list(&status["apps"]) {
         app_table(&mut out, app);
     }
@@ -82,53 +89,36 @@ fn app_table(out: &mut String, app: &Value) {
         text(&app["python"]),
     );
     let one = |worker: &Value| {
-        row([
-            &format!("worker {}", worker["worker"]),
-            &cell(&worker["pid"]),
-            text(&worker["state"]),
-            &span(&worker["age_s"]),
-            &bytes(&worker["rss_bytes"]),
-        ])
+        [
+            format!("worker {}", worker["worker"]),
+            cell(&worker["pid"]),
+            text(&worker["state"]).to_owned(),
+            span(&worker["age_s"]),
+            bytes(&worker["rss_bytes"]),
+        ]
     };
     let rows = list(&app["workers"]).iter().map(one).collect();
-    out.push_str(&grid(row(["", "PID", "STATE", "AGE", "MEMORY"]), rows));
+    out.push_str(&grid(["", "PID", "STATE", "AGE", "MEMORY"], rows));
 }
 
-type Row<const N: usize> = [String; N];
-
-fn row<const N: usize>(cells: [&str; N]) -> Row<N> {
-    cells.map(str::to_owned)
-}
-
-/// Columns as wide as their widest cell; the first to the left, the others to the right.
-fn grid<const N: usize>(heads: Row<N>, rows: Vec<Row<N>>) -> String {
-    let mut out = String::new();
-    let all = || std::iter::once(&heads).chain(&rows);
-    let width = |column: usize| {
-        all()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: [usize; N] = std::array::from_fn(width);
-    for row in all() {
-        out.push_str("  ");
-        for (index, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let _ = match index {
-                0 => write!(out, "{cell:<width$}"),
-                _ => write!(out, "  {cell:>width$}"),
-            };
+/// The first column to the left, the others to the right.
+fn grid<const N: usize>(heads: [&str; N], rows: Vec<[String; N]>) -> String {
+    let align = |index| {
+        if index == 0 {
+            Align::Left
+        } else {
+            Align::Right
         }
-        out.push('\n');
-    }
-    out
+    };
+    let rows = rows.into_iter().map(|row| row.map(plain)).collect();
+    table::grid(heads, std::array::from_fn(align), rows)
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("-")
 }
 
@@ -181,7 +171,7 @@ mod tests {
             ] }],
         });
         assert_eq!(
-            table(&status),
+            shown(&status),
             "quaich 0.1.0 · running for 1 min · process 1 · quaich run
   http://127.0.0.1:8000
 

@@ -1,4 +1,5 @@
-//! The control socket: `quaich status` and `quaich stop` ask, the supervisor answers.
+//! The control socket: `quaich status`, `quaich stop` and `quaich cert renew` ask, the supervisor
+//! answers.
 //!
 //! One JSON line each way. Only the supervisor's own user and root are heard; a request has 64 KiB
 //! and ten seconds, and ten connections may be open at once.
@@ -26,10 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) type Request = (Command, oneshot::Sender<Value>);
 
 /// What can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Status,
-    Stop { graceful: bool },
+    /// Get certificates anew, also when they are not due: all, or the one with this name.
+    Renew {
+        name: Option<String>,
+    },
+    Stop {
+        graceful: bool,
+    },
 }
 
 /// The listening socket; its file is removed at the end.
@@ -123,9 +130,14 @@ fn parse(line: &[u8]) -> Result<Command, String> {
     let request: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     match (request["command"].as_str(), request["mode"].as_str()) {
         (Some("status"), _) => Ok(Command::Status),
+        (Some("renew"), _) => Ok(Command::Renew {
+            name: request["name"].as_str().map(str::to_owned),
+        }),
         (Some("stop"), None | Some("graceful")) => Ok(Command::Stop { graceful: true }),
         (Some("stop"), Some("quick")) => Ok(Command::Stop { graceful: false }),
-        _ => Err("`command` is `status`, or `stop` with `mode` `graceful` or `quick`".into()),
+        _ => Err(
+            "`command` is `status`, `renew`, or `stop` with `mode` `graceful` or `quick`".into(),
+        ),
     }
 }
 

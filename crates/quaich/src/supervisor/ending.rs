@@ -37,12 +37,12 @@ impl Supervisor {
             Signal::ReopenLogs => self.reopen_logs(),
             Signal::Hangup if self.terminal && !has_terminal() => self.drain(now),
             Signal::Hangup => {
-                log::warn!("HUP: reload is not in this version; nothing was changed");
+                log::info!("HUP: certificates are read again; reload is not in this version");
+                self.look_at_certificates(true);
             }
         }
     }
 
-    /// Finish what runs, then end.
     /// Whether a signal comes so soon after the first that it is the same wish: `timeout` and some
     /// shells send one to the process and one to its group.
     fn is_echo(&self, now: Instant) -> bool {
@@ -50,10 +50,13 @@ impl Supervisor {
             .is_some_and(|told| now.saturating_duration_since(told) < ECHO)
     }
 
+    /// Finish what runs, then end.
     pub(super) fn drain(&mut self, now: Instant) {
         if !matches!(self.phase, Phase::Starting | Phase::Running) {
             return;
         }
+        // What it has begun it can go on with later.
+        self.agent.kill();
         let timeout = self.equipment.config.server.shutdown_timeout;
         log::info!("stopping: running requests may finish"; timeout = seconds(timeout));
         notify::send("STOPPING=1");
@@ -71,6 +74,7 @@ impl Supervisor {
         if matches!(self.phase, Phase::Starting | Phase::Running) {
             notify::send("STOPPING=1");
         }
+        self.agent.kill();
         self.tell(ToFront::Drain { timeout_ms: 0 }, Vec::new());
         self.equipment.sockets.clear();
         for pool in &mut self.pools {
@@ -94,6 +98,7 @@ impl Supervisor {
 
     pub(super) fn kill_all(&mut self, now: Instant) {
         self.pools.iter_mut().for_each(Pool::kill);
+        self.agent.kill();
         if let Some(front) = &self.front {
             front.kill();
         }

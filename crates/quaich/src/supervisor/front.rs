@@ -14,7 +14,9 @@ use quaich_app::channel::Channel;
 use quaich_app::identity::Identity;
 use quaich_app::process;
 use quaich_config::model::Config;
-use quaich_server::link::{AppFds, FromFront, Link, LinkReader, LinkWriter, Setup, ToFront};
+use quaich_server::link::{
+    AppFds, FromFront, Link, LinkReader, LinkWriter, Material, Setup, ToFront,
+};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc;
@@ -51,13 +53,14 @@ impl Front {
     /// Starts a process and sends it everything. `channels` in the order of the apps.
     pub(super) fn start(
         equipment: &Equipment,
+        material: Material,
         channels: &[Channel],
         incarnation: u64,
         heard: mpsc::Sender<Heard>,
     ) -> io::Result<Front> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        let (start, fds) = equipment.pack(channels)?;
+        let (start, fds) = equipment.pack(material, channels)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0("quaich");
         command
@@ -92,7 +95,11 @@ impl Front {
 }
 
 impl Equipment {
-    fn pack(&self, channels: &[Channel]) -> io::Result<(ToFront, Vec<OwnedFd>)> {
+    fn pack(
+        &self,
+        material: Material,
+        channels: &[Channel],
+    ) -> io::Result<(ToFront, Vec<OwnedFd>)> {
         let mut parcel = Parcel::default();
         let mut listeners = Vec::new();
         for bound in &self.sockets {
@@ -112,7 +119,7 @@ impl Equipment {
         let config = Config::clone(&self.config);
         let setup = Setup {
             config,
-            material: Default::default(),
+            material,
             listeners,
             roots,
             access_log,

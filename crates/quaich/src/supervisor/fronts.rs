@@ -14,6 +14,7 @@ use quaich_server::observe::log;
 
 use super::front::Front;
 use super::{Phase, Supervisor};
+use crate::certificates::date;
 use crate::exit::{Code, Failure};
 
 /// A front that dies sooner after it was ready is not replaced at once.
@@ -44,7 +45,9 @@ impl Supervisor {
         let channels: Vec<Channel> = apps
             .map(|app| Channel::new(app, threads))
             .collect::<std::io::Result<_>>()?;
-        let front = Front::start(&self.equipment, &channels, self.fronts, self.heard.clone())?;
+        let material = self.plan.certificates.material(date::now());
+        let heard = self.heard.clone();
+        let front = Front::start(&self.equipment, material, &channels, self.fronts, heard)?;
         Ok((front, channels))
     }
 
@@ -82,8 +85,10 @@ impl Supervisor {
             Some(FromFront::Ready) => {
                 front.ready = Some(now);
                 self.front_backoff.reset();
+                self.show_challenges();
             }
-            Some(FromFront::Drained | FromFront::Challenges { .. }) => {}
+            Some(FromFront::Drained) => {}
+            Some(FromFront::Challenges { id }) => self.challenges_shown(id),
             Some(FromFront::Stuck {
                 app,
                 worker,

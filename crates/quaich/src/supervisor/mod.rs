@@ -25,6 +25,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use tokio::sync::mpsc;
 
+pub(crate) mod agent;
+mod certificates;
 mod control;
 mod ending;
 pub(crate) mod files;
@@ -40,6 +42,8 @@ mod status;
 use crate::banner;
 use crate::boot::Plan;
 use crate::exit::{Code, Failure};
+use agent::{Agent, AgentSaid};
+use certificates::Care;
 use control::{Command, ControlSocket, Request};
 use front::{Equipment, Front, Heard};
 use signals::{Signal, Signals};
@@ -67,6 +71,9 @@ pub(crate) fn run(plan: Plan) -> Result<(), Failure> {
     log::init(&config.log, own_log);
     let control_path = control.as_ref().map(ControlSocket::path);
     banner::show(&plan, &equipment.sockets, control_path);
+    for warning in &plan.warnings {
+        log::warn!("{}", warning.line());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -122,10 +129,12 @@ struct Inbox {
     heard: mpsc::Receiver<Heard>,
     events: mpsc::Receiver<Event>,
     requests: mpsc::Receiver<Request>,
+    agent: mpsc::Receiver<AgentSaid>,
     signals: Signals,
 }
 
 enum Input {
+    Agent(AgentSaid),
     Heard(Heard),
     Event(Event),
     Request(Request),
@@ -142,6 +151,7 @@ impl Inbox {
             Some(heard) = self.heard.recv() => Input::Heard(heard),
             Some(event) = self.events.recv() => Input::Event(event),
             Some(request) = self.requests.recv() => Input::Request(request),
+            Some(said) = self.agent.recv() => Input::Agent(said),
             () = time => Input::Time,
         }
     }
@@ -161,6 +171,9 @@ struct Supervisor {
     told: Option<Instant>,
     started: Instant,
     asked: status::Asked,
+    /// Looks after `plan.certificates`.
+    care: Care,
+    agent: Agent,
     /// Why everything is being ended, when it is not because somebody said so.
     failure: Option<Failure>,
     /// There was a terminal at the start.
@@ -176,6 +189,7 @@ impl Supervisor {
         let (heard, heard_inbox) = mpsc::channel(64);
         let (events, event_inbox) = mpsc::channel(64);
         let (requests, request_inbox) = mpsc::channel(4);
+        let (agent, agent_inbox) = mpsc::channel(64);
         let signals = Signals::new()?;
         if let Some(control) = control {
             control.serve(requests)?;
@@ -205,6 +219,8 @@ impl Supervisor {
             told: None,
             started: Instant::now(),
             asked: status::Asked::default(),
+            care: Care::default(),
+            agent: Agent::new(agent),
             failure: None,
             terminal: has_terminal(),
         };
@@ -212,6 +228,7 @@ impl Supervisor {
             heard: heard_inbox,
             events: event_inbox,
             requests: request_inbox,
+            agent: agent_inbox,
             signals,
         };
         Ok((supervisor, inbox))
@@ -233,6 +250,7 @@ impl Supervisor {
                     }
                 }
                 Input::Request((command, reply)) => self.on_request(command, reply, now),
+                Input::Agent(said) => self.on_agent(said, now),
                 Input::Signal(signal) => self.on_signal(signal, now),
                 Input::Time => {}
             }
@@ -240,7 +258,8 @@ impl Supervisor {
     }
 
     fn is_alone(&self) -> bool {
-        self.front.is_none() && self.pools.iter().all(Pool::is_empty)
+        let agent = self.agent.is_running();
+        self.front.is_none() && !agent && self.pools.iter().all(Pool::is_empty)
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -249,7 +268,13 @@ impl Supervisor {
             _ => None,
         };
         let pools = self.pools.iter().filter_map(Pool::next_deadline);
-        let others = [phase, self.front_at, self.asked.next_deadline()];
+        let certificates = self.certificates_deadline();
+        let others = [
+            phase,
+            self.front_at,
+            self.asked.next_deadline(),
+            certificates,
+        ];
         pools.chain(others.into_iter().flatten()).min()
     }
 
@@ -262,6 +287,7 @@ impl Supervisor {
             self.pass_on(index, now).await;
         }
         self.asked.answer_overdue(now);
+        self.care_for_certificates(now);
         match self.phase {
             Phase::Starting => self.finish_start(),
             Phase::Draining { .. } if self.front.is_none() => self.stop(true, now),
@@ -318,6 +344,7 @@ impl Supervisor {
         if ready && self.pools.iter().all(|pool| pool.up() > 0) {
             self.phase = Phase::Running;
             banner::ready(&self.plan, self.started.elapsed());
+            self.begin_certificates(Instant::now());
             notify::send("READY=1");
         }
     }
@@ -330,6 +357,9 @@ impl Supervisor {
     ) {
         match command {
             Command::Status => self.ask_status(reply, now),
+            Command::Renew { name } => {
+                let _ = reply.send(self.renew(name.as_deref(), now));
+            }
             Command::Stop { graceful } => {
                 // A client that has left does not need the answer.
                 let _ = reply.send(serde_json::json!({ "stopping": std::process::id() }));
@@ -353,6 +383,9 @@ impl Supervisor {
     fn on_exit(&mut self, pid: Pid, status: ExitStatus, now: Instant) {
         if let Some(front) = self.front.take_if(|front| front.pid == pid) {
             return self.on_front_exit(&front, status, now);
+        }
+        if self.agent.on_exit(pid, status) {
+            return;
         }
         for pool in &mut self.pools {
             if pool.on_exit(pid, status, now) {

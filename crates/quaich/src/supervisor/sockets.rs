@@ -60,7 +60,7 @@ fn bind_one(listener: &Listener, server: &Server) -> Result<Bound, Failure> {
             let (sockets, local) = tcp(*addr, server).map_err(|error| explain(*addr, &error))?;
             Ok(Bound {
                 sockets,
-                shown: url(local),
+                shown: url(local, listener.tls),
                 name,
                 file: None,
             })
@@ -68,12 +68,12 @@ fn bind_one(listener: &Listener, server: &Server) -> Result<Bound, Failure> {
         ListenAddr::Unix(path) => unix(path, listener.mode, server, name),
         ListenAddr::Fd(number) => {
             let socket = inherited::take(*number).map_err(|error| error.to_string());
-            adopt(socket, format!("fd:{number}"), name)
+            adopt(socket, format!("fd:{number}"), listener)
         }
         ListenAddr::Systemd(unit) => adopt(
             inherited::from_systemd(unit),
             format!("systemd:{unit}"),
-            name,
+            listener,
         ),
     }
 }
@@ -213,7 +213,11 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-fn adopt(socket: Result<OwnedFd, String>, shown: String, name: String) -> Result<Bound, Failure> {
+fn adopt(
+    socket: Result<OwnedFd, String>,
+    shown: String,
+    listener: &Listener,
+) -> Result<Bound, Failure> {
     let wrong = |why: String| Failure::new(Code::Bind, format!("cannot use {shown}: {why}"));
     let socket = socket.map_err(wrong)?;
     if !sockopt::socket_acceptconn(&socket).unwrap_or(false) {
@@ -228,25 +232,26 @@ fn adopt(socket: Result<OwnedFd, String>, shown: String, name: String) -> Result
         let _ = sockopt::set_tcp_nodelay(socket.as_fd(), true);
         let _ = sockopt::set_socket_keepalive(socket.as_fd(), true);
     }
-    let shown = local.map(url).unwrap_or(shown);
+    let shown = local.map(|local| url(local, listener.tls)).unwrap_or(shown);
     Ok(Bound {
         sockets: vec![socket],
         shown,
-        name,
+        name: listener.name.clone(),
         file: None,
     })
 }
 
 /// What a browser on this machine can open.
-fn url(addr: SocketAddr) -> String {
+fn url(addr: SocketAddr, tls: bool) -> String {
+    let (scheme, usual) = if tls { ("https", 443) } else { ("http", 80) };
     let port = match addr.port() {
-        80 => String::new(),
+        port if port == usual => String::new(),
         port => format!(":{port}"),
     };
     match addr.ip() {
-        ip if ip.is_unspecified() => format!("http://localhost{port} (all addresses)"),
-        IpAddr::V6(ip) => format!("http://[{ip}]{port}"),
-        IpAddr::V4(ip) => format!("http://{ip}{port}"),
+        ip if ip.is_unspecified() => format!("{scheme}://localhost{port} (all addresses)"),
+        IpAddr::V6(ip) => format!("{scheme}://[{ip}]{port}"),
+        IpAddr::V4(ip) => format!("{scheme}://{ip}{port}"),
     }
 }
 

@@ -98,6 +98,8 @@ impl Supervisor {
                 "rss_bytes": front.and_then(resident),
                 "restarts": self.fronts.saturating_sub(1),
             },
+            "certificates": self.certificates_status(),
+            "agent": self.agent.status(now),
             "apps": self.pools.iter().map(|pool| app(pool, now)).collect::<Vec<_>>(),
         })
     }
