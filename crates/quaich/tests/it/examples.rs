@@ -1,5 +1,6 @@
 //! Every example starts and does what its first lines say.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use quaich_testkit::{
@@ -124,7 +125,10 @@ fn tls() {
         .write(&site, "site");
     let quaich = serve(site);
     let at = |ip: [u8; 4]| {
-        let found = quaich.addrs().iter().find(|addr| addr.ip() == ip);
+        let found = quaich
+            .addrs()
+            .iter()
+            .find(|addr| addr.ip() == IpAddr::from(ip));
         *found.expect("it listens there")
     };
     let sent = RawClient::connect(at([127, 0, 0, 1])).get("/index.html");

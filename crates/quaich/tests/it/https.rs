@@ -1,6 +1,6 @@
 //! Plain HTTP is sent to `https`, and browsers are told to stay there.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use quaich_testkit::{Ca, Origin, Quaich, RawClient, Request, Response, TempSite, Transport};
 
@@ -134,7 +134,10 @@ fn with_tls(site: &str) -> Quaich {
 }
 
 fn at(quaich: &Quaich, ip: [u8; 4]) -> SocketAddr {
-    let found = quaich.addrs().iter().find(|addr| addr.ip() == ip);
+    let found = quaich
+        .addrs()
+        .iter()
+        .find(|addr| addr.ip() == IpAddr::from(ip));
     *found.expect("it listens there")
 }
 
