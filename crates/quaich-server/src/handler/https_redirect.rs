@@ -6,8 +6,8 @@ use quaich_proto::headers::HeaderId;
 use crate::downstream::service::{Scope, bodyless};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
-use crate::tls::Terminator;
 use crate::route::secure::{Secure, https_code, location};
+use crate::tls::Terminator;
 
 /// Whether the client is to be sent to `https`. One that spoke TLS to a trusted proxy is there. As
 /// long as there is no certificate for the host (ACME may have to get it yet) nobody is sent to

@@ -79,7 +79,10 @@ impl Source {
     pub(super) fn upstream(upstream: &model::Upstream) -> Source {
         let speaks = upstream.servers.iter().any(|server| server.tls);
         let label = format!("upstream `{}`", upstream.name);
-        Source::new(label, Purpose::Upstream(speaks.then(|| upstream.tls.clone())))
+        Source::new(
+            label,
+            Purpose::Upstream(speaks.then(|| upstream.tls.clone())),
+        )
     }
 
     fn new(label: String, purpose: Purpose) -> Source {
@@ -147,7 +150,10 @@ impl Source {
         let settled = forced || !changed;
         self.stamps = stamps;
         self.unsettled = changed;
-        match self.read(system_roots).and_then(|new| self.prefer(new, now)) {
+        match self
+            .read(system_roots)
+            .and_then(|new| self.prefer(new, now))
+        {
             Ok(new) if self.content.as_ref() == Some(&new) => Look::Same,
             Ok(new) => {
                 self.content = Some(new);
@@ -185,7 +191,10 @@ impl Source {
             return Ok(new);
         }
         let (whose, file) = (&self.label, checked.file.display());
-        Err(failure(format!("{whose}: {file} {}", out_of_date(facts, now))))
+        Err(failure(format!(
+            "{whose}: {file} {}",
+            out_of_date(facts, now)
+        )))
     }
 
     fn read(&self, system_roots: &str) -> Result<Content, Failure> {
@@ -214,7 +223,11 @@ impl Source {
             ocsp: None,
         };
         let file = named.cert.clone();
-        let checked = Checked { identity, facts, file };
+        let checked = Checked {
+            identity,
+            facts,
+            file,
+        };
         Ok(Content::Certificate(Box::new(checked)))
     }
 
@@ -226,7 +239,8 @@ impl Source {
             ca: self.read_authorities(auth.ca.as_deref())?,
             crl: self.read_list(auth.crl.as_deref())?,
         };
-        tls::check_clients(auth.mode, &trust).map_err(|why| self.unusable(&why, auth.crl.as_ref()))?;
+        tls::check_clients(auth.mode, &trust)
+            .map_err(|why| self.unusable(&why, auth.crl.as_ref()))?;
         Ok(trust)
     }
 

@@ -60,7 +60,9 @@ impl World {
     /// The state of one order in the state directory of `quaich`.
     fn plan(&self, quaich: &Quaich) -> PathBuf {
         let directory = fs::read_dir(quaich.site().join("state/acme")).unwrap();
-        let dirs = directory.flatten().map(|entry| entry.path().join("certs/shop.example.json"));
+        let dirs = directory
+            .flatten()
+            .map(|entry| entry.path().join("certs/shop.example.json"));
         dirs.into_iter().find(|path| path.exists()).expect("a plan")
     }
 }
@@ -68,7 +70,12 @@ impl World {
 fn tls_addr(quaich: &Quaich, world: &World) -> std::net::SocketAddr {
     let checked = world.socket.local_addr().unwrap();
     match world.challenge {
-        "http-01" => quaich.addrs().iter().copied().find(|addr| *addr != checked).unwrap(),
+        "http-01" => quaich
+            .addrs()
+            .iter()
+            .copied()
+            .find(|addr| *addr != checked)
+            .unwrap(),
         _ => checked,
     }
 }
@@ -83,10 +90,14 @@ fn issuer_shown(quaich: &Quaich, world: &World, name: &str) -> Option<Vec<u8>> {
 
 #[test]
 fn a_certificate_is_got_by_http_01_and_the_site_answers_over_http_until_then() {
-    let Some(world) = World::new("http-01") else { return };
+    let Some(world) = World::new("http-01") else {
+        return;
+    };
     world.pebble.lose_name("shop.example");
     let quaich = world.serve(TempSite::new());
-    quaich.log().wait_for("no certificate yet for shop.example, www.shop.example");
+    quaich
+        .log()
+        .wait_for("no certificate yet for shop.example, www.shop.example");
     let failed = quaich.log().wait_for("no certificate for shop.example");
     assert!(failed.contains("next_attempt_in"), "{failed}");
     // No redirect to where nobody could answer.
@@ -95,27 +106,47 @@ fn a_certificate_is_got_by_http_01_and_the_site_answers_over_http_until_then() {
     client.send("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     client.response().expect_status(200).expect_body("ok");
     let status = quaich.status();
-    assert_eq!(status["certificates"][0]["name"], "acme:shop.example", "{status:#}");
-    assert_eq!(status["certificates"][0]["not_after"], serde_json::Value::Null);
+    assert_eq!(
+        status["certificates"][0]["name"], "acme:shop.example",
+        "{status:#}"
+    );
+    assert_eq!(
+        status["certificates"][0]["not_after"],
+        serde_json::Value::Null
+    );
 
     world.pebble.find_name("shop.example");
     quaich.cli(["cert", "renew"]).expect_code(0);
-    quaich.log().wait_for("a certificate for shop.example, www.shop.example was issued");
-    eventually("the certificate", || issuer_shown(&quaich, &world, "www.shop.example"));
+    quaich
+        .log()
+        .wait_for("a certificate for shop.example, www.shop.example was issued");
+    eventually("the certificate", || {
+        issuer_shown(&quaich, &world, "www.shop.example")
+    });
     let mut client = RawClient::connect(plain);
     client.send("GET /a?b HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     client.response().expect_status(301);
     let listed = quaich.cli(["cert", "list"]);
-    assert!(listed.stdout.contains("acme:shop.example"), "{}", listed.stdout);
+    assert!(
+        listed.stdout.contains("acme:shop.example"),
+        "{}",
+        listed.stdout
+    );
     assert!(listed.stdout.contains("Pebble"), "{}", listed.stdout);
 }
 
 #[test]
 fn a_certificate_is_got_by_tls_alpn_01_renewed_when_due_and_kept_over_a_restart() {
-    let Some(world) = World::new("tls-alpn-01") else { return };
+    let Some(world) = World::new("tls-alpn-01") else {
+        return;
+    };
     let mut quaich = world.serve(TempSite::new());
-    quaich.log().wait_for("a certificate for shop.example, www.shop.example was issued");
-    let first = eventually("the certificate", || issuer_shown(&quaich, &world, "shop.example"));
+    quaich
+        .log()
+        .wait_for("a certificate for shop.example, www.shop.example was issued");
+    let first = eventually("the certificate", || {
+        issuer_shown(&quaich, &world, "shop.example")
+    });
     quaich.signal(Signal::TERM);
     quaich.wait();
     // It is there at once after a restart; then its time comes.
@@ -128,7 +159,9 @@ fn a_certificate_is_got_by_tls_alpn_01_renewed_when_due_and_kept_over_a_restart(
     fs::rename(state, site.join("state")).unwrap();
     let quaich = world.serve(site);
     assert!(!quaich.log().text().contains("no certificate yet"));
-    quaich.log().wait_for("a certificate for shop.example, www.shop.example was issued");
+    quaich
+        .log()
+        .wait_for("a certificate for shop.example, www.shop.example was issued");
     let second = eventually("the renewed certificate", || {
         issuer_shown(&quaich, &world, "shop.example").filter(|shown| *shown != first)
     });
@@ -137,7 +170,9 @@ fn a_certificate_is_got_by_tls_alpn_01_renewed_when_due_and_kept_over_a_restart(
 
 #[test]
 fn an_agent_that_is_killed_costs_nothing_and_its_order_goes_on() {
-    let Some(world) = World::new("tls-alpn-01") else { return };
+    let Some(world) = World::new("tls-alpn-01") else {
+        return;
+    };
     let quaich = world.serve(TempSite::new());
     let agent = eventually("an agent", || {
         children(quaich.pid()).into_iter().find(|pid| {
@@ -147,9 +182,17 @@ fn an_agent_that_is_killed_costs_nothing_and_its_order_goes_on() {
     });
     Quaich::signal_process(agent, Signal::KILL);
     quaich.log().wait_for("the agent for certificates failed");
-    quaich.cli(["cert", "renew", "www.shop.example"]).expect_code(0);
-    quaich.log().wait_for("a certificate for shop.example, www.shop.example was issued");
-    eventually("the certificate", || issuer_shown(&quaich, &world, "shop.example"));
+    quaich
+        .cli(["cert", "renew", "www.shop.example"])
+        .expect_code(0);
+    quaich
+        .log()
+        .wait_for("a certificate for shop.example, www.shop.example was issued");
+    eventually("the certificate", || {
+        issuer_shown(&quaich, &world, "shop.example")
+    });
     let refused = quaich.cli(["cert", "renew", "other.example"]);
-    refused.expect_code(1).expect_error("no certificate called `other.example` comes from ACME");
+    refused
+        .expect_code(1)
+        .expect_error("no certificate called `other.example` comes from ACME");
 }

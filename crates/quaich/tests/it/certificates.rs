@@ -10,7 +10,6 @@ use quaich_testkit::{
     Ca, Finished, Quaich, QuaichCommand, RawClient, Signal, TempSite, TlsClient, eventually,
 };
 
-
 fn config(tables: &str) -> String {
     format!(
         "tls = true\n{tables}\n[site.main]\nhosts = [\"*\"]\n\
@@ -41,7 +40,10 @@ fn curl(quaich: &Quaich, host: &str, ca: &Path) -> String {
     let port = quaich.addr().port();
     let mut command = Command::new("curl");
     command.args(["-sS", "--resolve", &format!("{host}:{port}:127.0.0.1")]);
-    command.arg("--cacert").arg(ca).arg(format!("https://{host}:{port}/"));
+    command
+        .arg("--cacert")
+        .arg(ca)
+        .arg(format!("https://{host}:{port}/"));
     let out = command.output().expect("curl can be started");
     let both = [out.stdout, out.stderr].concat();
     String::from_utf8_lossy(&both).into_owned()
@@ -49,7 +51,9 @@ fn curl(quaich: &Quaich, host: &str, ca: &Path) -> String {
 
 fn der_of(addr: SocketAddr, name: &str) -> Vec<u8> {
     let client = TlsClient::credulous().asking(name).without_resumption();
-    let shown = RawClient::connect_tls(addr, &client).handshake().certificate;
+    let shown = RawClient::connect_tls(addr, &client)
+        .handshake()
+        .certificate;
     shown.expect("a certificate").to_vec()
 }
 
@@ -60,8 +64,14 @@ fn certificates_from_files_are_chosen_by_name() {
     ca.server(&["*.blog.example"]).write(&site, "blog");
     let root = site.write("root.pem", ca.pem());
     let quaich = serve(site, &["shop", "blog"]);
-    assert_eq!(shown(quaich.addr(), "shop.example"), "subject=CN = shop.example");
-    assert_eq!(shown(quaich.addr(), "a.blog.example"), "subject=CN = *.blog.example");
+    assert_eq!(
+        shown(quaich.addr(), "shop.example"),
+        "subject=CN = shop.example"
+    );
+    assert_eq!(
+        shown(quaich.addr(), "a.blog.example"),
+        "subject=CN = *.blog.example"
+    );
     assert_eq!(curl(&quaich, "shop.example", &root), "ok");
     assert_eq!(curl(&quaich, "x.blog.example", &root), "ok");
     assert!(curl(&quaich, "other.example", &root).contains("curl: (35)"));
@@ -84,7 +94,9 @@ fn a_replaced_file_is_taken_and_open_connections_go_on() {
     let mut open = RawClient::connect_tls(quaich.addr(), &client);
     open.get("/").expect_body("ok");
     new.write(quaich.site(), "shop");
-    quaich.log().wait_for("certificate `shop` replaced, valid until 2040-01-01");
+    quaich
+        .log()
+        .wait_for("certificate `shop` replaced, valid until 2040-01-01");
     eventually("the new certificate", || {
         (der_of(quaich.addr(), "shop.example") == new.der.to_vec()).then_some(())
     });
@@ -125,13 +137,17 @@ fn a_bad_replacement_is_told_once_and_the_old_one_goes_on_serving() {
     old.write(&site, "shop");
     let quaich = serve(site, &["shop"]);
     // Another key.
-    quaich.site().write("shop.key", &ca.server(&["shop.example"]).key);
+    quaich
+        .site()
+        .write("shop.key", &ca.server(&["shop.example"]).key);
     let line = quaich.log().wait_for("belongs to another certificate");
     assert!(line.contains("shop.key"), "{line}");
     assert!(line.contains("goes on being used"), "{line}");
     // Half of a file.
     quaich.site().write("shop.crt", &old.chain[..200]);
-    quaich.log().wait_for("shop.crt: the certificate cannot be read");
+    quaich
+        .log()
+        .wait_for("shop.crt: the certificate cannot be read");
     // One that has expired.
     ca.expired(&["shop.example"]).write(quaich.site(), "shop");
     quaich.log().wait_for("shop.crt expired on 2002-01-01");
@@ -148,7 +164,10 @@ fn a_bad_replacement_is_told_once_and_the_old_one_goes_on_serving() {
     for (text, count) in [("another certificate", 1), ("expired on 2002", 1)] {
         assert_eq!(quaich.log().text().matches(text).count(), count, "{text}");
     }
-    assert_eq!(quaich.status()["certificates"][0]["problem"], serde_json::Value::Null);
+    assert_eq!(
+        quaich.status()["certificates"][0]["problem"],
+        serde_json::Value::Null
+    );
 }
 
 /// `quaich serve` with one certificate of each name, which must fail.
@@ -174,7 +193,8 @@ fn every_bad_file_has_a_message_with_reason_and_cure_in_one_run() {
     site.write("fits.crt", &good.chain);
     site.write("fits.key", &ca.server(&["a.example"]).key);
     site.write("locked.crt", &good.chain);
-    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     site.write("locked.key", encrypted);
     let told = refused(&site, &["gone", "nokey", "empty", "der", "fits", "locked"]);
     for text in [
@@ -191,7 +211,9 @@ fn every_bad_file_has_a_message_with_reason_and_cure_in_one_run() {
     }
     // `check` finds the same; only what is not there may be there on another machine.
     let checked = QuaichCommand::beside(&site, ["check"]).finish();
-    checked.expect_code(1).expect_error("gone.crt does not exist");
+    checked
+        .expect_code(1)
+        .expect_error("gone.crt does not exist");
     checked.expect_error("error: certificate `locked`");
     checked.expect_error("warning: certificate `gone`");
 }
@@ -215,18 +237,32 @@ fn what_serves_but_clients_refuse_is_a_warning() {
     log.wait_for("site `main`: no certificate has the name `c.example`");
     let listed = quaich.cli(["cert", "list"]);
     listed.expect_code(0);
-    assert!(listed.stdout.contains("expired on 2002-01-01"), "{}", listed.stdout);
+    assert!(
+        listed.stdout.contains("expired on 2002-01-01"),
+        "{}",
+        listed.stdout
+    );
 }
 
 #[test]
 fn cert_list_shows_names_issuer_and_days() {
     let (site, ca) = (TempSite::new(), Ca::new("An Authority"));
-    ca.server(&["shop.example", "www.shop.example"]).write(&site, "shop");
-    site.write("quaich.toml", format!("[server]\n{}", config(&cert("shop"))));
+    ca.server(&["shop.example", "www.shop.example"])
+        .write(&site, "shop");
+    site.write(
+        "quaich.toml",
+        format!("[server]\n{}", config(&cert("shop"))),
+    );
     let listed = QuaichCommand::beside(&site, ["cert", "list"]).finish();
     listed.expect_code(0);
     let row = listed.stdout.lines().nth(1).unwrap_or_default();
-    for text in ["shop", "shop.example, www.shop.example", "file", "An Authority", "2040-01-01"] {
+    for text in [
+        "shop",
+        "shop.example, www.shop.example",
+        "file",
+        "An Authority",
+        "2040-01-01",
+    ] {
         assert!(row.contains(text), "{text} in {row}");
     }
     let json = QuaichCommand::beside(&site, ["cert", "list", "--json"]).finish();
@@ -246,14 +282,27 @@ fn a_key_that_we_may_not_read_says_who_we_are_and_whose_it_is() {
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
     mode(&site.join("shop.key"), 0o600).unwrap();
     mode(site.path(), 0o755).unwrap();
-    site.write("quaich.toml", format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{}", config(&cert("shop"))));
+    site.write(
+        "quaich.toml",
+        format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n{}",
+            config(&cert("shop"))
+        ),
+    );
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--clear-groups"]).arg(quaich_testkit::binary());
-    command.args(["serve", "-c", "quaich.toml"]).current_dir(site.path());
+    command
+        .args(["--reuid=65534", "--clear-groups"])
+        .arg(quaich_testkit::binary());
+    command
+        .args(["serve", "-c", "quaich.toml"])
+        .current_dir(site.path());
     let out = command.output().unwrap();
     let told = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(1), "{told}");
-    assert!(told.contains("shop.key cannot be read: quaich runs as nobody"), "{told}");
+    assert!(
+        told.contains("shop.key cannot be read: quaich runs as nobody"),
+        "{told}"
+    );
     assert!(told.contains("belongs to root with mode 0600"), "{told}");
     assert!(told.contains("start quaich as root"), "{told}");
 }
@@ -262,18 +311,32 @@ fn a_key_that_we_may_not_read_says_who_we_are_and_whose_it_is() {
 fn the_local_ca_serves_localhost_and_is_kept() {
     let site = TempSite::new();
     let serve = |site: TempSite| {
-        Quaich::command(site, ["respond", "--tls", "--body", "hi", "-b", "127.0.0.1:0"])
+        Quaich::command(
+            site,
+            ["respond", "--tls", "--body", "hi", "-b", "127.0.0.1:0"],
+        )
     };
     let quaich = serve(site);
     let state = quaich.site().join(".local/state/quaich");
     let root = state.join("local-ca/root.pem");
-    quaich.log().wait_for("browsers warn of the local CA until you run: quaich trust");
+    quaich
+        .log()
+        .wait_for("browsers warn of the local CA until you run: quaich trust");
     quaich.log().wait_for("https://127.0.0.1:");
     for name in ["localhost", "127.0.0.1", "app.localhost"] {
         let port = quaich.addr().port();
         let mut command = Command::new("curl");
-        command.args(["-sS", "--resolve", &format!("{name}:{port}:127.0.0.1"), "--cacert"]);
-        let out = command.arg(&root).arg(format!("https://{name}:{port}/")).output().unwrap();
+        command.args([
+            "-sS",
+            "--resolve",
+            &format!("{name}:{port}:127.0.0.1"),
+            "--cacert",
+        ]);
+        let out = command
+            .arg(&root)
+            .arg(format!("https://{name}:{port}/"))
+            .output()
+            .unwrap();
         let told = String::from_utf8_lossy(&out.stderr).into_owned();
         assert_eq!(String::from_utf8_lossy(&out.stdout), "hi", "{name}: {told}");
     }
@@ -281,7 +344,11 @@ fn the_local_ca_serves_localhost_and_is_kept() {
     let listed = quaich.status();
     assert_eq!(listed["certificates"][0]["source"], "local", "{listed:#}");
     let printed = quaich.cli(["respond", "--tls", "--print-config"]);
-    assert!(printed.stdout.contains("[tls]\nlocal_ca = true"), "{}", printed.stdout);
+    assert!(
+        printed.stdout.contains("[tls]\nlocal_ca = true"),
+        "{}",
+        printed.stdout
+    );
     // Another project of the same user has the same root.
     let home = quaich.site().path().to_owned();
     let again = QuaichCommand::new(TempSite::new(), ["respond", "--tls", "-b", "127.0.0.1:0"])
