@@ -3,6 +3,7 @@
 //! It knows no route, no filter, no socket. One is lent to each busy connection and used again for
 //! its next request, so that its memory is warm.
 
+mod shelf;
 pub mod timings;
 
 use std::rc::Rc;
@@ -12,6 +13,7 @@ use quaich_proto::h1::{RequestHead, ResponseHead};
 use crate::forwarded::Client;
 use crate::request_id::RequestId;
 use crate::tls::session::Session;
+pub use shelf::Lent;
 use timings::Timings;
 
 /// One request and its response.
