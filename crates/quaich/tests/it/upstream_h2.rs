@@ -13,7 +13,7 @@ fn to(origin: &H2Origin, keys: &str) -> Quaich {
     Quaich::serve(
         TempSite::new(),
         &format!(
-            "server.threads = 1\n[upstream.up]\nservers = [\"{}\"]\n{keys}\n\
+            "threads = 1\n[upstream.up]\nservers = [\"{}\"]\n{keys}\n\
              [site.main]\nupstream = \"up\"\n",
             origin.url()
         ),
@@ -198,7 +198,7 @@ fn cut(break_off: impl Fn(&mut H2Peer, u32) + Send + Sync + 'static) -> String {
     });
     let quaich = to(&origin, "");
     let mut client = quaich.raw();
-    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     String::from_utf8_lossy(&client.rest()).into_owned()
 }
 
@@ -226,8 +226,9 @@ fn an_answer_that_breaks_off_never_looks_whole() {
         peer.line.data(stream, b"part", true);
         while peer.line.event() != Event::Closed {}
     });
-    assert!(!shown.contains("Content-Length: 4"), "{shown}");
-    assert!(!shown.ends_with("partpart"), "{shown}");
+    // All of it may have been there before any of it was sent on.
+    let is_page = shown.starts_with("HTTP/1.1 502");
+    assert!(is_page || shown.ends_with("Content-Length: 10\r\n\r\npart"), "{shown}");
 }
 
 #[test]
