@@ -62,6 +62,15 @@ impl Http {
                  ca-certificates, or set tls.acme.ca_file",
             ));
         }
+        Self::with_roots(roots)
+    }
+
+    /// One for `http://` only: it believes nobody.
+    pub(crate) fn plain() -> Result<Self> {
+        Self::with_roots(RootCertStore::empty())
+    }
+
+    fn with_roots(roots: RootCertStore) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -32,6 +32,8 @@ pub enum Kind {
     WriteTimeout,
     /// The request body is over the limit.
     BodyTooLarge,
+    /// The connection was opened for another site, whose certificate or rules do not hold here.
+    Misdirected,
     /// No site for the host.
     NoSite,
     /// No route for the request, or no file.
@@ -117,7 +119,7 @@ impl Error {
             Kind::ClientGone | Kind::WriteTimeout => return None,
             Kind::RequestTimeout => 408,
             Kind::BodyTooLarge => 413,
-            Kind::NoSite => 421,
+            Kind::NoSite | Kind::Misdirected => 421,
             Kind::NotFound => 404,
             Kind::MethodNotAllowed => 405,
             Kind::Connect | Kind::UpstreamClosed | Kind::BadResponse(_) => 502,
@@ -156,6 +158,7 @@ impl Error {
             Kind::RequestTimeout => "request_timeout",
             Kind::WriteTimeout => "write_timeout",
             Kind::BodyTooLarge => "body_too_large",
+            Kind::Misdirected => "misdirected",
             Kind::NoSite => "no_site",
             Kind::NotFound => "not_found",
             Kind::Status(_) => "status",

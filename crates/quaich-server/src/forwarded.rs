@@ -15,7 +15,7 @@ use quaich_config::model::Network;
 use quaich_proto::headers::{HeaderId, Headers};
 
 pub use append::append;
-pub use dropped::is_dropped;
+pub use dropped::{is_certificate, is_dropped};
 
 /// The networks of `[server] trust`.
 #[derive(Clone, Debug, Default)]

@@ -404,28 +404,40 @@ impl Conversation {
     }
 
     fn read_chunks(&mut self, body: &mut Vec<u8>) -> bool {
-        loop {
-            let line_end = loop {
-                match find(&self.unread, b"\r\n") {
-                    Some(at) => break at,
-                    None if !self.fill() => return false,
-                    None => {}
-                }
-            };
-            let line: Vec<u8> = self.unread.drain(..line_end + 2).collect();
-            let digits = String::from_utf8_lossy(&line[..line_end]).into_owned();
-            let size = usize::from_str_radix(&digits, 16).expect("a chunk size and no extension");
-            while self.unread.len() < size + 2 {
-                if !self.fill() {
-                    return false;
-                }
-            }
-            body.extend(self.unread.drain(..size));
-            self.unread.drain(..2);
-            if size == 0 {
+        while let Some(chunk) = self.chunk() {
+            if chunk.is_empty() {
                 return true;
             }
+            body.extend(chunk);
         }
+        false
+    }
+
+    /// Reads the next chunk of a request's body; empty for the last one, `None` when the connection
+    /// ends before it has come.
+    ///
+    /// # Panics
+    /// When it is none, or has an extension, or trailers follow.
+    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+        let line_end = loop {
+            match find(&self.unread, b"\r\n") {
+                Some(at) => break at,
+                None if !self.fill() => return None,
+                None => {}
+            }
+        };
+        let line: Vec<u8> = self.unread.drain(..line_end + 2).collect();
+        let digits = String::from_utf8_lossy(&line[..line_end]).into_owned();
+        let size = usize::from_str_radix(&digits, 16).expect("a chunk size and no extension");
+        while self.unread.len() < size + 2 {
+            if !self.fill() {
+                return None;
+            }
+        }
+        let chunk = self.unread.drain(..size).collect();
+        let end: Vec<u8> = self.unread.drain(..2).collect();
+        assert_eq!(end, b"\r\n", "the end of a chunk");
+        Some(chunk)
     }
 
     fn record(&self, request: &OriginRequest) {

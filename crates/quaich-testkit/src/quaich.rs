@@ -222,6 +222,18 @@ impl Quaich {
         &self.addrs
     }
 
+    /// The TCP address that it listens on at this IP address, which tells listeners apart whose port
+    /// is chosen by the system.
+    ///
+    /// # Panics
+    /// When it listens on none there.
+    #[must_use]
+    #[track_caller]
+    pub fn addr_at(&self, ip: &str) -> SocketAddr {
+        let found = self.addrs.iter().find(|addr| addr.ip().to_string() == ip);
+        *found.unwrap_or_else(|| panic!("it does not listen at {ip}: {:?}", self.addrs))
+    }
+
     /// A new raw connection.
     #[must_use]
     #[track_caller]

@@ -39,17 +39,17 @@ impl Transport {
         matches!(self, Self::Http1Tls | Self::Http2Tls)
     }
 
-    /// Connects to this address, which must speak what the transport is; over TLS anybody is
-    /// believed who answers to `test`.
+    /// Connects to this address, which must speak what the transport is; over TLS it asks for this
+    /// name, and believes anybody.
     ///
     /// # Panics
     /// When nobody listens there, or ALPN chooses something else.
     #[must_use]
     #[track_caller]
-    pub fn connect(self, addr: SocketAddr) -> Caller {
+    pub fn connect(self, addr: SocketAddr, name: &str) -> Caller {
         let alpn = if self.is_http2() { "h2" } else { "http/1.1" };
         let raw = if self.is_tls() {
-            let client = TlsClient::credulous().offering(&[alpn]);
+            let client = TlsClient::credulous().asking(name).offering(&[alpn]);
             let raw = RawClient::connect_tls(addr, &client);
             assert_eq!(raw.handshake().alpn.as_deref(), Some(alpn), "ALPN");
             raw
@@ -205,7 +205,7 @@ impl Request {
 }
 
 /// An answer in the terms that all versions share.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Status code; 0 when there was no final head before the end.
     pub status: u16,

@@ -314,13 +314,17 @@ fn put_joined(environ: &Ref, key: &Ref, value: &[u8]) -> PyResult<()> {
     environ.set(key, &Ref::str(&joined)?)
 }
 
-/// `X-Foo` → `HTTP_X_FOO`. None for names with `_` (they would collide with their twin with `-`),
+/// `X-Foo` → `HTTP_X_FOO`, `=FOO` → `FOO`. None for names with `_` (they would collide with their twin with `-`),
 /// for `Proxy` (it would set a proxy for CGI-minded libraries), for framing (it is undone, and
 /// the length comes from the head) and for what is no field name.
 fn environ_name(name: &[u8]) -> Option<String> {
     const LEFT_OUT: [&[u8]; 3] = [b"proxy", b"transfer-encoding", b"content-length"];
     if name.is_empty() || name.len() > MAX_NAME {
         return None;
+    }
+    if let [b'=', variable @ ..] = name {
+        // From the front itself: no field name has this character.
+        return std::str::from_utf8(variable).ok().map(str::to_owned);
     }
     if LEFT_OUT
         .iter()
@@ -390,6 +394,10 @@ mod tests {
         assert_eq!(
             environ_name(b"Content-Type").as_deref(),
             Some("CONTENT_TYPE")
+        );
+        assert_eq!(
+            environ_name(b"=SSL_CLIENT_VERIFY").as_deref(),
+            Some("SSL_CLIENT_VERIFY")
         );
         assert_eq!(
             environ_name(b"script-name").as_deref(),

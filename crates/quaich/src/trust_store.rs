@@ -18,11 +18,20 @@ pub(crate) struct SystemStore {
 /// Of the families of distributions.
 const KNOWN: [(&str, &[&str]); 4] = [
     // Debian, Ubuntu, Alpine
-    ("/usr/local/share/ca-certificates", &["update-ca-certificates"]),
+    (
+        "/usr/local/share/ca-certificates",
+        &["update-ca-certificates"],
+    ),
     // Fedora, RHEL
-    ("/etc/pki/ca-trust/source/anchors", &["update-ca-trust", "extract"]),
+    (
+        "/etc/pki/ca-trust/source/anchors",
+        &["update-ca-trust", "extract"],
+    ),
     // Arch
-    ("/etc/ca-certificates/trust-source/anchors", &["trust", "extract-compat"]),
+    (
+        "/etc/ca-certificates/trust-source/anchors",
+        &["trust", "extract-compat"],
+    ),
     // SUSE
     ("/etc/pki/trust/anchors", &["update-ca-certificates"]),
 ];
@@ -89,10 +98,16 @@ impl NssDatabase {
         let profiles = [".mozilla/firefox", "snap/firefox/common/.mozilla/firefox"];
         let firefox = profiles.iter().flat_map(|dir| folders(&home.join(dir)));
         let found = |browser| {
-            move |dir: PathBuf| dir.join("cert9.db").is_file().then_some(NssDatabase { browser, dir })
+            move |dir: PathBuf| {
+                dir.join("cert9.db")
+                    .is_file()
+                    .then_some(NssDatabase { browser, dir })
+            }
         };
         let chromium = chromium.into_iter().filter_map(found("Chromium"));
-        chromium.chain(firefox.filter_map(found("Firefox"))).collect()
+        chromium
+            .chain(firefox.filter_map(found("Firefox")))
+            .collect()
     }
 
     /// Adds the certificate in `path`.
@@ -127,7 +142,9 @@ fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     // Not on the path of everybody.
     let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
+    folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
@@ -143,12 +160,18 @@ fn run(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{name}: {}", said.lines().last().unwrap_or("failed")))
+    Err(format!(
+        "{name}: {}",
+        said.lines().last().unwrap_or("failed")
+    ))
 }
 
 fn folders(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect()
 }
 
 #[cfg(test)]
@@ -186,11 +209,19 @@ mod tests {
     #[test]
     fn databases_of_browsers_are_found_below_the_home_folder() {
         let home = tempfile::tempdir().unwrap();
-        for dir in [".pki/nssdb", ".mozilla/firefox/abc.default", ".mozilla/firefox/empty"] {
+        for dir in [
+            ".pki/nssdb",
+            ".mozilla/firefox/abc.default",
+            ".mozilla/firefox/empty",
+        ] {
             fs::create_dir_all(home.path().join(dir)).unwrap();
         }
         fs::write(home.path().join(".pki/nssdb/cert9.db"), "").unwrap();
-        fs::write(home.path().join(".mozilla/firefox/abc.default/cert9.db"), "").unwrap();
+        fs::write(
+            home.path().join(".mozilla/firefox/abc.default/cert9.db"),
+            "",
+        )
+        .unwrap();
         let found = NssDatabase::all(home.path());
         let browsers: Vec<&str> = found.iter().map(|database| database.browser).collect();
         assert_eq!(browsers, ["Chromium", "Firefox"]);

@@ -16,6 +16,8 @@ pub(crate) struct Failure {
     pub no_account: bool,
     /// The order is of no use any more.
     pub order_is_dead: bool,
+    /// HTTP status of the refusal, if that is what it was.
+    pub status: Option<u16>,
 }
 
 impl From<crate::Error> for Failure {
@@ -32,6 +34,7 @@ impl Failure {
             retry_at: None,
             no_account: false,
             order_is_dead: false,
+            status: None,
         }
     }
 
@@ -52,6 +55,7 @@ impl Failure {
         };
         Self {
             reason,
+            status: refusal.as_ref().map(|refusal| refusal.status),
             retry_at: refusal.and_then(|refusal| refusal.retry_at),
             no_account: kind == "accountDoesNotExist",
             order_is_dead: matches!(error, AcmeError::Api(_)) && !is_passing(kind),
@@ -128,9 +132,10 @@ fn challenge_hint(problem: &str, kind: &ChallengeType, name: &str) -> Option<Str
         _ => 80,
     };
     Some(match problem {
-        "dns" => format!("Does {name} have an A or AAAA record that leads to this machine?"),
-        "connection" | "tls" => format!(
-            "For {} port {port} of {name} must be reachable from outside and lead to quaich",
+        // Some authorities call a name that they cannot resolve a connection problem.
+        "dns" | "connection" | "tls" => format!(
+            "{name} must lead to this machine (A or AAAA record), and for {} its port {port} must \
+             be reachable from outside and lead to quaich",
             challenge::name_of(kind)
         ),
         "unauthorized" | "incorrectResponse" => format!(
@@ -167,8 +172,9 @@ mod tests {
         );
         assert_eq!(
             text,
-            "shop.example: the authority says: no route to host (connection). For http-01 port 80 \
-             of shop.example must be reachable from outside and lead to quaich"
+            "shop.example: the authority says: no route to host (connection). shop.example must \
+             lead to this machine (A or AAAA record), and for http-01 its port 80 must be \
+             reachable from outside and lead to quaich"
         );
     }
 

@@ -80,7 +80,8 @@ impl Placing<'_> {
             Err(e) => {
                 let failure = Failure::of("asking for an order", &e, self.http);
                 // An authority that does not know the order any more gets a new one.
-                return match failure.order_is_dead && !failure.no_account {
+                let unknown = failure.order_is_dead || failure.status == Some(404);
+                return match unknown && !failure.no_account {
                     true => Ok(None),
                     false => Err(failure),
                 };

@@ -1,4 +1,6 @@
 //! The agent as a process, against real servers: pebble (ACME) and openssl (OCSP).
 
 mod agent;
+mod authority;
 mod orders;
+mod responder;

@@ -18,7 +18,7 @@ pub use encode::{
     CONTINUE, LAST_CHUNK, chunk_head, decimal, field, field_u64, reason_phrase, status_line,
 };
 pub use reject::{Reject, RejectReason};
-pub use request::{RequestHead, parse_request};
+pub use request::{RequestHead, Structured, assemble_request, parse_request};
 pub use response::{BadResponse, ResponseHead, parse_response};
 
 /// Protocol version of a message.

@@ -34,6 +34,8 @@ reasons! {
     BadTarget = 400 "bad_target" "the request target is malformed",
     BadPath = 400 "bad_path" "the path has no safe normal form",
     ConnectRefused = 405 "connect_refused" "CONNECT is not supported",
+    BadScheme = 400 "bad_scheme" "the scheme is neither http nor https",
+    UnknownProtocol = 501 "unknown_protocol" "the protocol asked for with CONNECT is not supported",
     UriTooLong = 414 "uri_too_long" "the request target is too long",
     BadVersion = 400 "bad_version" "the protocol version is malformed",
     UnsupportedVersion = 505 "unsupported_version" "only HTTP/1.0 and HTTP/1.1 are spoken here",

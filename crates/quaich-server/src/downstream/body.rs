@@ -5,13 +5,19 @@ use std::task::{Context, Poll};
 
 use quaich_proto::headers::Headers;
 
-use super::h1::inbound::Inbound;
+use super::{h1, h2};
+use crate::clock::Millis;
 use crate::error::Error;
+
+/// After so long a request body must have come at the least rate on average.
+pub(super) const RATE_GRACE: Millis = 20_000;
 
 /// Reads the body of the current request.
 pub enum Body<'c> {
     /// Of an HTTP/1 connection.
-    H1(Inbound<'c>),
+    H1(h1::inbound::Inbound<'c>),
+    /// Of an HTTP/2 stream.
+    H2(h2::inbound::Inbound<'c>),
 }
 
 impl Body<'_> {
@@ -20,6 +26,8 @@ impl Body<'_> {
     pub async fn look_ahead(&mut self) -> Result<(), Error> {
         match self {
             Self::H1(body) => body.look_ahead().await,
+            // Frames were judged when they came.
+            Self::H2(_) => Ok(()),
         }
     }
 
@@ -27,6 +35,7 @@ impl Body<'_> {
     pub fn limit_body(&mut self, limit: u64) -> Result<(), Error> {
         match self {
             Self::H1(body) => body.limit_body(limit),
+            Self::H2(body) => body.limit_body(limit),
         }
     }
 
@@ -34,6 +43,7 @@ impl Body<'_> {
     pub fn received(&self) -> u64 {
         match self {
             Self::H1(body) => body.received(),
+            Self::H2(body) => body.received(),
         }
     }
 
@@ -41,6 +51,7 @@ impl Body<'_> {
     pub fn is_done(&self) -> bool {
         match self {
             Self::H1(body) => body.is_done(),
+            Self::H2(body) => body.is_done(),
         }
     }
 
@@ -48,6 +59,7 @@ impl Body<'_> {
     pub fn remaining(&self) -> Option<u64> {
         match self {
             Self::H1(body) => body.remaining(),
+            Self::H2(body) => body.remaining(),
         }
     }
 
@@ -65,6 +77,7 @@ impl Body<'_> {
     ) -> Poll<Result<Option<(usize, usize)>, Error>> {
         match self {
             Self::H1(body) => body.poll_data(cx),
+            Self::H2(body) => body.poll_data(cx),
         }
     }
 
@@ -72,6 +85,7 @@ impl Body<'_> {
     pub fn bytes(&self, range: (usize, usize)) -> &[u8] {
         match self {
             Self::H1(body) => body.bytes(range),
+            Self::H2(body) => body.bytes(range),
         }
     }
 
@@ -80,6 +94,7 @@ impl Body<'_> {
         match self {
             // Checked and thrown away.
             Self::H1(_) => None,
+            Self::H2(body) => body.trailers(),
         }
     }
 
@@ -87,6 +102,7 @@ impl Body<'_> {
     pub fn whole_buffered(&self) -> Option<&[u8]> {
         match self {
             Self::H1(body) => body.whole_buffered(),
+            Self::H2(body) => body.whole_buffered(),
         }
     }
 
@@ -94,6 +110,7 @@ impl Body<'_> {
     pub fn finish_whole(&mut self) {
         match self {
             Self::H1(body) => body.finish_whole(),
+            Self::H2(body) => body.finish_whole(),
         }
     }
 
@@ -101,6 +118,7 @@ impl Body<'_> {
     pub fn forgo_continue(&mut self) {
         match self {
             Self::H1(body) => body.forgo_continue(),
+            Self::H2(body) => body.forgo_continue(),
         }
     }
 
@@ -108,6 +126,8 @@ impl Body<'_> {
     pub fn is_discardable(&self) -> bool {
         match self {
             Self::H1(body) => body.is_discardable(),
+            // Its stream ends with the response, and no other request needs what it leaves.
+            Self::H2(_) => true,
         }
     }
 
@@ -115,6 +135,7 @@ impl Body<'_> {
     pub async fn discard(&mut self) -> Result<(), Error> {
         match self {
             Self::H1(body) => body.discard().await,
+            Self::H2(_) => Ok(()),
         }
     }
 
@@ -123,6 +144,7 @@ impl Body<'_> {
     pub fn poll_gone(&mut self, cx: &mut Context<'_>, probe: bool) -> Poll<Error> {
         match self {
             Self::H1(body) => body.poll_gone(cx, probe),
+            Self::H2(body) => body.poll_gone(cx),
         }
     }
 
@@ -130,6 +152,7 @@ impl Body<'_> {
     pub fn forget_gone(&mut self) {
         match self {
             Self::H1(body) => body.forget_gone(),
+            Self::H2(_) => {}
         }
     }
 
@@ -139,6 +162,7 @@ impl Body<'_> {
     pub fn begin_tunnel(&mut self) {
         match self {
             Self::H1(body) => body.begin_tunnel(),
+            Self::H2(body) => body.begin_tunnel(),
         }
     }
 }

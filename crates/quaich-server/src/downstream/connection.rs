@@ -1,11 +1,17 @@
 //! One client connection, whatever it speaks: what stays with it from accept to end.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::buffer::Buffer;
+use crate::deadline::Deadline;
 use crate::forwarded::Client;
 use crate::stream::Stream;
 use crate::thread::Thread;
+
+/// How long and how much is read of a client that was refused, so that it can read why.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
 
 /// Everything that stays with a connection.
 pub struct Connection<H> {
@@ -84,7 +90,25 @@ impl<H> Connection<H> {
     )]
     pub fn run(mut self) -> impl Future<Output = ()> {
         async move {
-            self.serve_h1().await;
+            if self.protocol == Protocol::Http2 || self.serve_h1().await {
+                Box::pin(self.serve_h2()).await;
+            }
+        }
+    }
+}
+
+/// Closes so that a client that is still sending can read its answer: an immediate close would answer
+/// its bytes with a reset and take the response with it (RFC 9112 section 9.6).
+pub(super) async fn linger(socket: &Stream, deadline: &Deadline) {
+    socket.shutdown_write();
+    deadline.set(LINGER);
+    // Not an array: it would be part of every connection, also of those at rest.
+    let mut scratch = Buffer::lend();
+    let mut left = LINGER_BYTES;
+    while let Ok(Ok(count @ 1..)) = deadline.guard(socket.read(scratch.room())).await {
+        left = left.saturating_sub(count);
+        if left == 0 {
+            return;
         }
     }
 }

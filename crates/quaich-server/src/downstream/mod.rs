@@ -6,7 +6,9 @@
 pub mod body;
 pub mod connection;
 mod h1;
+mod h2;
 mod log_line;
+mod output;
 pub mod reply;
 pub mod service;
 pub mod standard;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use quaich_proto::h1::{BodyLength, RequestHead};
 use quaich_proto::headers::Headers;
 
-use super::h1::outbound::Outbound;
+use super::{h1, h2};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::pipe::Pipe;
@@ -18,7 +18,9 @@ use crate::pipe::Pipe;
 /// Writes the response of the current request.
 pub enum Reply<'c> {
     /// To an HTTP/1 connection.
-    H1(Outbound<'c>),
+    H1(h1::outbound::Outbound<'c>),
+    /// To an HTTP/2 stream.
+    H2(h2::outbound::Outbound<'c>),
 }
 
 impl Reply<'_> {
@@ -26,6 +28,8 @@ impl Reply<'_> {
     pub(super) fn reset(&mut self) {
         match self {
             Self::H1(reply) => reply.reset(),
+            // A stream has one response.
+            Self::H2(_) => {}
         }
     }
 
@@ -33,6 +37,7 @@ impl Reply<'_> {
     pub(super) fn suit(&mut self, request: &RequestHead) {
         match self {
             Self::H1(reply) => reply.suit(request),
+            Self::H2(reply) => reply.suit(request),
         }
     }
 
@@ -40,6 +45,15 @@ impl Reply<'_> {
     pub fn has_begun(&self) -> bool {
         match self {
             Self::H1(reply) => reply.has_begun(),
+            Self::H2(reply) => reply.has_begun(),
+        }
+    }
+
+    /// Whether the response has left to its end. Known of streams only.
+    pub(super) fn is_ended(&self) -> bool {
+        match self {
+            Self::H1(_) => true,
+            Self::H2(reply) => reply.is_ended(),
         }
     }
 
@@ -48,6 +62,7 @@ impl Reply<'_> {
     pub fn retract(&mut self) -> bool {
         match self {
             Self::H1(reply) => reply.retract(),
+            Self::H2(reply) => reply.retract(),
         }
     }
 
@@ -55,6 +70,7 @@ impl Reply<'_> {
     pub fn body_bytes(&self) -> u64 {
         match self {
             Self::H1(reply) => reply.body_bytes(),
+            Self::H2(reply) => reply.body_bytes(),
         }
     }
 
@@ -62,6 +78,7 @@ impl Reply<'_> {
     pub fn sent_bytes(&self) -> u64 {
         match self {
             Self::H1(reply) => reply.sent_bytes(),
+            Self::H2(reply) => reply.sent_bytes(),
         }
     }
 
@@ -69,6 +86,8 @@ impl Reply<'_> {
     pub fn set_close(&mut self) {
         match self {
             Self::H1(reply) => reply.set_close(),
+            // Other streams have nothing to do with it.
+            Self::H2(_) => {}
         }
     }
 
@@ -76,6 +95,7 @@ impl Reply<'_> {
     pub fn closes(&self) -> bool {
         match self {
             Self::H1(reply) => reply.closes(),
+            Self::H2(_) => false,
         }
     }
 
@@ -83,6 +103,10 @@ impl Reply<'_> {
     pub async fn interim(&mut self, status: u16, headers: &Headers) -> Result<(), Error> {
         match self {
             Self::H1(reply) => reply.interim(status, headers).await,
+            Self::H2(reply) => {
+                reply.interim(status, headers);
+                Ok(())
+            }
         }
     }
 
@@ -91,6 +115,7 @@ impl Reply<'_> {
     pub fn begin(&mut self, exchange: &mut Exchange, length: BodyLength) {
         match self {
             Self::H1(reply) => reply.begin(exchange, length),
+            Self::H2(reply) => reply.begin(exchange, length),
         }
     }
 
@@ -99,6 +124,7 @@ impl Reply<'_> {
     pub fn begin_rendered(&mut self, exchange: &mut Exchange, lines: &[u8], length: u64) {
         match self {
             Self::H1(reply) => reply.begin_rendered(exchange, lines, length),
+            Self::H2(reply) => reply.begin_rendered(exchange, lines, length),
         }
     }
 
@@ -107,6 +133,7 @@ impl Reply<'_> {
     pub fn begin_tunnel(&mut self, exchange: &mut Exchange) {
         match self {
             Self::H1(reply) => reply.begin_tunnel(exchange),
+            Self::H2(reply) => reply.begin_tunnel(exchange),
         }
     }
 
@@ -121,6 +148,7 @@ impl Reply<'_> {
     pub async fn data(&mut self, piece: &[u8]) -> Result<(), Error> {
         match self {
             Self::H1(reply) => reply.data(piece).await,
+            Self::H2(reply) => reply.data(piece).await,
         }
     }
 
@@ -129,6 +157,7 @@ impl Reply<'_> {
     pub fn add(&mut self, piece: &[u8]) {
         match self {
             Self::H1(reply) => reply.add(piece),
+            Self::H2(reply) => reply.add(piece),
         }
     }
 
@@ -141,6 +170,7 @@ impl Reply<'_> {
     ) -> Result<(), Error> {
         match self {
             Self::H1(reply) => reply.file(file, offset, length).await,
+            Self::H2(reply) => reply.file(file, offset, length).await,
         }
     }
 
@@ -148,6 +178,7 @@ impl Reply<'_> {
     pub fn takes_plain(&self, count: u64) -> bool {
         match self {
             Self::H1(reply) => reply.takes_plain(count),
+            Self::H2(_) => false,
         }
     }
 
@@ -156,6 +187,7 @@ impl Reply<'_> {
     pub async fn splice(&mut self, pipe: &mut Pipe) -> Result<(), Error> {
         match self {
             Self::H1(reply) => reply.splice(pipe).await,
+            Self::H2(_) => Err(Error::internal()),
         }
     }
 
@@ -165,6 +197,7 @@ impl Reply<'_> {
     pub async fn finish(&mut self) -> Result<(), Error> {
         match self {
             Self::H1(reply) => reply.finish().await,
+            Self::H2(reply) => reply.finish().await,
         }
     }
 
@@ -172,6 +205,7 @@ impl Reply<'_> {
     pub async fn finish_with(&mut self, trailers: &Headers) -> Result<(), Error> {
         match self {
             Self::H1(reply) => reply.finish_with(trailers).await,
+            Self::H2(reply) => reply.finish_with(trailers).await,
         }
     }
 
@@ -184,6 +218,7 @@ impl Reply<'_> {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         match self {
             Self::H1(reply) => reply.poll_flush(cx),
+            Self::H2(reply) => reply.poll_flush(cx),
         }
     }
 }

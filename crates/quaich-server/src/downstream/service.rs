@@ -11,10 +11,15 @@
 //!
 //! An [`Error`] becomes a status here and nowhere else.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
 use quaich_proto::h1::BodyLength;
 use quaich_proto::headers::HeaderId;
 
 use super::body::Body;
+use super::h2::stream::Channel;
 use super::log_line;
 use super::reply::Reply;
 use crate::error::{Error, Kind, Side};
@@ -23,6 +28,7 @@ use crate::exchange::Exchange;
 use crate::exchange::timings::Timings;
 use crate::handler::{self, https_redirect};
 use crate::thread::Thread;
+use crate::tls::Misdirected;
 
 /// What one exchange is served with.
 pub struct Scope<'s, 'c> {
@@ -38,6 +44,8 @@ pub struct Scope<'s, 'c> {
     pub body: &'s mut Body<'c>,
     /// Where the response goes.
     pub reply: &'s mut Reply<'c>,
+    /// The stream, when the exchange has one of its own that can end at any time.
+    pub(super) stream: Option<&'s Channel>,
 }
 
 /// What becomes of the connection.
@@ -55,7 +63,10 @@ pub enum After {
 pub async fn serve(scope: &mut Scope<'_, '_>) -> After {
     let thread = scope.thread;
     begin(scope);
-    let outcome = handle(scope).await;
+    let outcome = match scope.stream {
+        Some(stream) => unless_gone(stream, handle(scope)).await,
+        None => handle(scope).await,
+    };
     let after = match outcome {
         Ok(()) => settle(scope).await,
         Err(error) => fail(scope, error).await,
@@ -96,20 +107,53 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         scope.exchange.response.status = 204;
         return bodyless(scope).await;
     }
+    if handler::acme_challenge::run(scope).await? {
+        return Ok(());
+    }
     let generation = &scope.thread.generation;
     let site = generation
         .routes
         .find(scope.listener, &scope.exchange.request)?;
     scope.exchange.notes.site = Some(site.index);
-    if https_redirect::applies(&site.secure, scope.exchange) {
+    if https_redirect::applies(&site.secure, scope.exchange, scope.thread.tls.as_deref()) {
         return https_redirect::run(scope, &site.secure).await;
     }
     let route = site.find(&scope.exchange.request)?;
     scope.exchange.notes.route = Some(route.index);
+    check_direction(scope, site.index)?;
     scope
         .body
         .limit_body(route.max_body.unwrap_or(scope.thread.settings.max_body))?;
     handler::run(scope, route).await
+}
+
+/// Over TLS, a connection may only be used for the sites that it could have been opened for.
+fn check_direction(scope: &Scope<'_, '_>, site: usize) -> Result<(), Error> {
+    let exchange = &*scope.exchange;
+    let (Some(tls), Some(session)) = (&scope.thread.tls, &exchange.session) else {
+        return Ok(());
+    };
+    tls.admits(
+        session,
+        site,
+        exchange.request.host(),
+        exchange.client.trusted,
+    )
+    .map_err(|Misdirected| Error::downstream(Kind::Misdirected))
+}
+
+/// Runs `handling` while there is somebody to be answered: what a handler waits for is given up when
+/// the client gives up.
+async fn unless_gone(
+    stream: &Channel,
+    handling: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Error> {
+    let mut handling = pin!(handling);
+    poll_fn(|cx| match handling.as_mut().poll(cx) {
+        Poll::Ready(outcome) => Poll::Ready(outcome),
+        Poll::Pending => stream.poll_gone(cx).map(|()| Err(Error::CLIENT_GONE)),
+    })
+    .await
 }
 
 /// Step 4: answers a failure.

@@ -3,12 +3,17 @@
 //! It knows no route, no filter, no socket. One is lent to each busy connection and used again for
 //! its next request, so that its memory is warm.
 
+mod shelf;
 pub mod timings;
+
+use std::rc::Rc;
 
 use quaich_proto::h1::{RequestHead, ResponseHead};
 
 use crate::forwarded::Client;
 use crate::request_id::RequestId;
+use crate::tls::session::Session;
+pub use shelf::Lent;
 use timings::Timings;
 
 /// One request and its response.
@@ -20,6 +25,8 @@ pub struct Exchange {
     pub response: ResponseHead,
     /// Who asked.
     pub client: Client,
+    /// The TLS connection that it came over.
+    pub session: Option<Rc<Session>>,
     /// The id in logs, error pages and header fields.
     pub request_id: RequestId,
     /// When what happened.
@@ -63,6 +70,7 @@ impl Default for Exchange {
             request: RequestHead::new(),
             response: ResponseHead::new(),
             client: Client::default(),
+            session: None,
             request_id: RequestId::default(),
             timings: Timings::default(),
             connection: 0,

@@ -54,6 +54,16 @@ pub fn is_dropped(id: HeaderId, name: &[u8], trusted: bool) -> bool {
     }
 }
 
+/// Whether the request field `name` speaks of the client's certificate, of which this side knows
+/// more than anybody before it once it has asked for one.
+pub fn is_certificate(name: &[u8]) -> bool {
+    let begins = |prefix: &[u8]| {
+        name.get(..prefix.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    };
+    begins(b"x-ssl-client-") || begins(b"client-cert")
+}
+
 fn is_claim(name: &[u8]) -> bool {
     let first = name.first().map_or(0, u8::to_ascii_lowercase);
     if !matches!(first, b'x' | b's' | b'c' | b'r' | b't' | b'f') {

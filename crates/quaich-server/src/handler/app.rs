@@ -174,6 +174,13 @@ fn enqueue(
             && !is_dropped(*id, name, trusted)
     });
     let fields = fields.map(|(id, name, value)| (id as u8, name, value));
+    let session = exchange
+        .session
+        .iter()
+        .flat_map(|session| session.variables());
+    // In front: a client cannot send a name that begins with `=`.
+    let session = session.map(|(name, value)| (0, name.as_bytes(), value.as_bytes()));
+    let fields = session.chain(fields);
     let timeouts = Timeouts {
         run: route.timeout.unwrap_or(app.timeouts.run),
         ..app.timeouts

@@ -7,10 +7,16 @@ use crate::downstream::service::{Scope, bodyless};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::route::secure::{Secure, https_code, location};
+use crate::tls::Terminator;
 
-/// Whether the client is to be sent to `https`. One that spoke TLS to a trusted proxy is there.
-pub fn applies(secure: &Secure, exchange: &Exchange) -> bool {
-    secure.redirect && !exchange.client.https
+/// Whether the client is to be sent to `https`. One that spoke TLS to a trusted proxy is there. As
+/// long as there is no certificate for the host (ACME may have to get it yet) nobody is sent to
+/// where nobody could answer.
+pub fn applies(secure: &Secure, exchange: &Exchange, tls: Option<&Terminator>) -> bool {
+    let answers = |tls: &Terminator| tls.has_certificate(exchange.request.host());
+    secure.redirect
+        && !exchange.client.https
+        && (secure.listener.is_none() || tls.is_none_or(answers))
 }
 
 /// Sends it.

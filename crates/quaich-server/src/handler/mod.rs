@@ -1,5 +1,6 @@
 //! The end of a route: what answers.
 
+pub mod acme_challenge;
 pub mod app;
 pub mod files;
 pub mod https_redirect;
@@ -11,6 +12,8 @@ mod tunnel;
 mod websocket;
 
 use std::rc::Rc;
+
+use quaich_proto::h1::Version;
 
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
@@ -51,10 +54,14 @@ pub async fn run(scope: &mut Scope<'_, '_>, route: &Route) -> Result<(), Error> 
     let Some(handler) = generation.handlers.get(route.handler) else {
         return Err(Error::internal());
     };
-    if let Some(files) = &handler.files
+    if let Some(files) = handler.files.as_ref().filter(|_| !wants_tunnel(scope))
         && send_file::run(scope, route, files, !matches!(handler.end, End::NotFound)).await?
     {
         return Ok(());
+    }
+    if wants_tunnel(scope) && !matches!(handler.end, End::Upstream(_)) {
+        // The answer of anything else would be taken for the tunnel (RFC 8441 section 5).
+        return Err(Error::downstream(Kind::Rejected(501, "no_tunnel")));
     }
     match &handler.end {
         End::App(app) => app::run(scope, route, app).await,
@@ -64,4 +71,10 @@ pub async fn run(scope: &mut Scope<'_, '_>, route: &Route) -> Result<(), Error> 
         End::Status(status) => Err(Error::downstream(Kind::Status(*status))),
         End::NotFound => Err(Error::downstream(Kind::NotFound)),
     }
+}
+
+/// Whether the request is an extended CONNECT.
+fn wants_tunnel(scope: &Scope<'_, '_>) -> bool {
+    let request = &scope.exchange.request;
+    request.upgrade && request.version == Version::Http2
 }

@@ -499,6 +499,10 @@ fn request(scope: &Scope<'_, '_>, route: &Route) -> Request {
     let method = (from.method, from.method_name());
     let mut request = Request::new(method, path, query, from.authority());
     let listed = Connection::of(&from.headers);
+    let asked = exchange
+        .session
+        .as_ref()
+        .is_some_and(|session| session.asked);
     for (id, name, value) in from.headers.iter() {
         let ours = matches!(
             id,
@@ -508,7 +512,8 @@ fn request(scope: &Scope<'_, '_>, route: &Route) -> Request {
             || h1::is_hop_by_hop(id)
             || is_for_proxy(id, name)
             || listed.names(name)
-            || forwarded::is_dropped(id, name, exchange.client.trusted))
+            || forwarded::is_dropped(id, name, exchange.client.trusted)
+            || asked && forwarded::is_certificate(name))
         {
             request.field(name, value);
         }
@@ -525,6 +530,9 @@ fn request(scope: &Scope<'_, '_>, route: &Route) -> Request {
         .public(client, &from.headers, authority, scope.local_port);
     let lines = request.lines();
     forwarded::append(lines, &from.headers, client, &public, &route.prefix);
+    for (name, value) in exchange.session.iter().flat_map(|session| session.fields()) {
+        request.field(name.as_bytes(), value.as_bytes());
+    }
     request.field(b"X-Request-ID", exchange.request_id.as_bytes());
     if from.accepts_trailers() {
         request.accept_trailers();

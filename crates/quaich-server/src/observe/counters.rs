@@ -52,6 +52,8 @@ counters! {
     upstream_reuses,
     /// Requests sent again over another connection.
     upstream_retries,
+    /// HTTP/2 connections closed because of a flood of frames.
+    h2_floods,
     /// TLS handshakes with clients that succeeded.
     tls_handshakes,
     /// Those of them that resumed a session.

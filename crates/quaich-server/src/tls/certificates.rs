@@ -171,6 +171,15 @@ impl Certificates {
         }
     }
 
+    /// Whether there is one for `host`, a name or an address. Who connects to an address asks for
+    /// no name.
+    pub(super) fn has(&self, host: &str) -> bool {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let addr = bare.parse().ok();
+        let found = self.find(addr.is_none().then_some(host), addr);
+        found.is_some_and(|found| !found.is_empty())
+    }
+
     fn choose(
         &self,
         name: Option<&str>,

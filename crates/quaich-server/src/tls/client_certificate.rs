@@ -23,8 +23,10 @@ pub struct ClientCertificate {
     pub not_before: String,
     /// The same.
     pub not_after: String,
-    /// The certificate itself.
-    pub der: Vec<u8>,
+    /// The certificate as PEM.
+    pub pem: String,
+    /// The certificate as a field value (RFC 9440 section 2.1).
+    pub field: String,
     /// Seconds since 1970 until which it is valid.
     pub expires: i64,
 }
@@ -34,6 +36,7 @@ impl ClientCertificate {
     pub(super) fn read(der: &CertificateDer<'_>) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let validity = certificate.validity();
+        let base64 = base64(der);
         Some(Self {
             subject: name(certificate.subject()),
             issuer: name(certificate.issuer()),
@@ -41,41 +44,38 @@ impl ClientCertificate {
             fingerprint: fingerprint(der),
             not_before: date(&validity.not_before),
             not_after: date(&validity.not_after),
-            der: der.to_vec(),
+            pem: pem(&base64),
+            field: format!(":{base64}:"),
             expires: validity.not_after.timestamp(),
         })
     }
+}
 
-    /// The certificate as PEM.
-    pub fn pem(&self) -> String {
-        let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-        let encoded = self.base64();
-        for line in encoded.as_bytes().chunks(64) {
-            text.extend(line.iter().map(|&byte| char::from(byte)));
-            text.push('\n');
-        }
-        text.push_str("-----END CERTIFICATE-----\n");
-        text
+fn pem(base64: &str) -> String {
+    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in base64.as_bytes().chunks(64) {
+        text.extend(line.iter().map(|&byte| char::from(byte)));
+        text.push('\n');
     }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
+}
 
-    /// The certificate in base64.
-    pub fn base64(&self) -> String {
-        const ALPHABET: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = String::with_capacity(self.der.len().div_ceil(3) * 4);
-        for group in self.der.chunks(3) {
-            let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-            let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-            for place in 0..4 {
-                let digit = bits >> (18 - 6 * place) & 63;
-                text.push(match place <= group.len() {
-                    true => char::from(ALPHABET[digit as usize]),
-                    false => '=',
-                });
-            }
+fn base64(der: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(der.len().div_ceil(3) * 4);
+    for group in der.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let digit = bits >> (18 - 6 * place) & 63;
+            text.push(match place <= group.len() {
+                true => char::from(ALPHABET[digit as usize]),
+                false => '=',
+            });
         }
-        text
     }
+    text
 }
 
 fn hex_upper(bytes: &[u8]) -> String {

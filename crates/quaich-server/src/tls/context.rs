@@ -106,6 +106,7 @@ impl Policies {
 /// One state of all certificates.
 pub(super) struct Context {
     policies: Vec<Policy>,
+    certificates: Arc<Certificates>,
 }
 
 /// One policy, ready to shake hands.
@@ -147,7 +148,13 @@ impl Context {
         });
         Ok(Self {
             policies: policies.collect::<Result<_, _>>()?,
+            certificates,
         })
+    }
+
+    /// Whether one who asks for `host` is shown a certificate.
+    pub(super) fn has_certificate(&self, host: &str) -> bool {
+        self.certificates.has(host)
     }
 
     /// What a connection under `policy` is served with.
@@ -204,6 +211,12 @@ pub(super) fn versions(min: TlsVersion) -> &'static [&'static SupportedProtocolV
         TlsVersion::V12 => &BOTH,
         TlsVersion::V13 => &BOTH[..1],
     }
+}
+
+/// Whether certificates of clients could be checked with `trust`. The supervisor asks before it
+/// hands it to the front.
+pub fn check_clients(mode: ClientAuthMode, trust: &ClientTrust) -> Result<(), Unusable> {
+    verifier(mode, trust).map(drop)
 }
 
 /// Certificates of clients are checked up to their authority, with the revocation lists if there

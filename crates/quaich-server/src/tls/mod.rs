@@ -23,6 +23,6 @@ pub mod stream;
 mod terminator;
 
 pub use accept::Failure;
-pub use context::{Protocols, Unusable};
+pub use context::{Protocols, Unusable, check_clients};
 pub use stream::TlsStream;
 pub use terminator::{Misdirected, Terminator};

@@ -30,6 +30,77 @@ pub struct Session {
 }
 
 impl Session {
+    /// What apps find in their environment, in the words of Apache's mod_ssl. The names begin with
+    /// `=`, which tells the worker that they are no header fields.
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let client = self.client.as_ref();
+        [
+            ("=SSL_PROTOCOL", Some(self.version)),
+            ("=SSL_CIPHER", Some(self.cipher.as_str())),
+            ("=SSL_CLIENT_VERIFY", self.verdict()),
+            (
+                "=SSL_CLIENT_S_DN",
+                client.map(|client| client.subject.as_str()),
+            ),
+            (
+                "=SSL_CLIENT_I_DN",
+                client.map(|client| client.issuer.as_str()),
+            ),
+            (
+                "=SSL_CLIENT_M_SERIAL",
+                client.map(|client| client.serial.as_str()),
+            ),
+            (
+                "=SSL_CLIENT_FINGERPRINT",
+                client.map(|client| client.fingerprint.as_str()),
+            ),
+            (
+                "=SSL_CLIENT_V_START",
+                client.map(|client| client.not_before.as_str()),
+            ),
+            (
+                "=SSL_CLIENT_V_END",
+                client.map(|client| client.not_after.as_str()),
+            ),
+            ("=SSL_CLIENT_CERT", client.map(|client| client.pem.as_str())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// What servers are told in header fields, where the client was asked for a certificate.
+    /// `Client-Cert` is that of RFC 9440.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let client = self.client.as_ref();
+        [
+            ("X-SSL-Client-Verify", self.verdict()),
+            (
+                "X-SSL-Client-S-DN",
+                client.map(|client| client.subject.as_str()),
+            ),
+            (
+                "X-SSL-Client-I-DN",
+                client.map(|client| client.issuer.as_str()),
+            ),
+            (
+                "X-SSL-Client-Serial",
+                client.map(|client| client.serial.as_str()),
+            ),
+            ("Client-Cert", client.map(|client| client.field.as_str())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// A bad certificate is none: the handshake fails with it.
+    fn verdict(&self) -> Option<&'static str> {
+        let verdict = match &self.client {
+            Some(_) => "SUCCESS",
+            None => "NONE",
+        };
+        self.asked.then_some(verdict)
+    }
+
     /// Whether the certificate that was shown speaks for `host`. A client that asked for no name
     /// took what came.
     pub(super) fn speaks_for(&self, host: &[u8]) -> bool {

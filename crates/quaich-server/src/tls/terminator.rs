@@ -89,6 +89,13 @@ impl Terminator {
         }
     }
 
+    /// Whether one who asks for `host` (lower case, without port) over TLS is shown a certificate,
+    /// be it the default one.
+    pub fn has_certificate(&self, host: &[u8]) -> bool {
+        let host = std::str::from_utf8(host);
+        host.is_ok_and(|host| self.context().has_certificate(host))
+    }
+
     pub(super) fn context(&self) -> Arc<Context> {
         self.context
             .read()

@@ -31,7 +31,9 @@ impl Sessions {
         let found = open.iter().find_map(|s| s.lease(&self.deadlines));
         drop(open);
         if found.is_none() {
-            self.open.borrow_mut().retain(|session| !session.is_closed());
+            self.open
+                .borrow_mut()
+                .retain(|session| !session.is_closed());
         }
         found
     }

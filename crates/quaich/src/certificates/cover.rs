@@ -43,13 +43,16 @@ pub(super) fn any_covers<'a>(
 /// The sites that are reached over TLS.
 pub(super) fn sites_with_tls(config: &Config) -> impl Iterator<Item = &Site> {
     let listeners = &config.server.listeners;
-    config.sites.iter().filter(move |site| match site.listeners.is_empty() {
-        true => listeners.iter().any(|listener| listener.tls),
-        false => site
-            .listeners
-            .iter()
-            .any(|index| listeners.get(*index).is_some_and(|listener| listener.tls)),
-    })
+    config
+        .sites
+        .iter()
+        .filter(move |site| match site.listeners.is_empty() {
+            true => listeners.iter().any(|listener| listener.tls),
+            false => site
+                .listeners
+                .iter()
+                .any(|index| listeners.get(*index).is_some_and(|listener| listener.tls)),
+        })
 }
 
 /// The names of a site that a certificate of the local CA must have, without those that are
@@ -73,13 +76,20 @@ pub(super) fn local_names(
 }
 
 fn names_of_this_machine(config: &Config) -> Vec<String> {
-    let mut names = ["localhost", "*.localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    let mut names = ["localhost", "*.localhost", "127.0.0.1", "::1"]
+        .map(str::to_owned)
+        .to_vec();
     let node = rustix::system::uname();
     let node = node.nodename().to_string_lossy().to_ascii_lowercase();
     if is_dns_name(&node) {
         names.push(node);
     }
-    for listener in config.server.listeners.iter().filter(|listener| listener.tls) {
+    for listener in config
+        .server
+        .listeners
+        .iter()
+        .filter(|listener| listener.tls)
+    {
         if let ListenAddr::Tcp(addr) = listener.addr
             && !addr.ip().is_unspecified()
         {

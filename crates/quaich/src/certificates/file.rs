@@ -62,7 +62,10 @@ pub(super) fn read_pem(path: &Path, whose: &str) -> Result<String, Failure> {
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     // A pipe in place of the file must not hang us.
     let flags = OFlags::NONBLOCK.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
     if file.metadata()?.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
@@ -122,7 +125,10 @@ fn who_may(path: &Path) -> String {
         (Ok(found), _) => format!("quaich runs as {me}, and the file {}", rights(&found)),
         (Err(_), Some((folder, found))) => {
             let folder = folder.display();
-            format!("quaich runs as {me}, and the folder {folder} {}", rights(&found))
+            format!(
+                "quaich runs as {me}, and the folder {folder} {}",
+                rights(&found)
+            )
         }
         (Err(_), None) => format!("quaich runs as {me}"),
     }

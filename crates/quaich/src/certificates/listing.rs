@@ -29,8 +29,11 @@ pub(crate) struct Entry {
 impl Inventory {
     /// All of them, the default one first; names that wait for a certificate last.
     pub(crate) fn entries(&self, config: &Config, now: i64) -> Vec<Entry> {
-        let mut entries: Vec<Entry> =
-            self.sources.iter().filter_map(|source| self.of_file(source, now)).collect();
+        let mut entries: Vec<Entry> = self
+            .sources
+            .iter()
+            .filter_map(|source| self.of_file(source, now))
+            .collect();
         for (source, stored) in [("acme", &self.acme), ("local", &self.local)] {
             for stored in stored {
                 let (identity, facts) = (&stored.identity, &stored.facts);
@@ -40,8 +43,10 @@ impl Inventory {
             }
         }
         for names in self.orders(config) {
-            let names: Vec<String> =
-                names.into_iter().filter(|name| !self.covers(name)).collect();
+            let names: Vec<String> = names
+                .into_iter()
+                .filter(|name| !self.covers(name))
+                .collect();
             let Some(first) = names.first() else {
                 continue;
             };
@@ -103,7 +108,10 @@ impl Inventory {
         let about = |failure: &&quaich_acme::store::Failure| {
             failure.names.iter().any(|name| names.contains(name))
         };
-        self.failed.iter().find(about).map(|failure| failure.reason.clone())
+        self.failed
+            .iter()
+            .find(about)
+            .map(|failure| failure.reason.clone())
     }
 }
 

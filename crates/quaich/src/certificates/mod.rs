@@ -24,8 +24,8 @@ use quaich_server::tls::identity::Facts;
 use crate::exit::Failure;
 use source::{Content, Look, Source};
 use stored::StoredIdentity;
-pub(crate) use system::trusts;
 use system::system_roots;
+pub(crate) use system::trusts;
 
 /// All that TLS works with.
 pub(crate) struct Inventory {
@@ -128,7 +128,9 @@ impl Inventory {
             }
         }
         let stored = self.acme.iter().chain(&self.local);
-        material.identities.extend(stored.map(|stored| stored.identity.clone()));
+        material
+            .identities
+            .extend(stored.map(|stored| stored.identity.clone()));
         for identity in &mut material.identities {
             let staple = self.ocsp.get(&identity.name);
             let staple = staple.filter(|staple| now < staple.until);

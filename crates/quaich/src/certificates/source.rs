@@ -2,10 +2,13 @@
 //! certificates, TLS to an upstream. It is looked at again and again, and keeps the last good
 //! content.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use quaich_config::model::{self, ClientAuth, ClientAuthMode, HostPattern, UpstreamTls};
 use quaich_server::link::{ClientTrust, Identity, UpstreamMaterial};
+use quaich_server::tls;
+use quaich_server::tls::connector::Connector;
 use quaich_server::tls::identity::{self, Facts, Problem};
 
 use super::cover::pattern;
@@ -76,7 +79,10 @@ impl Source {
     pub(super) fn upstream(upstream: &model::Upstream) -> Source {
         let speaks = upstream.servers.iter().any(|server| server.tls);
         let label = format!("upstream `{}`", upstream.name);
-        Source::new(label, Purpose::Upstream(speaks.then(|| upstream.tls.clone())))
+        Source::new(
+            label,
+            Purpose::Upstream(speaks.then(|| upstream.tls.clone())),
+        )
     }
 
     fn new(label: String, purpose: Purpose) -> Source {
@@ -144,7 +150,10 @@ impl Source {
         let settled = forced || !changed;
         self.stamps = stamps;
         self.unsettled = changed;
-        match self.read(system_roots).and_then(|new| self.prefer(new, now)) {
+        match self
+            .read(system_roots)
+            .and_then(|new| self.prefer(new, now))
+        {
             Ok(new) if self.content.as_ref() == Some(&new) => Look::Same,
             Ok(new) => {
                 self.content = Some(new);
@@ -182,7 +191,10 @@ impl Source {
             return Ok(new);
         }
         let (whose, file) = (&self.label, checked.file.display());
-        Err(failure(format!("{whose}: {file} {}", out_of_date(facts, now))))
+        Err(failure(format!(
+            "{whose}: {file} {}",
+            out_of_date(facts, now)
+        )))
     }
 
     fn read(&self, system_roots: &str) -> Result<Content, Failure> {
@@ -211,7 +223,11 @@ impl Source {
             ocsp: None,
         };
         let file = named.cert.clone();
-        let checked = Checked { identity, facts, file };
+        let checked = Checked {
+            identity,
+            facts,
+            file,
+        };
         Ok(Content::Certificate(Box::new(checked)))
     }
 
@@ -219,10 +235,13 @@ impl Source {
         if auth.mode == ClientAuthMode::Off {
             return Ok(ClientTrust::default());
         }
-        Ok(ClientTrust {
+        let trust = ClientTrust {
             ca: self.read_authorities(auth.ca.as_deref())?,
             crl: self.read_list(auth.crl.as_deref())?,
-        })
+        };
+        tls::check_clients(auth.mode, &trust)
+            .map_err(|why| self.unusable(&why, auth.crl.as_ref()))?;
+        Ok(trust)
     }
 
     fn read_upstream(&self, tls: &UpstreamTls, system: &str) -> Result<UpstreamMaterial, Failure> {
@@ -243,7 +262,16 @@ impl Source {
             }
             _ => Default::default(),
         };
-        Ok(UpstreamMaterial { ca, chain, key })
+        let material = UpstreamMaterial { ca, chain, key };
+        let connector = Connector::new(tls, &material, &[]);
+        connector.map_err(|why| self.unusable(&why, tls.ca.as_ref()))?;
+        Ok(material)
+    }
+
+    /// What the data path says of files that are well-formed.
+    fn unusable(&self, why: &dyn Display, file: Option<&PathBuf>) -> Failure {
+        let file = file.map(|file| format!("{}: ", file.display()));
+        failure(format!("{}: {}{why}", self.label, file.unwrap_or_default()))
     }
 
     /// Chain, key, and what the certificate says.

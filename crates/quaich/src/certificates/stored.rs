@@ -65,7 +65,10 @@ impl Inventory {
                     continue;
                 };
                 let host = HostPattern::Exact(name.clone());
-                match chosen.iter_mut().find(|(stored, _)| stored.file == best.file) {
+                match chosen
+                    .iter_mut()
+                    .find(|(stored, _)| stored.file == best.file)
+                {
                     Some((_, hosts)) => hosts.push(host),
                     None => chosen.push((best, vec![host])),
                 }
@@ -120,9 +123,8 @@ impl Inventory {
             let ours = |stored: &&Stored| stored.directory == "local" && stored.names == names;
             let stored = found.iter().find(ours);
             let hosts = names.iter().map(|name| pattern(name)).collect();
-            self.local.extend(
-                stored.and_then(|stored| StoredIdentity::new(stored, "local", hosts)),
-            );
+            self.local
+                .extend(stored.and_then(|stored| StoredIdentity::new(stored, "local", hosts)));
         }
     }
 

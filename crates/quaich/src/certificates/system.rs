@@ -5,7 +5,11 @@ pub(crate) fn system_roots() -> String {
     let found = rustls_native_certs::load_native_certs();
     // Of what cannot be read the rest is used: systems have odd files.
     let pem = |der: &[u8]| pem::encode(&pem::Pem::new("CERTIFICATE", der));
-    found.certs.iter().map(|certificate| pem(certificate)).collect()
+    found
+        .certs
+        .iter()
+        .map(|certificate| pem(certificate))
+        .collect()
 }
 
 /// Whether this machine trusts the certificate in `root` (PEM).
@@ -14,5 +18,8 @@ pub(crate) fn trusts(root: &str) -> bool {
         return false;
     };
     let found = rustls_native_certs::load_native_certs();
-    found.certs.iter().any(|certificate| certificate.as_ref() == root.contents())
+    found
+        .certs
+        .iter()
+        .any(|certificate| certificate.as_ref() == root.contents())
 }

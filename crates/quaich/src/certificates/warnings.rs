@@ -63,24 +63,35 @@ impl Inventory {
         let ordered: Vec<String> = self.orders(config).into_iter().flatten().collect();
         let missing = |name: &String| !self.covers(name) && !ordered.contains(name);
         // A certificate that cannot be read has a message of its own.
-        if self.sources.iter().any(|source| source.table().is_some() && source.content().is_none())
+        if self
+            .sources
+            .iter()
+            .any(|source| source.table().is_some() && source.content().is_none())
         {
             return Vec::new();
         }
         let mut found = Vec::new();
         for site in sites_with_tls(config) {
-            let names: Vec<String> =
-                site.hosts.iter().filter_map(name_of).filter(missing).collect();
+            let names: Vec<String> = site
+                .hosts
+                .iter()
+                .filter_map(name_of)
+                .filter(missing)
+                .collect();
             if names.is_empty() {
                 continue;
             }
             let (site, names) = (&site.name, quoted(&names));
             let message = format!("site `{site}`: no certificate has the name {names}");
             let cure = match config.tls.unknown_sni {
-                UnknownSni::Reject => "clients that ask for it over TLS are refused; name a \
-                                       certificate that has it in `[tls.cert.NAME]`",
-                UnknownSni::Default => "clients that ask for it over TLS get the first \
-                                        certificate, and refuse it",
+                UnknownSni::Reject => {
+                    "clients that ask for it over TLS are refused; name a \
+                                       certificate that has it in `[tls.cert.NAME]`"
+                }
+                UnknownSni::Default => {
+                    "clients that ask for it over TLS get the first \
+                                        certificate, and refuse it"
+                }
             };
             found.push(Failure::new(Code::Config, message).cure(cure));
         }
@@ -110,10 +121,17 @@ fn by_date(source: &Source, checked: &Checked, now: i64) -> Option<Failure> {
 /// `hosts` of its table that are not in the certificate.
 fn by_names(source: &Source, checked: &Checked) -> Option<Failure> {
     let hosts = source.table()?.hosts.as_ref()?;
-    let has: Vec<_> = checked.facts.names.iter().map(|name| pattern(name)).collect();
+    let has: Vec<_> = checked
+        .facts
+        .names
+        .iter()
+        .map(|name| pattern(name))
+        .collect();
     let names: Vec<String> = hosts.iter().filter_map(name_of).collect();
-    let missing: Vec<String> =
-        names.into_iter().filter(|name| !any_covers(&has, name)).collect();
+    let missing: Vec<String> = names
+        .into_iter()
+        .filter(|name| !any_covers(&has, name))
+        .collect();
     if missing.is_empty() {
         return None;
     }

@@ -76,11 +76,17 @@ fn show(args: &ListArgs) -> Result<(), Failure> {
     let entries = inventory.entries(&config, now);
     let rows: Vec<Value> = entries.iter().map(|entry| entry.to_json(now)).collect();
     if args.json {
-        super::print(&format!("{:#}\n", json!({ "certificates": rows, "unusable": unusable })));
+        super::print(&format!(
+            "{:#}\n",
+            json!({ "certificates": rows, "unusable": unusable })
+        ));
         return Ok(());
     }
     if rows.is_empty() {
-        super::print(&format!("{} names no certificates\n", args.config.display()));
+        super::print(&format!(
+            "{} names no certificates\n",
+            args.config.display()
+        ));
     } else {
         super::print(&table(&rows));
     }
@@ -108,7 +114,9 @@ fn renew(args: &RenewArgs) -> Result<(), Failure> {
 
 /// Certificates as `Entry::to_json` gives them.
 pub(super) fn table(certificates: &[Value]) -> String {
-    let heads = ["NAME", "HOSTS", "SOURCE", "ISSUER", "EXPIRES", "DAYS", "PROBLEM"];
+    let heads = [
+        "NAME", "HOSTS", "SOURCE", "ISSUER", "EXPIRES", "DAYS", "PROBLEM",
+    ];
     let mut aligns = [Align::Left; 7];
     aligns[5] = Align::Right;
     table::grid(heads, aligns, certificates.iter().map(row).collect())
@@ -130,7 +138,10 @@ fn row(one: &Value) -> Row<7> {
         plain(text(&one["source"])),
         plain(issuer(text(&one["issuer"]))),
         painted(expires.unwrap_or_else(|| "-".to_owned()), colour),
-        painted(days.map_or_else(|| "-".to_owned(), |days| days.to_string()), colour),
+        painted(
+            days.map_or_else(|| "-".to_owned(), |days| days.to_string()),
+            colour,
+        ),
         painted(problem, style::on_stdout("31")),
     ]
 }

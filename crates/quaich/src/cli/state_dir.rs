@@ -7,7 +7,11 @@ use crate::exit::{Code, Failure};
 
 /// `$XDG_STATE_HOME/quaich`, else `~/.local/state/quaich`. It may not be there yet.
 pub(crate) fn of_user() -> Result<PathBuf, Failure> {
-    let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let state = folder("XDG_STATE_HOME");
     let state = state.or_else(|| Some(folder("HOME")?.join(".local/state")));
     state.map(|state| state.join("quaich")).ok_or_else(|| {

@@ -103,7 +103,13 @@ fn app_table(out: &mut String, app: &Value) {
 
 /// The first column to the left, the others to the right.
 fn grid<const N: usize>(heads: [&str; N], rows: Vec<[String; N]>) -> String {
-    let align = |index| if index == 0 { Align::Left } else { Align::Right };
+    let align = |index| {
+        if index == 0 {
+            Align::Left
+        } else {
+            Align::Right
+        }
+    };
     let rows = rows.into_iter().map(|row| row.map(plain)).collect();
     table::grid(heads, std::array::from_fn(align), rows)
 }

@@ -30,7 +30,12 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE", env = "QUAICH_CONFIG")]
     config: Option<PathBuf>,
     /// The CA in this state directory [default: the one of `quaich run --tls`]
-    #[arg(long, value_name = "DIR", env = "QUAICH_STATE_DIR", conflicts_with = "config")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "QUAICH_STATE_DIR",
+        conflicts_with = "config"
+    )]
     state_dir: Option<PathBuf>,
     /// Take the trust back; the CA itself stays
     #[arg(long, env = "QUAICH_UNINSTALL")]
@@ -58,7 +63,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             (true, false) => database.install(&root.name, &root.path),
             (true, true) => database.uninstall(&root.name),
         };
-        out.result(database.browser, &database.dir.display().to_string(), result, args.uninstall);
+        out.result(
+            database.browser,
+            &database.dir.display().to_string(),
+            result,
+            args.uninstall,
+        );
     }
     system(args, &root, &mut out)
 }

@@ -243,7 +243,10 @@ async fn read(reader: OwnedReadHalf, number: u64, said: mpsc::Sender<AgentSaid>)
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line).await;
+        let read = (&mut reader)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)
+            .await;
         let whole = read.is_ok() && line.ends_with(b"\n");
         let event = whole.then(|| serde_json::from_slice(&line));
         let event = match event {

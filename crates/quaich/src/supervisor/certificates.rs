@@ -55,8 +55,10 @@ impl Supervisor {
         let waiting = certificates.waiting(config);
         if let (Some(acme), false) = (&config.tls.acme, waiting.is_empty()) {
             let (names, directory) = (waiting.join(", "), &acme.directory);
-            log::warn!("no certificate yet for {names}: until {directory} has issued one they are \
-                answered over HTTP, and TLS to them is refused");
+            log::warn!(
+                "no certificate yet for {names}: until {directory} has issued one they are \
+                answered over HTTP, and TLS to them is refused"
+            );
         }
     }
 
@@ -64,7 +66,11 @@ impl Supervisor {
         if self.phase != Phase::Running {
             return None;
         }
-        let times = [self.care.look_at, self.care.dates_at, self.agent.next_deadline()];
+        let times = [
+            self.care.look_at,
+            self.care.dates_at,
+            self.agent.next_deadline(),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -128,7 +134,12 @@ impl Supervisor {
             }
         }
         let mut new = self.plan.certificates.drop_stale_staples(now);
-        if self.plan.certificates.local_due().is_some_and(|at| at <= now) {
+        if self
+            .plan
+            .certificates
+            .local_due()
+            .is_some_and(|at| at <= now)
+        {
             match self.plan.certificates.take_local(&self.equipment.config) {
                 Ok(changed) => new |= changed,
                 Err(failure) => log::error!("{}", failure.line()),

@@ -34,7 +34,9 @@ pub(super) enum Command {
     Renew {
         name: Option<String>,
     },
-    Stop { graceful: bool },
+    Stop {
+        graceful: bool,
+    },
 }
 
 /// The listening socket; its file is removed at the end.
@@ -133,7 +135,9 @@ fn parse(line: &[u8]) -> Result<Command, String> {
         }),
         (Some("stop"), None | Some("graceful")) => Ok(Command::Stop { graceful: true }),
         (Some("stop"), Some("quick")) => Ok(Command::Stop { graceful: false }),
-        _ => Err("`command` is `status`, `renew`, or `stop` with `mode` `graceful` or `quick`".into()),
+        _ => Err(
+            "`command` is `status`, `renew`, or `stop` with `mode` `graceful` or `quick`".into(),
+        ),
     }
 }
 

@@ -269,7 +269,12 @@ impl Supervisor {
         };
         let pools = self.pools.iter().filter_map(Pool::next_deadline);
         let certificates = self.certificates_deadline();
-        let others = [phase, self.front_at, self.asked.next_deadline(), certificates];
+        let others = [
+            phase,
+            self.front_at,
+            self.asked.next_deadline(),
+            certificates,
+        ];
         pools.chain(others.into_iter().flatten()).min()
     }
 

@@ -289,9 +289,9 @@ fn check_names_all_that_this_machine_has_not_and_fails_for_it_when_strict() {
 #[test]
 fn what_is_not_in_this_version_is_refused_not_ignored() {
     for (toml, word) in [
-        ("[tls.acme]\nemail = \"a@b.test\"\n", "tls"),
+        ("[tls.acme]\nchallenge = \"dns-01\"\n", "dns-01"),
         ("[cache.pages]\nmemory = \"1MiB\"\n", "cache"),
-        ("[upstream.a]\nservers = [\"https://a.test\"]\n", "https"),
+        ("[upstream.a]\nservers = [\"uwsgi://a.test:1\"]\n", "uwsgi"),
         ("[app.a]\nmodule = \"a\"\nprotocol = \"asgi\"\n", "asgi"),
     ] {
         let site = TempSite::new();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use quaich_testkit::{Origin, Quaich, QuaichCommand, TempSite, python, requires_python};
+use quaich_testkit::{Ca, Origin, Quaich, QuaichCommand, TempSite, python, requires_python};
 
 /// A copy of `examples/NAME`, its files changed by `edit` so that it binds a free port.
 fn example(name: &str, edit: impl Fn(String) -> String) -> TempSite {
@@ -107,6 +107,24 @@ fn proxy() {
             .header("x-forwarded-for")
             .is_some()
     );
+}
+
+#[test]
+fn tls() {
+    let site = example("tls", |text| {
+        let edited = on_a_free_port(text);
+        // Another address, so that the two can be told apart.
+        edited.replace("127.0.0.1:8443", "127.0.0.2:0")
+    });
+    Ca::new("example")
+        .server(&["localhost"])
+        .write(&site, "site");
+    let quaich = serve(site);
+    let secure = quaich.addrs().iter().find(|addr| **addr != quaich.addr());
+    let port = secure.expect("the address with TLS").port();
+    let sent = quaich.request("GET", "/index.html", "", b"");
+    sent.expect_status(301)
+        .expect_header("location", &format!("https://test:{port}/index.html"));
 }
 
 #[test]

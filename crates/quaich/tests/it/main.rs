@@ -4,7 +4,9 @@
 //! sleeps, shares a port or leaves a process behind.
 
 mod access_log;
+mod acme;
 mod apps;
+mod certificates;
 mod cli;
 mod corpus;
 mod docs;
@@ -15,6 +17,7 @@ mod grpc;
 mod h2_conformance;
 mod h2_floods;
 mod http1;
+mod https;
 mod limits;
 mod peers;
 mod process;
@@ -22,6 +25,7 @@ mod proxy;
 mod proxy_faults;
 mod routing;
 mod slow_clients;
+mod transports;
 mod upstream_h2;
 mod upstream_tls;
 mod websocket;

@@ -130,7 +130,9 @@ fn a_refused_stream_is_tried_again_even_when_it_is_a_post() {
             peer.answer(request.stream, "done");
         }
     });
-    post(&to(&origin, "")).expect_status(200).expect_body("done");
+    post(&to(&origin, ""))
+        .expect_status(200)
+        .expect_body("done");
     assert_eq!(count.load(Ordering::SeqCst), 2);
 }
 
@@ -143,7 +145,9 @@ fn streams_beyond_a_goaway_are_tried_again_on_a_new_connection() {
             peer.answer(request.stream, "done");
         }
     });
-    post(&to(&origin, "")).expect_status(200).expect_body("done");
+    post(&to(&origin, ""))
+        .expect_status(200)
+        .expect_body("done");
     assert_eq!(origin.connections(), 2);
 }
 
@@ -248,7 +252,9 @@ fn a_head_beyond_the_limit_is_a_502() {
 fn early_hints_reach_the_client_and_signs_of_life_do_not() {
     let (origin, _) = counted(|peer, request, _| {
         for status in ["100", "102", "103"] {
-            let hints = Block::new().field(":status", status).field("link", "</a.css>");
+            let hints = Block::new()
+                .field(":status", status)
+                .field("link", "</a.css>");
             peer.line.send_block(request.stream, &hints, false);
         }
         peer.answer(request.stream, "ok");
@@ -257,7 +263,10 @@ fn early_hints_reach_the_client_and_signs_of_life_do_not() {
     let mut client = quaich.raw();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let hints = client.head();
-    assert_eq!((hints.status, hints.header("link")), (103, Some("</a.css>")));
+    assert_eq!(
+        (hints.status, hints.header("link")),
+        (103, Some("</a.css>"))
+    );
     client.response().expect_status(200).expect_body("ok");
 }
 
@@ -271,11 +280,12 @@ fn trailers_reach_a_client_that_takes_them() {
     });
     let quaich = to(&origin, "");
     let mut client = quaich.raw();
-    client.send(
-        "GET / HTTP/1.1\r\nHost: a\r\nConnection: TE, close\r\nTE: trailers\r\n\r\n",
-    );
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: TE, close\r\nTE: trailers\r\n\r\n");
     let shown = String::from_utf8_lossy(&client.rest()).into_owned();
-    assert!(shown.ends_with("2\r\nok\r\n0\r\nx-sum: 42\r\n\r\n"), "{shown}");
+    assert!(
+        shown.ends_with("2\r\nok\r\n0\r\nx-sum: 42\r\n\r\n"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -356,7 +366,10 @@ fn a_reader_that_stops_holds_back_its_own_stream_only() {
     assert_eq!(slow.head().status, 200);
     for _ in 0..20 {
         quaich.get("/small").expect_body("ok");
-        assert!(told.recv().unwrap() < SIZE, "nothing held the large one back");
+        assert!(
+            told.recv().unwrap() < SIZE,
+            "nothing held the large one back"
+        );
     }
     let body = slow.rest();
     assert!(body.len() > SIZE && body.ends_with(b"0\r\n\r\n"));

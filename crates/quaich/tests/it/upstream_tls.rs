@@ -3,9 +3,7 @@
 
 use std::process::Command;
 
-use quaich_testkit::{
-    Ca, Leaf, Peer, Quaich, TempSite, python, requires_python,
-};
+use quaich_testkit::{Ca, Leaf, Peer, Quaich, TempSite, python, requires_python};
 
 /// Answers with what it was asked; echoes WebSockets.
 const APP: &str = r#"

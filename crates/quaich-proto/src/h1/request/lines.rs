@@ -15,7 +15,7 @@ use crate::octets::{TOKEN, span};
 use crate::target;
 
 /// The longest method name that is read.
-const MAX_METHOD: usize = 32;
+pub(super) const MAX_METHOD: usize = 32;
 /// What surrounds method and target in a request line: two spaces, the version, CR.
 const AROUND_TARGET: usize = 2 + b"HTTP/1.1\r".len();
 
@@ -167,7 +167,7 @@ fn parse_request_line(
     parse_target(target, head)
 }
 
-fn parse_target(target: &[u8], head: &mut RequestHead) -> Result<(), RejectReason> {
+pub(super) fn parse_target(target: &[u8], head: &mut RequestHead) -> Result<(), RejectReason> {
     let origin = match target {
         [b'/', ..] => target,
         b"*" if head.method == Method::Options => {
@@ -230,6 +230,16 @@ fn parse_origin(origin: &[u8], head: &mut RequestHead) -> Result<(), RejectReaso
 
 fn parse_field(line: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<(), RejectReason> {
     let (name, value) = parse_line(line)?;
+    add_field(name, value, limits, head)
+}
+
+/// Adds a field that was checked, unless its name is ambiguous.
+pub(super) fn add_field(
+    name: &[u8],
+    value: &[u8],
+    limits: &Limits,
+    head: &mut RequestHead,
+) -> Result<(), RejectReason> {
     if head.headers.len() + usize::from(head.dropped_fields) >= limits.max_headers {
         return Err(RejectReason::TooManyFields);
     }

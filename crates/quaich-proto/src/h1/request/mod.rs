@@ -3,10 +3,12 @@
 
 mod lines;
 mod meaning;
+mod structured;
 
 use std::ops::Range;
 
 pub use lines::parse_request;
+pub use structured::{Structured, assemble_request};
 
 use super::fields::list;
 use super::{BodyLength, Version};

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use super::inbound::{Arrival, Inbound};
 use super::outbound::Outbound;
-use crate::buffer::Buffer;
 use crate::deadline::Deadline;
 use crate::downstream::body::Body;
-use crate::downstream::connection::{Connection, Protocol};
+use crate::downstream::connection::{Connection, Protocol, linger};
 use crate::downstream::reply::Reply;
 use crate::downstream::service;
 use crate::error::{Error, Kind};
@@ -26,10 +25,6 @@ const WARM: Duration = Duration::from_millis(500);
 
 /// Connections of a thread that may keep their memory while they wait for a next request.
 const MAX_WARM: usize = 256;
-
-/// How long and how much is read of a client that was refused, so that it can read why.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
 
 /// How a busy phase ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +66,7 @@ impl<H> Connection<H> {
                 }
                 Phase::Http2 => return true,
                 Phase::Linger => {
-                    Box::pin(self.linger(&deadline)).await;
+                    Box::pin(linger(&self.socket, &deadline)).await;
                     return false;
                 }
                 Phase::Abort => {
@@ -106,6 +101,7 @@ impl<H> Connection<H> {
         thread.warm.set(thread.warm.get() + 1);
         let phase = loop {
             exchange.client = self.peer;
+            exchange.session = self.socket.session().cloned();
             exchange.connection = self.number;
             exchange.connection_request = self.requests + 1;
             let detect = self.protocol == Protocol::Either && self.requests == 0;
@@ -136,6 +132,7 @@ impl<H> Connection<H> {
                 exchange: &mut exchange,
                 body: &mut body,
                 reply: &mut reply,
+                stream: None,
             };
             match service::serve(&mut scope).await {
                 service::After::Next => {}
@@ -146,22 +143,6 @@ impl<H> Connection<H> {
         };
         thread.warm.set(thread.warm.get() - 1);
         phase
-    }
-
-    /// Closes so that a client that is still sending can read its answer: an immediate close would
-    /// answer its bytes with a reset and take the response with it (RFC 9112 section 9.6).
-    async fn linger(&self, deadline: &Deadline) {
-        self.socket.shutdown_write();
-        deadline.set(LINGER);
-        // Not an array: it would be part of every connection, also of those at rest.
-        let mut scratch = Buffer::lend();
-        let mut left = LINGER_BYTES;
-        while let Ok(Ok(count @ 1..)) = deadline.guard(self.socket.read(scratch.room())).await {
-            left = left.saturating_sub(count);
-            if left == 0 {
-                return;
-            }
-        }
     }
 }
 
@@ -180,5 +161,6 @@ async fn next_request(
     };
     match body {
         Body::H1(inbound) => inbound.head(&mut exchange.request, patience, detect).await,
+        Body::H2(_) => Ok(Arrival::Closed),
     }
 }

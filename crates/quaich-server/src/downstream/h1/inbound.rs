@@ -10,12 +10,10 @@ use quaich_proto::h1::{self, BodyReader, ChunkStep, ChunkedDecoder, RequestHead}
 use crate::buffer::{self, Buffer};
 use crate::clock::Millis;
 use crate::deadline::Deadline;
+use crate::downstream::body::RATE_GRACE;
 use crate::error::{Error, Kind};
 use crate::stream::Stream;
 use crate::thread::Thread;
-
-/// After so long a request body must have come at the least rate on average.
-const RATE_GRACE: Millis = 20_000;
 
 /// How much of a body that nobody read is read and thrown away to keep the connection.
 const DISCARD: u64 = 64 * 1024;

@@ -3,4 +3,3 @@
 mod connection;
 pub(super) mod inbound;
 pub(super) mod outbound;
-mod output;

@@ -12,8 +12,8 @@ use quaich_proto::h1::{self, BodyLength, RequestHead, Version};
 use quaich_proto::headers::{HeaderId, Headers};
 use quaich_proto::method::Method;
 
-use super::output::Output;
 use crate::deadline::Deadline;
+use crate::downstream::output::Output;
 use crate::downstream::standard::transport_security;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;

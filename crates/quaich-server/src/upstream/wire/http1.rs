@@ -12,6 +12,7 @@ use std::time::Duration;
 use quaich_proto::h1::{self, BodyLength, BodyReader, Limits, ResponseHead, parse_response};
 use quaich_proto::method::Method;
 
+use super::Patience;
 use crate::buffer::{self, Buffer};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
@@ -19,7 +20,6 @@ use crate::pipe::{self, Pipe};
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::text::Text;
-use super::Patience;
 use crate::upstream::request::Request;
 
 /// What a response head of a server may be.

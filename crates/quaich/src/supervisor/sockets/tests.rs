@@ -93,6 +93,7 @@ fn a_file_that_is_no_socket_is_left_alone() {
 
 #[test]
 fn an_inherited_descriptor_must_listen() {
+    let of = server("fd:9", 1).listeners.remove(0);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let adopted = adopt(Ok(listener.into()), "fd:9".into(), &of).unwrap();
     assert!(adopted.shown.starts_with("http://127.0.0.1:"));

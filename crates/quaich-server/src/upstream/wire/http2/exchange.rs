@@ -13,9 +13,9 @@ use quaich_proto::headers::Headers;
 
 use super::session::Lease;
 use super::{failure, head};
-use crate::upstream::wire::Patience;
 use crate::error::{Error, Kind};
 use crate::upstream::request::Request;
+use crate::upstream::wire::Patience;
 
 impl Lease {
     /// Opens the stream. When it fails, nothing was sent.
@@ -33,8 +33,7 @@ impl Lease {
         let ended = empty && !tunnel;
         let parts = head::request(request, self.is_secure)?;
         let sent = self.send.send_request(parts, ended);
-        let (response, stream) =
-            sent.map_err(|_| Error::upstream(Kind::UpstreamRefused))?;
+        let (response, stream) = sent.map_err(|_| Error::upstream(Kind::UpstreamRefused))?;
         let lease = &*self;
         let upload = Upload {
             lease,

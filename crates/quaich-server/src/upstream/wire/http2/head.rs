@@ -103,7 +103,9 @@ fn length(value: &HeaderValue) -> Option<u64> {
 /// Adds `fields` to `headers`.
 pub(super) fn trailers(headers: &mut Headers, fields: &HeaderMap) -> Result<(), Error> {
     if fields.len() > MAX_FIELDS {
-        return Err(Error::upstream(Kind::BadResponse("response_head_too_large")));
+        return Err(Error::upstream(Kind::BadResponse(
+            "response_head_too_large",
+        )));
     }
     for (name, value) in fields {
         headers
