@@ -176,7 +176,7 @@ fn calls_of_every_kind_pass_over_tls() {
     site.write("key.pem", &leaf.key);
     let (_server, port) = server(&site);
     let toml = format!(
-        "[[server.listener]]\nbind = \"127.0.0.1:0\"\ntls = true\n\
+        "[[server.listener]]\naddr = \"127.0.0.1:0\"\ntls = true\n\
          [tls.cert.main]\ncert = \"chain.pem\"\nkey = \"key.pem\"\n\
          [site.main]\nhosts = [\"test\"]\nproxy = \"h2c://127.0.0.1:{port}\"\n"
     );
