@@ -101,7 +101,8 @@ pub(super) async fn serve(
     drop(parts);
     let after = match read {
         Ok(()) => {
-            let mut body = Body::H2(Inbound::new(recv, &channel, &thread, &exchange.request));
+            let request = &mut exchange.request;
+            let mut body = Body::H2(Inbound::new(recv, &channel, &thread, request));
             let mut scope = service::Scope {
                 thread: &thread,
                 listener: shared.end.listener,
