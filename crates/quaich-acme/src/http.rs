@@ -33,7 +33,7 @@ pub(crate) struct Http {
     refusal: Mutex<Option<Refusal>>,
 }
 
-/// The last answer that was no success.
+/// An answer that was no success.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub status: u16,
@@ -125,16 +125,15 @@ impl Http {
 
     fn remember(&self, answer: &Response<Bytes>) {
         let status = answer.status();
-        if status.is_client_error() || status.is_server_error() {
-            let refusal = Refusal {
-                status: status.as_u16(),
-                retry_at: retry_at(answer.headers().get(RETRY_AFTER)),
-            };
-            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
-        }
+        let refused = status.is_client_error() || status.is_server_error();
+        let refusal = refused.then(|| Refusal {
+            status: status.as_u16(),
+            retry_at: retry_at(answer.headers().get(RETRY_AFTER)),
+        });
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
     }
 
-    /// The last answer that was no success, once.
+    /// The last answer if it was no success, once.
     pub(crate) fn take_refusal(&self) -> Option<Refusal> {
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         refusal.take()

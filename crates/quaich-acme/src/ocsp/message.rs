@@ -299,3 +299,71 @@ pub(crate) fn responder(certificate: &X509Certificate<'_>) -> Option<String> {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+    use super::*;
+
+    /// A CA and a certificate that it issued, DER.
+    fn pair() -> (Vec<u8>, Vec<u8>) {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let leaf = CertificateParams::new(["a.example".to_string()]).unwrap();
+        let leaf = leaf.signed_by(&KeyPair::generate().unwrap(), &ca).unwrap();
+        (ca.der().to_vec(), leaf.der().to_vec())
+    }
+
+    #[test]
+    fn the_question_is_well_formed() {
+        let (ca, leaf) = pair();
+        let question = Subject::new(&leaf, &ca).unwrap().request();
+        let mut reader = Reader::new(&question);
+        let id = (0..4).fold(reader.enter(der::SEQUENCE), |inner, _| {
+            inner.and_then(|mut inner| inner.enter(der::SEQUENCE))
+        });
+        let mut id = id.unwrap();
+        assert!(id.optional(der::SEQUENCE).is_some());
+        assert_eq!(id.optional(der::OCTET_STRING).unwrap().content.len(), 20);
+        assert_eq!(id.optional(der::OCTET_STRING).unwrap().content.len(), 20);
+        assert!(id.optional(der::INTEGER).is_some());
+        assert!(id.next().is_none() && reader.next().is_none());
+    }
+
+    #[test]
+    fn refusals_have_names() {
+        let (ca, leaf) = pair();
+        let subject = Subject::new(&leaf, &ca).unwrap();
+        let refused = subject.check(&[0x30, 3, 0x0a, 1, 3], 0).unwrap_err();
+        assert_eq!(refused.to_string(), "the responder refuses: tryLater");
+    }
+
+    #[test]
+    fn whatever_comes_is_refused_without_a_crash() {
+        let (ca, leaf) = pair();
+        let subject = Subject::new(&leaf, &ca).unwrap();
+        // Well-formed on the outside, so that the inside is looked at; `seed` is any number.
+        let mut seed = 1_u64;
+        for length in 0..2000 {
+            let noise: Vec<u8> = (0..length % 97)
+                .map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (seed >> 56) as u8
+                })
+                .collect();
+            let sequence = |parts: &[&[u8]]| der::element(der::SEQUENCE, parts);
+            let data = sequence(&[&der::element(0xa2, &[]), &[0x18, 0], &sequence(&[&noise])]);
+            let bits = der::element(der::BIT_STRING, &[&[0], &noise]);
+            let basic = sequence(&[&data, &sequence(&[&noise]), &bits, &noise]);
+            let bytes = sequence(&[
+                &der::element(der::OID, &[&BASIC]),
+                &der::element(der::OCTET_STRING, &[&basic]),
+            ]);
+            let answer = sequence(&[&[der::ENUMERATED, 1, 0], &der::element(0xa0, &[&bytes])]);
+            assert!(subject.check(&answer, 0).is_err());
+            assert!(subject.check(&noise, u64::MAX).is_err());
+        }
+    }
+}

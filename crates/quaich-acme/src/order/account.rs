@@ -8,7 +8,8 @@ use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use http::Request;
+use http::header::USER_AGENT;
+use http::{HeaderValue, Request};
 use http_body_util::Full;
 use instant_acme::{
     Account, AccountCredentials, BodyWrapper, BytesResponse, ExternalAccountKey, HttpClient,
@@ -139,9 +140,16 @@ type Answer = std::result::Result<BytesResponse, instant_acme::Error>;
 impl HttpClient for Client {
     fn request(
         &self,
-        request: Request<BodyWrapper<Bytes>>,
+        mut request: Request<BodyWrapper<Bytes>>,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
         let http = self.0.clone();
+        // RFC 8555 §6.1: the client's own name, and the library's.
+        let name = HeaderValue::from_static(concat!(
+            "quaich/",
+            env!("CARGO_PKG_VERSION"),
+            " instant-acme"
+        ));
+        request.headers_mut().insert(USER_AGENT, name);
         Box::pin(async move {
             match http.exchange(request).await {
                 Ok(answer) => Ok(BytesResponse::from(answer.map(Full::new))),

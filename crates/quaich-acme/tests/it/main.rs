@@ -2,5 +2,6 @@
 
 mod agent;
 mod authority;
+mod local;
 mod orders;
 mod responder;

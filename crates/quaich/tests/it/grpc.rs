@@ -176,8 +176,8 @@ fn calls_of_every_kind_pass_over_tls() {
     site.write("key.pem", &leaf.key);
     let (_server, port) = server(&site);
     let toml = format!(
-        "[[server.listener]]\nbind = \"127.0.0.1:0\"\ntls = true\n\
-         [tls.certificate.main]\ncert = \"chain.pem\"\nkey = \"key.pem\"\n\
+        "[[server.listener]]\naddr = \"127.0.0.1:0\"\ntls = true\n\
+         [tls.cert.main]\ncert = \"chain.pem\"\nkey = \"key.pem\"\n\
          [site.main]\nhosts = [\"test\"]\nproxy = \"h2c://127.0.0.1:{port}\"\n"
     );
     let quaich = Quaich::serve_exactly(site, &toml);

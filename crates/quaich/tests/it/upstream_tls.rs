@@ -51,10 +51,10 @@ fn hypercorn(site: &TempSite, leaf: &Leaf, config: &str) -> Option<Server> {
     site.write("peer/key.pem", &leaf.key);
     let folder = site.join("peer");
     let settings = "certfile = \"chain.pem\"\nkeyfile = \"key.pem\"\n";
-    site.write("peer/hypercorn.toml", format!("{settings}{config}\n"));
+    site.write("peer/settings.py", format!("{settings}{config}\n"));
     let peer = Peer::start(
         Command::new(python())
-            .args(["-m", "hypercorn", "-c", "hypercorn.toml"])
+            .args(["-m", "hypercorn", "-c", "file:settings.py"])
             .args(["-b", "127.0.0.1:0", "app:app"])
             .current_dir(folder),
     );
@@ -72,7 +72,7 @@ fn quaich(site: TempSite, host: &str, port: u16, keys: &str) -> Quaich {
     Quaich::serve(
         site,
         &format!(
-            "server.threads = 1\n[upstream.up]\nservers = [\"https://{host}:{port}\"]\n{keys}\n\
+            "threads = 1\n[upstream.up]\nservers = [\"https://{host}:{port}\"]\n{keys}\n\
              [site.main]\nupstream = \"up\"\n"
         ),
     )
@@ -183,7 +183,7 @@ fn a_server_that_asks_for_a_certificate_gets_ours() {
     site.write("ca.pem", ca.pem());
     site.write("client.pem", &client.chain);
     site.write("client.key", &client.key);
-    let config = "verify_mode = \"CERT_REQUIRED\"\nca_certs = \"../ca.pem\"";
+    let config = "import ssl\nverify_mode = ssl.CERT_REQUIRED\nca_certs = \"../ca.pem\"";
     let Some(server) = hypercorn(&site, &ca.server(&["localhost"]), config) else {
         return;
     };

@@ -93,6 +93,7 @@ pub(super) async fn serve(
     let channel = Channel::new(respond);
     let mut exchange = Exchange::lend();
     exchange.client = shared.peer;
+    exchange.session.clone_from(&shared.session);
     exchange.connection = shared.number;
     exchange.connection_request = shared.requests.get();
     let mut reply = Reply::H2(Outbound::new(&channel, &thread, &shared.budget));

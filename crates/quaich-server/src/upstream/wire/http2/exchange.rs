@@ -43,6 +43,7 @@ impl Lease {
                 _ => None,
             },
             stream,
+            tunnel,
             ended,
         };
         let download = Download {
@@ -73,13 +74,15 @@ pub struct Upload<'c> {
     /// What is to come of a body whose length was promised.
     left: Option<u64>,
     stream: SendStream<Bytes>,
+    /// Another protocol is to follow the head, if the server agrees.
+    tunnel: bool,
     ended: bool,
 }
 
 impl<'c> Upload<'c> {
     /// Sends all there is of the body, and ends it.
     pub async fn whole(&mut self, body: &[u8]) -> Result<(), Error> {
-        if self.ended {
+        if self.ended || self.tunnel {
             return Ok(());
         }
         self.left = Some(body.len() as u64);
