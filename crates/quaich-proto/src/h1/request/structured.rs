@@ -114,11 +114,11 @@ fn take_fields<'f>(
     let mut size = 0;
     let mut cookie = Vec::new();
     for (name, value) in fields {
-        let value = trim(value);
         if !is_token(name) {
             return Err(RejectReason::BadFieldName);
         }
-        if !is_value(value) {
+        // No blanks around it, where no line has them (RFC 9113 section 8.2.1).
+        if !is_value(value) || trim(value).len() != value.len() {
             return Err(RejectReason::BadFieldValue);
         }
         size += name.len() + value.len() + 4;
@@ -250,6 +250,10 @@ mod tests {
             with(|p| p.protocol = Some(b"websocket")),
             RejectReason::UnknownProtocol
         );
+        for value in [" x", "x\t", " ", "a\nb"] {
+            let refused = assemble(GET, &[("x", value)]).unwrap_err();
+            assert_eq!(refused, RejectReason::BadFieldValue);
+        }
     }
 
     #[test]
