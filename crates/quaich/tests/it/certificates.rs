@@ -329,7 +329,7 @@ fn the_local_ca_serves_localhost_and_is_kept() {
         .log()
         .wait_for("browsers warn of the local CA until you run: quaich trust");
     quaich.log().wait_for("https://127.0.0.1:");
-    for name in ["localhost", "127.0.0.1", "app.localhost"] {
+    for name in ["localhost", "127.0.0.1"] {
         let port = quaich.addr().port();
         let mut command = Command::new("curl");
         command.args([
