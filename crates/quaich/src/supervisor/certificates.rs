@@ -34,6 +34,8 @@ pub(super) struct Care {
     wanted: Option<u64>,
     /// Names for which there is to be a new certificate, due or not.
     force: Vec<String>,
+    /// There is a new certificate, for which the pass that runs has fetched no OCSP answer.
+    again: bool,
 }
 
 impl Supervisor {
@@ -177,6 +179,7 @@ impl Supervisor {
                 let until = date::day(i64::try_from(not_after).unwrap_or(i64::MAX));
                 let names = names.join(", ");
                 log::info!("a certificate for {names} was issued, valid until {until}");
+                self.care.again = true;
                 self.take_stored();
                 self.send_material();
             }
@@ -219,7 +222,7 @@ impl Supervisor {
             self.care.challenges.clear();
             self.show_challenges();
         }
-        if !self.care.force.is_empty() {
+        if std::mem::take(&mut self.care.again) || !self.care.force.is_empty() {
             self.agent.wake(now);
         }
     }
