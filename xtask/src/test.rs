@@ -12,9 +12,12 @@ use crate::shell::{self, Outcome, cargo, root, target_dir};
 const PACKAGES: &[(&str, &str)] = &[
     ("/usr/share/doc/python3-venv", "python3-venv"),
     ("/usr/sbin/nginx", "nginx-light"),
-    ("/usr/bin/pebble", "pebble"),
-    ("/usr/bin/openssl", "openssl"),
     ("/usr/bin/curl", "curl"),
+    ("/usr/bin/openssl", "openssl"),
+    ("/usr/bin/nghttp", "nghttp2-client"),
+    ("/usr/bin/testssl", "testssl.sh"),
+    ("/usr/bin/chromium", "chromium"),
+    ("/usr/bin/pebble", "pebble"),
 ];
 
 /// The profile that tests are built with.

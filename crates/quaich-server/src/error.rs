@@ -50,6 +50,12 @@ pub enum Kind {
     ResponseTimeout,
     /// The upstream closed before it answered.
     UpstreamClosed,
+    /// TLS with the upstream failed: its certificate, or what it can speak.
+    UpstreamTls,
+    /// The upstream has not looked at the request, and says so.
+    UpstreamRefused,
+    /// The upstream gave the request up before it answered.
+    UpstreamReset,
     /// The upstream broke the protocol; carries the word for log and metric.
     BadResponse(&'static str),
     /// The answer broke off after its head was sent on.
@@ -117,6 +123,7 @@ impl Error {
             Kind::NotFound => 404,
             Kind::MethodNotAllowed => 405,
             Kind::Connect | Kind::UpstreamClosed | Kind::BadResponse(_) => 502,
+            Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
             Kind::AppFailed => 500,
@@ -160,6 +167,9 @@ impl Error {
             Kind::ConnectTimeout => "connect_timeout",
             Kind::ResponseTimeout => "response_timeout",
             Kind::UpstreamClosed => "upstream_closed",
+            Kind::UpstreamTls => "upstream_tls",
+            Kind::UpstreamRefused => "upstream_refused",
+            Kind::UpstreamReset => "upstream_reset",
             Kind::Truncated => "truncated",
             Kind::WorkerDied => "worker_died",
             Kind::AppFailed => "app_failed",

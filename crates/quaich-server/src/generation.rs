@@ -14,7 +14,7 @@ use crate::handler::respond::Respond;
 use crate::handler::{Channel, End, Handler};
 use crate::observe::counters::Counters;
 use crate::route::RouteTable;
-use crate::upstream::{Shelves, Upstream};
+use crate::upstream::{self, Upstream};
 
 /// A configuration on one thread.
 pub struct Generation {
@@ -34,8 +34,8 @@ pub struct Generation {
 pub struct Parts {
     /// The route table, shared by all threads.
     pub routes: Arc<RouteTable>,
-    /// Shelves of kept connections, one per upstream.
-    pub shelves: Vec<Shelves>,
+    /// What the threads share of each upstream.
+    pub upstreams: Vec<upstream::Common>,
     /// A directory for each route with `files`, in order.
     pub roots: Vec<OwnedFd>,
     /// Channels of the apps, in configuration order.
@@ -52,11 +52,11 @@ impl Generation {
         let upstreams: Vec<_> = config
             .upstreams
             .iter()
-            .zip(&parts.shelves)
-            .map(|(settings, shelves)| {
+            .zip(&parts.upstreams)
+            .map(|(settings, common)| {
                 Rc::new(Upstream::new(
                     settings,
-                    shelves,
+                    common,
                     &parts.deadlines,
                     &parts.counters,
                 ))

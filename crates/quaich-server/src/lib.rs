@@ -28,6 +28,7 @@ mod pipe;
 mod socket;
 mod spool;
 mod stream;
+mod text;
 pub mod tls;
 
 mod watch;

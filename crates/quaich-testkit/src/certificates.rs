@@ -1,15 +1,19 @@
 //! Certificates of a test's own CA: of servers, of clients, good ones and bad ones, as PEM files.
 
 use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
-    PKCS_RSA_SHA256, RevokedCertParams, RsaKeySize, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    CrlDistributionPoint, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RevokedCertParams, RsaKeySize,
+    SanType, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
 
 use crate::TempSite;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A certificate authority that lives as long as the test.
 pub struct Ca {
@@ -167,7 +171,14 @@ fn server_of(names: &[&str]) -> CertificateParams {
     };
     params.subject_alt_names = names.iter().map(alternative).collect();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(2040, 1, 1);
+    // As public CAs do: browsers and testssl.sh complain of more than 398 days, and of certificates
+    // that cannot be revoked.
+    let today = SystemTime::now().duration_since(UNIX_EPOCH);
+    let today = date_time_ymd(1970, 1, 1) + today.expect("a clock behind 1970");
+    params.not_before = today - DAY;
+    params.not_after = today + 90 * DAY;
+    params.crl_distribution_points = vec![CrlDistributionPoint {
+        uris: vec!["http://crl.test/list".to_string()],
+    }];
     params
 }

@@ -55,6 +55,16 @@ impl RawClient {
         Self::over(Stream::Tcp(stream))
     }
 
+    /// Over a connection that a client of ours has made.
+    ///
+    /// # Panics
+    /// When its options cannot be set.
+    #[must_use]
+    pub fn accepted(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("TCP_NODELAY can be set");
+        Self::over(Stream::Tcp(stream))
+    }
+
     /// Connects to a unix socket.
     ///
     /// # Panics

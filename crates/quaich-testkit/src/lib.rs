@@ -18,6 +18,7 @@ mod response;
 mod site;
 mod tls;
 mod transport;
+mod websocket;
 
 pub use certificates::{Ca, Leaf};
 pub use client::RawClient;
@@ -33,6 +34,7 @@ pub use rustix::process::Signal;
 pub use site::TempSite;
 pub use tls::{Handshake, TlsClient};
 pub use transport::{Answer, Caller, Request, Transport};
+pub use websocket::websocket_accept;
 
 use std::time::{Duration, Instant};
 

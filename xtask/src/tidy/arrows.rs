@@ -19,9 +19,9 @@ const LAYERS: &[&[&str]] = &[
     &["forwarded"],
     &["error"],
     &["observe"],
-    &["link"],
     // A stream is a socket or TLS on one, and TLS to a server is a stream.
     &["stream", "tls"],
+    &["link"],
     &["request_id"],
     &["spool"],
     &["deadline"],
@@ -30,6 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["heap"],
     &["watch"],
     &["buffer"],
+    &["text"],
     &["clock"],
 ];
 

@@ -105,6 +105,8 @@ pub(super) async fn linger(socket: &Stream, deadline: &Deadline) {
     // Not an array: it would be part of every connection, also of those at rest.
     let mut scratch = Buffer::lend();
     let mut left = LINGER_BYTES;
+    // What it sends is of no interest, also not what stands in its records.
+    let socket = socket.socket();
     while let Ok(Ok(count @ 1..)) = deadline.guard(socket.read(scratch.room())).await {
         left = left.saturating_sub(count);
         if left == 0 {

@@ -115,12 +115,12 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         .routes
         .find(scope.listener, &scope.exchange.request)?;
     scope.exchange.notes.site = Some(site.index);
+    check_direction(scope, site.index)?;
     if https_redirect::applies(&site.secure, scope.exchange, scope.thread.tls.as_deref()) {
         return https_redirect::run(scope, &site.secure).await;
     }
     let route = site.find(&scope.exchange.request)?;
     scope.exchange.notes.route = Some(route.index);
-    check_direction(scope, site.index)?;
     scope
         .body
         .limit_body(route.max_body.unwrap_or(scope.thread.settings.max_body))?;

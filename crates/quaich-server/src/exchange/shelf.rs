@@ -59,6 +59,7 @@ impl Drop for Lent {
             return;
         };
         exchange.reset();
+        exchange.session = None;
         // A thread that ends may drop exchanges after its shelf is gone.
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();

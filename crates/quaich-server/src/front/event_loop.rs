@@ -25,7 +25,7 @@ use crate::observe::log;
 use crate::route::RouteTable;
 use crate::thread::{Thread, ThreadParts};
 use crate::tls::Terminator;
-use crate::upstream::Shelves;
+use crate::upstream;
 use crate::upstream::wire::worker::{
     AppChannel, AppChannelSetup, AppRegion, WorkerReport, park_hooks,
 };
@@ -42,7 +42,7 @@ const MANY_RESTED: usize = 256;
 pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) routes: Arc<RouteTable>,
-    pub(super) shelves: Vec<Shelves>,
+    pub(super) upstreams: Vec<upstream::Common>,
     pub(super) admission: Admission,
     pub(super) supervisor: Supervisor,
     pub(super) access_log: Option<AccessLog>,
@@ -152,7 +152,7 @@ fn start(wiring: Wiring, shared: &Shared, counters: Arc<Counters>) -> std::io::R
     let channels = channels(wiring.doorbells, wiring.index, shared)?;
     let parts = Parts {
         routes: shared.routes.clone(),
-        shelves: shared.shelves.clone(),
+        upstreams: shared.upstreams.clone(),
         roots: wiring.roots,
         channels,
         deadlines: deadlines.clone(),

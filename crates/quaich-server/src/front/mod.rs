@@ -15,7 +15,7 @@ use std::time::Duration;
 use quaich_config::model::Config;
 use tokio::sync::mpsc;
 
-use crate::link::{AppFds, FromFront, Link, Material, Setup, ToFront};
+use crate::link::{AppFds, FromFront, Link, Material, Setup, ToFront, UpstreamMaterial};
 use crate::listener::accept::Admission;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::Counters;
@@ -62,6 +62,7 @@ struct Front {
     supervisor: Supervisor,
     access_log: Option<AccessLog>,
     tls: Option<Arc<Terminator>>,
+    upstreams: Vec<upstream::Common>,
     threads: Vec<DataThread>,
 }
 
@@ -107,13 +108,10 @@ impl Front {
         let config = Arc::new(setup.config.clone());
         let threads = config.server.threads.max(1);
         let tls = terminator(&config, &setup.material)?;
+        let upstreams = upstreams(&setup, threads);
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
-            shelves: config
-                .upstreams
-                .iter()
-                .map(|u| upstream::shelves(u, threads))
-                .collect(),
+            upstreams: upstreams.clone(),
             admission: Admission::new(config.server.max_connections, config.server.max_per_ip),
             supervisor: supervisor.clone(),
             access_log: access_log.clone(),
@@ -137,6 +135,7 @@ impl Front {
             supervisor,
             access_log,
             tls,
+            upstreams,
             threads,
         })
     }
@@ -200,6 +199,9 @@ impl Front {
                 tell(&self.supervisor, &FromFront::Status { id, body });
             }
             ToFront::Material(material) => {
+                for (upstream, material) in self.upstreams.iter().zip(&material.upstreams) {
+                    upstream.renew(material);
+                }
                 if let Some(tls) = &self.tls {
                     tls.replace(&material).map_err(std::io::Error::other)?;
                 }
@@ -271,6 +273,18 @@ fn open_access_log(setup: &Setup, fds: &mut Fds) -> std::io::Result<Option<Acces
     };
     let log = AccessLog::new(&setup.config.access_log, file).map_err(std::io::Error::other)?;
     Ok(Some(log))
+}
+
+/// What the threads share of each upstream.
+fn upstreams(setup: &Setup, threads: usize) -> Vec<upstream::Common> {
+    let nothing = UpstreamMaterial::default();
+    let settings = setup.config.upstreams.iter().enumerate();
+    settings
+        .map(|(index, settings)| {
+            let material = setup.material.upstreams.get(index).unwrap_or(&nothing);
+            upstream::Common::new(settings, material, threads)
+        })
+        .collect()
 }
 
 fn map_regions(setup: &Setup, fds: &Fds) -> std::io::Result<Vec<Arc<AppRegion>>> {

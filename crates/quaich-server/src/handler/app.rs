@@ -174,13 +174,7 @@ fn enqueue(
             && !is_dropped(*id, name, trusted)
     });
     let fields = fields.map(|(id, name, value)| (id as u8, name, value));
-    let session = exchange
-        .session
-        .iter()
-        .flat_map(|session| session.variables());
-    // In front: a client cannot send a name that begins with `=`.
-    let session = session.map(|(name, value)| (0, name.as_bytes(), value.as_bytes()));
-    let fields = session.chain(fields);
+    let fields = variables(exchange).chain(fields);
     let timeouts = Timeouts {
         run: route.timeout.unwrap_or(app.timeouts.run),
         ..app.timeouts
@@ -191,6 +185,13 @@ fn enqueue(
             SubmitError::QueueFull => Error::app(Kind::QueueFull),
             SubmitError::TooBig => Error::downstream(Kind::Rejected(431, "header_too_large")),
         })
+}
+
+/// What the app is told of the TLS connection. No field of a client has such a name.
+fn variables(exchange: &Exchange) -> impl Iterator<Item = (u8, &[u8], &[u8])> {
+    let session = exchange.session.iter();
+    let variables = session.flat_map(|session| session.variables());
+    variables.map(|(name, value)| (0, name.as_bytes(), value.as_bytes()))
 }
 
 /// The app is told what quaich believes in the environment; what a trusted proxy sent it may see.

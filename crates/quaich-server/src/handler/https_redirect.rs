@@ -9,14 +9,15 @@ use crate::exchange::Exchange;
 use crate::route::secure::{Secure, https_code, location};
 use crate::tls::Terminator;
 
-/// Whether the client is to be sent to `https`. One that spoke TLS to a trusted proxy is there. As
-/// long as there is no certificate for the host (ACME may have to get it yet) nobody is sent to
-/// where nobody could answer.
+/// Whether the client is to be sent to `https`. One that spoke TLS to a trusted proxy is there, and
+/// one whose host waits for its first certificate of ACME would find nobody. A host that merely has
+/// no certificate is sent nevertheless: clients choose their `Host`, and could so pass by the rules
+/// for client certificates.
 pub fn applies(secure: &Secure, exchange: &Exchange, tls: Option<&Terminator>) -> bool {
-    let answers = |tls: &Terminator| tls.has_certificate(exchange.request.host());
+    let host = exchange.request.host();
     secure.redirect
         && !exchange.client.https
-        && (secure.listener.is_none() || tls.is_none_or(answers))
+        && (!secure.may_await(host) || tls.is_some_and(|tls| tls.has_certificate(host)))
 }
 
 /// Sends it.

@@ -9,6 +9,7 @@ pub mod redirect;
 pub mod respond;
 mod send_file;
 mod tunnel;
+mod websocket;
 
 use std::rc::Rc;
 

@@ -1,26 +1,22 @@
 //! Bytes both ways between a client and a server, after they agreed on another protocol.
 
 use std::future::{Future, poll_fn};
-use std::io::IoSlice;
 use std::pin::pin;
 use std::task::Poll;
 
-use crate::buffer::Buffer;
 use crate::downstream::body::Body;
 use crate::downstream::reply::Reply;
-use crate::error::{Error, Kind};
-use crate::stream::Stream;
+use crate::error::Error;
+use crate::upstream::wire::{Download, Upload};
 
-/// Runs until both directions have ended, or one has failed. `early` is what was read of the server
-/// before.
+/// Runs until both directions have ended, or one has failed.
 pub(super) async fn run(
     body: &mut Body<'_>,
     reply: &mut Reply<'_>,
-    server: &Stream,
-    early: &[u8],
+    server: (&mut Upload<'_>, &mut Download<'_>),
 ) -> Result<(), Error> {
-    let mut up = pin!(up(body, server));
-    let mut down = pin!(down(reply, server, early));
+    let mut up = pin!(up(body, server.0));
+    let mut down = pin!(down(reply, server.1));
     let (mut rising, mut falling) = (true, true);
     poll_fn(|cx| {
         if rising && let Poll::Ready(ended) = up.as_mut().poll(cx) {
@@ -40,29 +36,22 @@ pub(super) async fn run(
 }
 
 /// Client to server.
-async fn up(body: &mut Body<'_>, server: &Stream) -> Result<(), Error> {
+async fn up(body: &mut Body<'_>, server: &mut Upload<'_>) -> Result<(), Error> {
+    body.begin_tunnel();
+    server.begin_tunnel();
     while let Some(piece) = body.data().await? {
-        let mut sent = 0;
-        while let Some(rest) = piece.get(sent..).filter(|rest| !rest.is_empty()) {
-            let step = poll_fn(|cx| server.poll_write(cx, &[IoSlice::new(rest)])).await;
-            sent += step.map_err(|_| Error::upstream(Kind::Truncated))?;
-        }
+        server.data(piece).await?;
     }
-    server.shutdown_write();
-    Ok(())
+    server.finish(None).await
 }
 
 /// Server to client.
-async fn down(reply: &mut Reply<'_>, server: &Stream, early: &[u8]) -> Result<(), Error> {
-    reply.data(early).await?;
-    let mut buffer = Buffer::lend();
-    loop {
-        let step = server.read(buffer.room()).await;
-        match step.map_err(|_| Error::upstream(Kind::Truncated))? {
-            0 => return reply.finish().await,
-            count => buffer.advance(count),
-        }
-        reply.data(buffer.filled()).await?;
-        buffer.consume(buffer.filled().len());
+async fn down(reply: &mut Reply<'_>, server: &mut Download<'_>) -> Result<(), Error> {
+    server.begin_tunnel();
+    // The head of the answer goes out before anything follows it.
+    reply.flush().await?;
+    while let Some(piece) = server.data().await? {
+        reply.data(piece).await?;
     }
+    reply.finish().await
 }

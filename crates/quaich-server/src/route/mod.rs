@@ -74,7 +74,7 @@ impl RouteTable {
             sites.push(Site {
                 index,
                 name: site.name.clone(),
-                secure: Secure::new(site, &config.server.listeners),
+                secure: Secure::new(site, config),
                 listeners: site.listeners.clone(),
                 routes,
                 log: site.access_log,

@@ -1,6 +1,8 @@
 //! What a site says about `https`: where plain HTTP is sent, and what browsers shall remember.
 
-use quaich_config::model::{self, ListenAddr, Listener};
+use std::collections::HashSet;
+
+use quaich_config::model::{self, ClientAuthMode, Config, HostPattern, ListenAddr, Listener};
 use quaich_proto::method::Method;
 
 /// `redirect_https` and `hsts` of a site.
@@ -10,12 +12,16 @@ pub struct Secure {
     pub redirect: bool,
     /// The listener that they are sent to; `None` = port 443 of whoever speaks TLS for us.
     pub listener: Option<usize>,
+    /// Hosts whose certificate ACME has yet to get. Till then they are answered over plain HTTP,
+    /// unless that would pass by the certificates that clients must show.
+    awaited: HashSet<Vec<u8>>,
     /// Value of `Strict-Transport-Security`.
     pub hsts: Option<Vec<u8>>,
 }
 
 impl Secure {
-    pub(super) fn new(site: &model::Site, listeners: &[Listener]) -> Self {
+    pub(super) fn new(site: &model::Site, config: &Config) -> Self {
+        let listeners = &config.server.listeners;
         let of_site = |index: &usize| site.listeners.is_empty() || site.listeners.contains(index);
         let with_tls = || {
             let all = listeners.iter().enumerate().filter(|(_, l)| l.tls);
@@ -31,9 +37,28 @@ impl Secure {
         Self {
             redirect: site.redirect_https,
             listener: found.map(|(index, _)| index),
+            awaited: awaited(site, &config.tls),
             hsts: site.hsts.clone().map(String::into_bytes),
         }
     }
+
+    /// Whether the certificate of `host` (lower case) may not be there yet.
+    pub fn may_await(&self, host: &[u8]) -> bool {
+        self.awaited.contains(host)
+    }
+}
+
+fn awaited(site: &model::Site, tls: &model::Tls) -> HashSet<Vec<u8>> {
+    let client = site.tls_client.as_ref().unwrap_or(&tls.client);
+    let Some(acme) = &tls.acme else {
+        return HashSet::new();
+    };
+    if client.mode == ClientAuthMode::Require {
+        return HashSet::new();
+    }
+    let of_site = |name: &&String| site.hosts.contains(&HostPattern::Exact((*name).clone()));
+    let names = acme.names.iter().flatten().filter(of_site);
+    names.map(|name| name.clone().into_bytes()).collect()
 }
 
 /// The status of the redirect. 308 keeps method and body; old clients know only 301, which changes
@@ -74,14 +99,14 @@ mod tests {
 
     fn secure(listeners: &str, site: &str) -> Secure {
         let text = format!(
-            "{listeners}\n[tls]\nlocal_ca = true\n\
+            "{listeners}\n[tls.cert.a]\ncert = \"a.pem\"\nkey = \"a.key\"\n\
              [site.main]\nroot = \"public\"\nredirect_https = true\n{site}"
         );
         let loaded = parse("a.toml", &text, Path::new("/srv"), &Surroundings::default());
         let config = loaded
             .config
             .unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
-        Secure::new(&config.sites[0], &config.server.listeners)
+        Secure::new(&config.sites[0], &config)
     }
 
     #[test]
@@ -93,6 +118,18 @@ mod tests {
         assert_eq!(named.listener, Some(3));
         let trusted = "[server]\nlisten = [\":80\"]\ntrust = [\"10.0.0.0/8\"]\n";
         assert_eq!(secure(trusted, "").listener, None);
+    }
+
+    #[test]
+    fn only_names_of_acme_are_waited_for_and_never_past_the_rules_for_clients() {
+        let server = "[server]\nlisten = [\":80\", \":443\"]\n[tls.acme]\n";
+        let hosts = "hosts = [\"a.example\", \"*.a.example\", \"192.0.2.1\"]\n";
+        let open = secure(server, hosts);
+        assert!(open.may_await(b"a.example"));
+        assert!(!open.may_await(b"x.a.example") && !open.may_await(b"192.0.2.1"));
+        let strict = "tls_client = { mode = \"require\", ca = \"ca.pem\" }\n";
+        let strict = secure(server, &format!("{hosts}{strict}"));
+        assert!(!strict.may_await(b"a.example"));
     }
 
     #[test]

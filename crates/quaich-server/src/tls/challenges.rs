@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use quaich_config::model::TlsVersion;
 use rustls::server::ServerConfig;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::context::{Unusable, versions};
 use super::identity;
@@ -61,12 +62,19 @@ impl Challenges {
 fn server_config(chain: &str, key: &str) -> Result<ServerConfig, Unusable> {
     let (chain, key) = identity::parse(chain.as_bytes(), key.as_bytes())
         .map_err(|problem| Unusable(problem.to_string()))?;
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let provider = provider();
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| Unusable(error.to_string()))?;
+    // That it fits is not checked: the certificate has an extension (RFC 8737 section 3) that is
+    // critical and that no verifier knows.
+    let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions(TlsVersion::V12))
         .map_err(|error| Unusable(error.to_string()))?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| Unusable(error.to_string()))?;
+        .with_cert_resolver(Arc::new(shown));
     config.alpn_protocols = vec![ACME_TLS.to_vec()];
     config.send_tls13_tickets = 0;
     Ok(config)

@@ -190,3 +190,94 @@ fn push_escaped(text: &mut String, value: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair, SerialNumber, date_time_ymd};
+
+    use super::*;
+
+    fn read(subject: &[(DnType, &str)], serial: u64) -> ClientCertificate {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for (kind, value) in subject {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        params.serial_number = Some(SerialNumber::from(serial));
+        params.not_before = date_time_ymd(2024, 2, 3);
+        params.not_after = date_time_ymd(2034, 11, 30);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        ClientCertificate::read(certificate.der()).unwrap()
+    }
+
+    #[test]
+    fn names_are_written_from_the_most_specific_part_on() {
+        let subject = [
+            (DnType::CountryName, "DE"),
+            (DnType::OrganizationName, "Quaich, Tests"),
+            (DnType::CommonName, "#alice <née> + \"bob\" "),
+        ];
+        let certificate = read(&subject, 0xc0ffee);
+        assert_eq!(
+            certificate.subject,
+            "CN=\\#alice \\<n\\C3\\A9e\\> \\+ \\\"bob\\\"\\ ,O=Quaich\\, Tests,C=DE"
+        );
+        assert_eq!(certificate.issuer, certificate.subject);
+    }
+
+    #[test]
+    fn numbers_dates_and_encodings() {
+        let certificate = read(&[(DnType::CommonName, "a")], 0xc0ffee);
+        assert_eq!(certificate.serial, "C0FFEE");
+        assert_eq!(certificate.not_before, "Feb  3 00:00:00 2024 GMT");
+        assert_eq!(certificate.not_after, "Nov 30 00:00:00 2034 GMT");
+        assert_eq!(certificate.fingerprint.len(), 64);
+        assert_eq!(base64(b""), "");
+        assert_eq!(base64(b"f"), "Zg==");
+        assert_eq!(base64(b"fo"), "Zm8=");
+        assert_eq!(base64(b"foo"), "Zm9v");
+        assert!(certificate.field.starts_with(":MII") && certificate.field.ends_with(':'));
+        assert!(certificate.pem.lines().all(|line| line.len() <= 64));
+    }
+
+    #[test]
+    fn openssl_reads_the_same() {
+        use std::io::Write;
+        let certificate = read(
+            &[
+                (DnType::CommonName, "Ünal, \"x\""),
+                (DnType::CountryName, "DE"),
+            ],
+            77,
+        );
+        let mut openssl = std::process::Command::new("openssl")
+            .args([
+                "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-serial", "-dates",
+            ])
+            .args(["-fingerprint", "-sha256"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("openssl is installed");
+        let mut input = openssl.stdin.take().unwrap();
+        input.write_all(certificate.pem.as_bytes()).unwrap();
+        drop(input);
+        let output = openssl.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let fingerprint = text.lines().last().unwrap().replace(':', "").to_lowercase();
+        assert!(
+            text.contains(&format!("subject={}\n", certificate.subject)),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("serial={}\n", certificate.serial)),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("notBefore={}\n", certificate.not_before)),
+            "{text}"
+        );
+        assert!(fingerprint.ends_with(&certificate.fingerprint), "{text}");
+    }
+}

@@ -188,3 +188,6 @@ impl ServerCertVerifier for Anybody {
         self.0.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -299,3 +299,94 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+    use super::*;
+
+    fn key() -> KeyPair {
+        KeyPair::generate().unwrap()
+    }
+
+    fn signed(names: &[&str], key: &KeyPair) -> String {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let params = CertificateParams::new(names).unwrap();
+        params.self_signed(key).unwrap().pem()
+    }
+
+    fn authority() -> CertifiedIssuer<'static, KeyPair> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "An Authority");
+        CertifiedIssuer::self_signed(params, key()).unwrap()
+    }
+
+    fn problem(chain: &str, key: &str) -> Problem {
+        check(chain.as_bytes(), key.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_good_pair_tells_what_it_is() {
+        let key = key();
+        let chain = signed(
+            &["Shop.test", "*.shop.test", "192.0.2.1", "2001:db8::1"],
+            &key,
+        );
+        let facts = check(chain.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        assert_eq!(
+            facts.names,
+            ["shop.test", "*.shop.test", "192.0.2.1", "2001:db8::1"]
+        );
+        assert_eq!(facts.key, KeyKind::Ecdsa(256));
+        assert_eq!(facts.key.to_string(), "ECDSA P-256");
+        assert!(facts.is_current(1_700_000_000) && facts.self_signed);
+        assert_eq!(facts_of(chain.as_bytes()), Ok(facts));
+    }
+
+    #[test]
+    fn each_mistake_has_its_word() {
+        let (mine, other) = (key(), key());
+        let chain = signed(&["shop.test"], &mine);
+        let pem = mine.serialize_pem();
+        let encrypted = pem.replace("PRIVATE", "ENCRYPTED PRIVATE");
+        let broken = chain.replace("MII", "AAA");
+        assert_eq!(problem("", &pem), Problem::NoCertificate);
+        assert_eq!(problem(&pem, &pem), Problem::NoCertificate);
+        assert!(matches!(problem(&broken, &pem), Problem::BadCertificate(_)));
+        assert_eq!(problem(&chain, ""), Problem::NoKey);
+        assert_eq!(problem(&chain, &chain), Problem::NoKey);
+        assert_eq!(problem(&chain, &encrypted), Problem::EncryptedKey);
+        assert_eq!(
+            problem(
+                &chain,
+                "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+            ),
+            Problem::EncryptedKey
+        );
+        assert!(matches!(
+            problem(
+                &chain,
+                "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+            ),
+            Problem::BadKey(_)
+        ));
+        assert_eq!(problem(&chain, &other.serialize_pem()), Problem::Mismatch);
+    }
+
+    #[test]
+    fn an_authority_is_told_from_a_server() {
+        let authority = authority();
+        let leaf_key = key();
+        let params = CertificateParams::new(["shop.test".to_owned()]).unwrap();
+        let leaf = params.signed_by(&leaf_key, &authority).unwrap().pem();
+        let swapped = format!("{}{leaf}", authority.pem());
+        assert_eq!(problem(&swapped, &leaf_key.serialize_pem()), Problem::Order);
+        let alone = problem(&authority.pem(), &authority.key().serialize_pem());
+        assert!(matches!(alone, Problem::Authority), "{alone:?}");
+    }
+}

@@ -236,11 +236,17 @@ impl Records {
         }
     }
 
-    /// After a failure only the alert is of interest, behind what was to be sent before it.
+    /// After a failure only the alert is of interest, behind what was to be sent before it. Not a
+    /// step more: rustls would look at the same bytes again.
     fn fail(&mut self) {
-        for _ in 0..MAX_FLIGHT {
+        let mut said = false;
+        while !said {
+            let before = self.outgoing().len();
             match self.step(None, &mut |_, _| {}) {
-                Ok(Step::Again) => {}
+                Ok(Step::Again) => {
+                    let record = self.outgoing().get(before..).unwrap_or_default();
+                    said = record.first() == Some(&ALERT) || record.len() == SEALED_ALERT;
+                }
                 _ => break,
             }
         }
@@ -250,8 +256,8 @@ impl Records {
     }
 }
 
-/// Messages that may wait to be encoded after a failure.
-const MAX_FLIGHT: usize = 16;
+/// Length of an alert in a record of TLS 1.3: head, two bytes, kind, tag.
+const SEALED_ALERT: usize = 5 + 2 + 1 + 16;
 
 /// Takes plaintext, and a buffer for what it leaves of it.
 type Sink<'s> = dyn FnMut(&[u8], &mut Option<Buffer>) + 's;

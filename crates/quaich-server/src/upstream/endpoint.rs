@@ -1,17 +1,23 @@
-//! One server of an upstream: its address and its kept connections.
+//! One server of an upstream: its address and its connections.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quaich_config::model::{UpstreamAddr, UpstreamServer};
+use quaich_config::model::{H2, UpstreamAddr, UpstreamServer};
+use tokio::sync::Mutex;
 
 use super::connect;
 use super::pool::Pool;
-use super::wire::http1::Conn;
-use crate::deadline::Deadlines;
+use super::secure::{Offer, Secure, is_http2};
+use super::sessions::Sessions;
+use super::wire::{Conn, http1, http2};
+use crate::deadline::{Deadline, Deadlines};
 use crate::error::{Error, Kind};
+use crate::observe::log;
 use crate::socket::Socket;
 use crate::stream::Stream;
 
@@ -21,17 +27,52 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 /// One server.
 pub struct Endpoint {
     server: UpstreamServer,
+    h2: H2,
+    secure: Arc<Secure>,
     pool: Pool,
+    sessions: Sessions,
+    /// Whether the next connection is likely to speak HTTP/2, so that others may wait for it.
+    expects_http2: Cell<bool>,
+    /// Held by whoever opens a connection that others wait for.
+    opening: Mutex<()>,
     deadlines: Rc<Deadlines>,
     resolved: RefCell<Option<(Vec<SocketAddr>, Instant)>>,
 }
 
+/// What an exchange wants of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Want {
+    /// Kept connections were a disappointment.
+    pub fresh: bool,
+    /// The connection is to carry another protocol.
+    pub upgrade: bool,
+}
+
+/// A connection, and whether it was there already.
+pub struct Found {
+    /// For one exchange.
+    pub conn: Conn,
+    /// It was.
+    pub kept: bool,
+}
+
 impl Endpoint {
     /// A server with no connections yet.
-    pub fn new(server: &UpstreamServer, pool: Pool, deadlines: Rc<Deadlines>) -> Self {
+    pub fn new(
+        server: &UpstreamServer,
+        h2: H2,
+        secure: Arc<Secure>,
+        pool: Pool,
+        deadlines: Rc<Deadlines>,
+    ) -> Self {
         Self {
+            expects_http2: Cell::new(server.h2c || (server.tls && h2 != H2::Off)),
             server: server.clone(),
+            h2,
+            secure,
             pool,
+            sessions: Sessions::new(deadlines.clone()),
+            opening: Mutex::default(),
             deadlines,
             resolved: RefCell::default(),
         }
@@ -42,40 +83,126 @@ impl Endpoint {
         &self.server.id
     }
 
-    /// A kept connection that is still good as far as is known.
-    pub fn kept(&self) -> Option<Conn> {
-        self.pool.take(&self.deadlines)
-    }
-
     /// Keeps a connection.
     pub fn keep(&self, conn: Conn) {
-        self.pool.put(conn);
+        match conn {
+            Conn::Http1(conn) => self.pool.put(conn),
+            // Its session is kept anyway.
+            Conn::Http2(_) => {}
+        }
     }
 
     /// Closes connections that were idle for too long.
     pub fn reap(&self) {
         self.pool.reap();
+        self.sessions.reap(self.pool.timeout());
     }
 
-    /// A new connection within `timeout`, the look-up of the name included.
-    pub async fn connect(&self, timeout: Duration) -> Result<Conn, Error> {
+    /// A kept connection that is still good as far as is known, or else a new one within `timeout`,
+    /// the look-up of the name included.
+    pub async fn connection(&self, want: Want, timeout: Duration) -> Result<Found, Error> {
+        let offer = match want.upgrade && self.server.tls && self.h2 == H2::Auto {
+            true => Offer::Http1,
+            false => Offer::Usual,
+        };
+        let shared = self.expects_http2.get() && offer == Offer::Usual;
+        if let Some(conn) = self.kept(want, offer) {
+            return Ok(Found { conn, kept: true });
+        }
         let deadline = self.deadlines.register();
         deadline.set(timeout);
-        match deadline.guard(self.open()).await {
-            Ok(Ok(socket)) => {
-                deadline.clear();
-                Ok(Conn::new(Stream::Plain(socket), deadline))
+        let _turn = match shared {
+            true => {
+                let turn = deadline.guard(self.opening.lock()).await;
+                // Whoever had the turn before may have opened one that serves us, too.
+                if let Some(lease) = self.sessions.lease() {
+                    let conn = Conn::Http2(lease);
+                    return Ok(Found { conn, kept: true });
+                }
+                Some(turn.map_err(|_| Error::upstream(Kind::ConnectTimeout))?)
             }
-            Ok(Err(_)) => Err(Error::upstream(Kind::Connect)),
-            Err(_) => Err(Error::upstream(Kind::ConnectTimeout)),
-        }
+            false => None,
+        };
+        let conn = self.connect(offer, deadline).await?;
+        Ok(Found { conn, kept: false })
     }
 
-    async fn open(&self) -> std::io::Result<Socket> {
+    fn kept(&self, want: Want, offer: Offer) -> Option<Conn> {
+        if offer == Offer::Usual
+            && let Some(lease) = self.sessions.lease()
+        {
+            return Some(Conn::Http2(lease));
+        }
+        // A server that was seen to speak HTTP/1.1 keeps its connections here.
+        (!want.fresh)
+            .then(|| self.pool.take(&self.deadlines))
+            .flatten()
+            .map(Conn::Http1)
+    }
+
+    async fn connect(&self, offer: Offer, deadline: Deadline) -> Result<Conn, Error> {
+        let opened = deadline.guard(self.open(offer)).await;
+        let (stream, http2) = opened.map_err(|_| Error::upstream(Kind::ConnectTimeout))??;
+        if offer == Offer::Usual {
+            self.expects_http2.set(http2);
+        }
+        if !http2 {
+            deadline.clear();
+            return Ok(Conn::Http1(http1::Conn::new(stream, deadline)));
+        }
+        let session = deadline
+            .guard(http2::open(stream, &self.deadlines))
+            .await
+            .map_err(|_| Error::upstream(Kind::ConnectTimeout))??;
+        let lease = self.sessions.add(session);
+        Ok(Conn::Http2(lease.ok_or(Error::upstream(Kind::Connect))?))
+    }
+
+    /// A connection, and whether it speaks HTTP/2.
+    async fn open(&self, offer: Offer) -> Result<(Stream, bool), Error> {
+        let socket = self
+            .dial()
+            .await
+            .map_err(|_| Error::upstream(Kind::Connect))?;
+        if !self.server.tls {
+            return Ok((Stream::Plain(socket), self.server.h2c));
+        }
+        let shaken = self.shake_hands(socket, offer).await;
+        shaken.map_err(|error| {
+            let advice = match error.kind() {
+                io::ErrorKind::InvalidData => {
+                    " (see `ca`, `sni` and `verify` of the upstream's `tls`)"
+                }
+                _ => "",
+            };
+            log::warn_limited!(
+                "TLS with a server failed: {error}{advice}";
+                server = self.name()
+            );
+            Error::upstream(Kind::UpstreamTls)
+        })
+    }
+
+    async fn shake_hands(&self, socket: Socket, offer: Offer) -> io::Result<(Stream, bool)> {
+        let connector = self.secure.connector(offer)?;
+        let host = match &self.server.addr {
+            UpstreamAddr::Tcp { host, .. } => host,
+            UpstreamAddr::Unix(_) => "localhost",
+        };
+        let (stream, alpn) = connector.connect(socket, host).await?;
+        let http2 = is_http2(alpn.as_deref());
+        if self.h2 == H2::On && !http2 {
+            let why = "it does not choose HTTP/2, and `h2 = true` allows nothing else";
+            return Err(io::Error::other(why));
+        }
+        Ok((stream, http2))
+    }
+
+    async fn dial(&self) -> io::Result<Socket> {
         match &self.server.addr {
             UpstreamAddr::Unix(path) => connect::unix(path).await,
             UpstreamAddr::Tcp { host, port } => {
-                let mut last = std::io::Error::from(std::io::ErrorKind::NotFound);
+                let mut last = io::Error::from(io::ErrorKind::NotFound);
                 for addr in self.addresses(host, *port).await? {
                     match connect::tcp(addr).await {
                         Ok(socket) => return Ok(socket),
@@ -89,7 +216,7 @@ impl Endpoint {
 
     /// The addresses of the server. When a name cannot be looked up any more, the last known
     /// addresses stay in use.
-    async fn addresses(&self, host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         if let Ok(ip) = host.parse() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
@@ -105,7 +232,7 @@ impl Endpoint {
                 Ok(addrs)
             }
             (_, Some((addrs, _))) => Ok(addrs),
-            (Ok(_), None) => Err(std::io::ErrorKind::NotFound.into()),
+            (Ok(_), None) => Err(io::ErrorKind::NotFound.into()),
             (Err(error), None) => Err(error),
         }
     }

@@ -3,6 +3,9 @@
 pub mod connect;
 pub mod endpoint;
 pub mod pool;
+pub mod request;
+pub mod secure;
+pub mod sessions;
 pub mod wire;
 
 use std::cell::Cell;
@@ -14,10 +17,12 @@ use quaich_config::model;
 
 use crate::deadline::Deadlines;
 use crate::error::Error;
+use crate::link::UpstreamMaterial;
 use crate::observe::counters::Counters;
-use endpoint::Endpoint;
+use endpoint::{Endpoint, Found, Want};
 use pool::{Pool, Shelf};
-use wire::http1::Conn;
+use secure::Secure;
+use wire::Conn;
 
 /// One group of servers, as one thread sees it.
 pub struct Upstream {
@@ -27,23 +32,39 @@ pub struct Upstream {
     counters: Arc<Counters>,
 }
 
-/// The shelves of one upstream, one per server, shared by all threads.
+/// The shelves of one upstream, one per server.
 pub type Shelves = Arc<[Shelf]>;
 
-/// Makes the shared part of an upstream.
-pub fn shelves(settings: &model::Upstream, threads: usize) -> Shelves {
-    settings
-        .servers
-        .iter()
-        .map(|_| Shelf::new(settings.keepalive, threads))
-        .collect()
+/// What all threads share of one upstream.
+#[derive(Clone, Debug)]
+pub struct Common {
+    shelves: Shelves,
+    secure: Arc<Secure>,
+}
+
+impl Common {
+    /// For `threads` threads.
+    pub fn new(settings: &model::Upstream, material: &UpstreamMaterial, threads: usize) -> Self {
+        let shelves = settings.servers.iter();
+        Self {
+            shelves: shelves
+                .map(|_| Shelf::new(settings.keepalive, threads))
+                .collect(),
+            secure: Arc::new(Secure::new(settings, material)),
+        }
+    }
+
+    /// New connections of every thread are made with these certificates.
+    pub fn renew(&self, material: &UpstreamMaterial) {
+        self.secure.renew(material);
+    }
 }
 
 impl Upstream {
     /// An upstream for this thread.
     pub fn new(
         settings: &model::Upstream,
-        shelves: &Shelves,
+        common: &Common,
         deadlines: &Rc<Deadlines>,
         counters: &Arc<Counters>,
     ) -> Self {
@@ -52,8 +73,9 @@ impl Upstream {
             .iter()
             .enumerate()
             .map(|(index, server)| {
-                let pool = Pool::new(shelves.clone(), index, settings.keepalive_timeout);
-                Endpoint::new(server, pool, deadlines.clone())
+                let pool = Pool::new(common.shelves.clone(), index, settings.keepalive_timeout);
+                let secure = common.secure.clone();
+                Endpoint::new(server, settings.h2, secure, pool, deadlines.clone())
             })
             .collect();
         Self {
@@ -79,20 +101,20 @@ impl Upstream {
         self.endpoints.len()
     }
 
-    /// A connection to the server whose turn it is: a kept one unless `fresh`, else a new one.
-    /// Returns it with the index of its server.
-    pub async fn connection(&self, fresh: bool) -> Result<(Conn, usize), (Error, usize)> {
+    /// A connection to the server whose turn it is. Returns it with the index of its server.
+    pub async fn connection(&self, want: Want) -> Result<(Conn, usize), (Error, usize)> {
         let index = self.next.get() % self.endpoints.len();
         self.next.set(index + 1);
         let Some(endpoint) = self.endpoints.get(index) else {
             return Err((Error::internal(), index));
         };
-        if !fresh && let Some(conn) = endpoint.kept() {
-            self.counters.upstream_reuses.add();
-            return Ok((conn, index));
-        }
-        match endpoint.connect(self.settings.connect_timeout).await {
-            Ok(conn) => {
+        let timeout = self.settings.connect_timeout;
+        match endpoint.connection(want, timeout).await {
+            Ok(Found { conn, kept: true }) => {
+                self.counters.upstream_reuses.add();
+                Ok((conn, index))
+            }
+            Ok(Found { conn, kept: false }) => {
                 self.counters.upstream_connects.add();
                 Ok((conn, index))
             }

@@ -89,6 +89,11 @@ impl Pool {
         }
     }
 
+    /// How long a connection may be idle.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The connection used last that is still open.
     pub fn take(&self, deadlines: &Rc<Deadlines>) -> Option<Conn> {
         loop {

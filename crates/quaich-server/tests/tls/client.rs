@@ -33,7 +33,6 @@ pub type Connection = StreamOwned<ClientConnection, TcpStream>;
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    pub head: String,
     pub body: Vec<u8>,
 }
 
@@ -218,7 +217,7 @@ pub fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
             if bytes.len() >= end + 4 + length {
                 let status = head[9..12].parse().expect("a status");
                 let body = bytes[end + 4..end + 4 + length].to_vec();
-                return Ok(Answer { status, head, body });
+                return Ok(Answer { status, body });
             }
         }
         match stream.read(&mut piece)? {

@@ -84,8 +84,15 @@ impl Front {
         assert!(matches!(self.told(), FromFront::Challenges { id: 7 }));
     }
 
-    /// Its counters.
-    pub fn status(&mut self) -> serde_json::Value {
+    /// One of its counters.
+    pub fn count(&mut self, name: &str) -> u64 {
+        let status = self.status();
+        status["counters"][name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{status}"))
+    }
+
+    fn status(&mut self) -> serde_json::Value {
         self.send(&ToFront::Status { id: 1 });
         match self.told() {
             FromFront::Status { body, .. } => body,

@@ -1,6 +1,9 @@
 //! Certificates of clients: who is asked, who is believed, and that rules of one site never hold
 //! for another.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use quaich_config::Config;
 use quaich_config::model::{ClientAuth, ClientAuthMode};
 use quaich_server::link::{ClientTrust, Material};
@@ -8,7 +11,7 @@ use rustls::AlertDescription;
 use rustls::crypto::aws_lc_rs;
 
 use crate::certificates::{Authority, Leaf, material};
-use crate::client::{Client, get};
+use crate::client::{Client, field, get, read_answer};
 use crate::front::Front;
 use crate::handshakes::alert;
 
@@ -190,6 +193,78 @@ fn a_request_for_a_site_that_the_certificate_does_not_cover_is_misdirected() {
     assert_eq!(get(&mut stream, "open.test", "/").unwrap().status, 200);
 }
 
+#[test]
+fn servers_are_told_who_it_is_and_nobody_can_pretend() {
+    let world = World::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let site = format!(
+        "[site.main]\nhosts = [\"secret.test\", \"asking.test\"]\nproxy = \"http://{}\"\n",
+        listener.local_addr().unwrap()
+    );
+    let material = Material {
+        clients: vec![ClientTrust {
+            ca: world.clients.pem(),
+            crl: String::new(),
+        }],
+        ..world.material(String::new())
+    };
+    let front = Front::start_with(&site, material, |config| {
+        config.tls.client.mode = ClientAuthMode::Request;
+        config.server.trust.push(quaich_config::model::Network {
+            addr: [127, 0, 0, 1].into(),
+            prefix: 8,
+        });
+    });
+    let told = |client: &Client| {
+        let mut stream = client.connect(front.tls, "asking.test").unwrap();
+        stream
+            .write_all(
+                b"GET / HTTP/1.1\r\nHost: asking.test\r\nX-SSL-Client-S-DN: CN=root\r\n\
+                  Client-Cert: :AAAA:\r\nX-SSL-Client-Verify: SUCCESS\r\n\r\n",
+            )
+            .unwrap();
+        let (mut origin, _) = listener.accept().unwrap();
+        let mut piece = [0; 8192];
+        let count = origin.read(&mut piece).unwrap();
+        origin
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        drop(origin);
+        assert_eq!(read_answer(&mut stream).unwrap().status, 200);
+        String::from_utf8_lossy(&piece[..count]).into_owned()
+    };
+    let head = told(&world.unknown());
+    assert_eq!(field(&head, "x-ssl-client-verify"), Some("NONE"), "{head}");
+    assert_eq!(field(&head, "x-ssl-client-s-dn"), None, "{head}");
+    assert_eq!(field(&head, "client-cert"), None, "{head}");
+    let head = told(&world.known());
+    assert_eq!(
+        field(&head, "x-ssl-client-verify"),
+        Some("SUCCESS"),
+        "{head}"
+    );
+    assert_eq!(
+        field(&head, "x-ssl-client-s-dn"),
+        Some("CN=alice"),
+        "{head}"
+    );
+    assert_eq!(
+        field(&head, "x-ssl-client-i-dn"),
+        Some("O=Quaich\\, Tests,CN=Test Authority")
+    );
+    assert_eq!(field(&head, "x-ssl-client-serial"), Some("07"), "{head}");
+    assert!(
+        field(&head, "client-cert").is_some_and(|value| value.starts_with(":MII")),
+        "{head}"
+    );
+    assert_eq!(
+        head.to_lowercase().matches("client-cert:").count(),
+        1,
+        "{head}"
+    );
+    assert_eq!(field(&head, "x-forwarded-proto"), Some("https"), "{head}");
+}
+
 /// A client whose ticket was given for `from` and that presents it for `to`.
 fn transplant(front: &Front, client: &Client, from: &str, to: &str) -> bool {
     client.get(front.tls, from, "/").unwrap();
@@ -212,7 +287,7 @@ fn a_session_is_resumed_on_its_own_site() {
             }
         }
     }
-    assert_eq!(front.status()["tls_resumed"], 32);
+    assert_eq!(front.count("tls_resumed"), 32);
 }
 
 #[test]

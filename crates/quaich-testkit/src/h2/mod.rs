@@ -6,7 +6,9 @@
 mod block;
 mod client;
 mod frame;
+mod origin;
 
 pub use block::Block;
 pub use client::{Ended, Event, H2Client, H2Response};
 pub use frame::{Frame, PREFACE, code, flag, kind, setting};
+pub use origin::{H2Origin, H2Peer, H2Request};

@@ -136,7 +136,7 @@ fn row(one: &Value) -> Row<7> {
         painted(text(&one["name"]), style::on_stdout("1")),
         plain(few(&hosts)),
         plain(text(&one["source"])),
-        plain(issuer(text(&one["issuer"]))),
+        plain(common_name(text(&one["issuer"]))),
         painted(expires.unwrap_or_else(|| "-".to_owned()), colour),
         painted(
             days.map_or_else(|| "-".to_owned(), |days| days.to_string()),
@@ -157,7 +157,7 @@ fn few(names: &[&str]) -> String {
 }
 
 /// The common name, or the organisation, out of a whole distinguished name.
-fn issuer(whole: &str) -> String {
+pub(super) fn common_name(whole: &str) -> String {
     let part = |key: &str| {
         let mut parts = whole.split(", ");
         parts.find_map(|part| part.strip_prefix(key)?.strip_prefix('='))

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use quaich_acme::local_ca;
 use quaich_server::tls::identity;
 
+use super::cert::common_name;
 use super::{source, state_dir};
 use crate::account;
 use crate::exit::{Code, Failure};
@@ -149,9 +150,8 @@ fn root(args: &Args) -> Result<Root, Failure> {
 
 /// The common name: it is its own issuer.
 fn name_of(pem: &str) -> Option<String> {
-    let issuer = identity::facts_of(pem.as_bytes()).ok()?.issuer;
-    let (_, name) = issuer.split_once("CN=")?;
-    Some(name.to_owned())
+    let facts = identity::facts_of(pem.as_bytes()).ok()?;
+    Some(common_name(&facts.issuer))
 }
 
 /// Who called `sudo`, when root does not run this for itself.

@@ -48,6 +48,7 @@ impl World {
              [[server.listener]]\naddr = \"127.0.0.1:0\"\ntls = {other_tls}\n\
              [tls.acme]\ndirectory = \"{directory}\"\nca_file = \"{}\"\nchallenge = \"{}\"\n\
              [site.shop]\nhosts = [\"shop.example\", \"www.shop.example\"]\n\
+             redirect_https = {other_tls}\n\
              [[site.shop.route]]\nrespond = {{ status = 200, body = \"ok\" }}\n",
             ca.display(),
             self.challenge,

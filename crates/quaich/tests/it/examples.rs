@@ -1,8 +1,12 @@
 //! Every example starts and does what its first lines say.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use quaich_testkit::{Ca, Origin, Quaich, QuaichCommand, TempSite, python, requires_python};
+use quaich_testkit::{
+    Ca, Origin, Quaich, QuaichCommand, RawClient, Request, TempSite, Transport, python,
+    requires_python,
+};
 
 /// A copy of `examples/NAME`, its files changed by `edit` so that it binds a free port.
 fn example(name: &str, edit: impl Fn(String) -> String) -> TempSite {
@@ -120,11 +124,21 @@ fn tls() {
         .server(&["localhost"])
         .write(&site, "site");
     let quaich = serve(site);
-    let secure = quaich.addrs().iter().find(|addr| **addr != quaich.addr());
-    let port = secure.expect("the address with TLS").port();
-    let sent = quaich.request("GET", "/index.html", "", b"");
+    let at = |ip: [u8; 4]| {
+        let found = quaich
+            .addrs()
+            .iter()
+            .find(|addr| addr.ip() == IpAddr::from(ip));
+        *found.expect("it listens there")
+    };
+    let sent = RawClient::connect(at([127, 0, 0, 1])).get("/index.html");
+    let port = at([127, 0, 0, 2]).port();
     sent.expect_status(301)
         .expect_header("location", &format!("https://test:{port}/index.html"));
+    let mut caller = Transport::Http2Tls.connect(at([127, 0, 0, 2]), "localhost");
+    let page = caller.call(&Request::get("/index.html").host("localhost"));
+    page.expect_status(200);
+    assert!(page.header("strict-transport-security").is_some());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Plain HTTP is sent to `https`, and browsers are told to stay there.
 
-use quaich_testkit::{Ca, Origin, Quaich, RawClient, Response, TempSite};
+use std::net::{IpAddr, SocketAddr};
+
+use quaich_testkit::{Ca, Origin, Quaich, RawClient, Request, Response, TempSite, Transport};
 
 const HSTS: &str = "strict-transport-security";
 
@@ -114,29 +116,68 @@ fn hsts_is_sent_over_https_with_every_response_of_the_site() {
     }
 }
 
+/// quaich with a plain listener on 127.0.0.1 and one with TLS, for `test` only, on 127.0.0.2.
+fn with_tls(site: &str) -> Quaich {
+    let folder = TempSite::new();
+    let ca = Ca::new("test");
+    ca.server(&["test"]).write(&folder, "a");
+    folder.write("ca.crt", ca.pem());
+    folder.write("public/a.txt", "a");
+    let toml = "[admin]\nlisten = \"unix:quaich.sock\"\n\
+                [[server.listener]]\nname = \"plain\"\naddr = \"127.0.0.1:0\"\n\
+                [[server.listener]]\nname = \"tls\"\naddr = \"127.0.0.2:0\"\ntls = true\n\
+                [tls.cert.a]\ncert = \"a.crt\"\nkey = \"a.key\"\n";
+    Quaich::serve_exactly(
+        folder,
+        &format!("{toml}[site.main]\nroot = \"public\"\n{site}"),
+    )
+}
+
+fn at(quaich: &Quaich, ip: [u8; 4]) -> SocketAddr {
+    let found = quaich
+        .addrs()
+        .iter()
+        .find(|addr| addr.ip() == IpAddr::from(ip));
+    *found.expect("it listens there")
+}
+
+const PLAIN: [u8; 4] = [127, 0, 0, 1];
+const TLS: [u8; 4] = [127, 0, 0, 2];
+
 #[test]
 fn the_redirect_leads_to_the_port_that_speaks_tls() {
-    let site = TempSite::new();
-    Ca::new("test").server(&["test"]).write(&site, "a");
-    let quaich = Quaich::serve_exactly(
-        site,
-        "[admin]\nlisten = \"unix:quaich.sock\"\n\
-         [[server.listener]]\nname = \"plain\"\naddr = \"127.0.0.1:0\"\n\
-         [[server.listener]]\nname = \"tls\"\naddr = \"127.0.0.2:0\"\ntls = true\n\
-         [tls.cert.a]\ncert = \"a.crt\"\nkey = \"a.key\"\n\
-         [site.main]\nredirect_https = true\n[[site.main.route]]\nstatus = 204\n",
-    );
-    let at = |ip: &str| {
-        let found = quaich
-            .addrs()
-            .iter()
-            .find(|addr| addr.ip().to_string() == ip);
-        *found.expect("it listens there")
-    };
-    let answer = RawClient::connect(at("127.0.0.1")).get("/a?b");
-    answer.expect_status(301);
-    let port = at("127.0.0.2").port();
-    answer.expect_header("location", &format!("https://test:{port}/a?b"));
+    let quaich = with_tls("redirect_https = true\nhsts = \"30d\"\n");
+    let port = at(&quaich, TLS).port();
+    let location = format!("https://test:{port}/a.txt?b");
+    for transport in Transport::ALL {
+        let addr = at(&quaich, if transport.is_tls() { TLS } else { PLAIN });
+        let mut caller = transport.connect(addr, "test");
+        let answer = caller.call(&Request::get("/a.txt?b"));
+        if transport.is_tls() {
+            answer.expect_status(200).expect_body("a");
+            assert_eq!(answer.headers(HSTS), ["max-age=2592000"], "{transport:?}");
+            let missing = caller.call(&Request::get("/nothing"));
+            missing
+                .expect_status(404)
+                .expect_header(HSTS, "max-age=2592000");
+        } else {
+            answer
+                .expect_status(301)
+                .expect_header("location", &location);
+            assert_eq!(answer.header(HSTS), None, "{transport:?}");
+        }
+    }
+}
+
+#[test]
+fn rules_for_clients_cannot_be_passed_by_with_another_host() {
+    let quaich =
+        with_tls("redirect_https = true\ntls_client = { mode = \"require\", ca = \"ca.crt\" }\n");
+    let mut client = RawClient::connect(at(&quaich, PLAIN));
+    for host in ["test", "no-certificate.test", "127.0.0.1"] {
+        client.send(format!("GET /a.txt HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        client.response().expect_status(301);
+    }
 }
 
 #[test]

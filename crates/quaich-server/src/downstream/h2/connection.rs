@@ -21,6 +21,7 @@ use crate::downstream::output::Output;
 use crate::forwarded::Client;
 use crate::observe::log;
 use crate::thread::Thread;
+use crate::tls::session::Session;
 
 /// Streams at once.
 const MAX_STREAMS: u32 = 100;
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     pub(super) thread: Rc<Thread>,
     pub(super) end: End,
     pub(super) peer: Client,
+    pub(super) session: Option<Rc<Session>>,
     pub(super) number: u64,
     pub(super) requests: Cell<u64>,
     pub(super) budget: Rc<Budget>,
@@ -95,6 +97,7 @@ impl<H> Connection<H> {
             thread: thread.clone(),
             end: self.end,
             peer: self.peer,
+            session: wire.stream().session().cloned(),
             number: self.number,
             requests: Cell::new(0),
             budget: Rc::default(),

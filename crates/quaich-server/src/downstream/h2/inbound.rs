@@ -41,12 +41,12 @@ pub struct Inbound<'c> {
 }
 
 impl<'c> Inbound<'c> {
-    /// The body of `head`, which came with `recv`.
+    /// The body of `head`, which came with `recv`. If all of it is here, `head` is told its length.
     pub(super) fn new(
         recv: RecvStream,
         channel: &'c Channel,
         thread: &'c Thread,
-        head: &RequestHead,
+        head: &mut RequestHead,
     ) -> Self {
         let content_type = head.headers.get(HeaderId::ContentType).unwrap_or_default();
         let mut body = Self {
@@ -71,6 +71,15 @@ impl<'c> Inbound<'c> {
         };
         if !body.done {
             body.look();
+            if head.body == BodyLength::Chunked
+                && let Some(whole) = body.whole_buffered()
+            {
+                head.body = match whole.len() as u64 {
+                    0 if head.method.is_safe() => BodyLength::Empty,
+                    length => BodyLength::Known(length),
+                };
+                body.left = Some(whole.len() as u64);
+            }
         }
         body
     }

@@ -93,6 +93,7 @@ pub(super) async fn serve(
     let channel = Channel::new(respond);
     let mut exchange = Exchange::lend();
     exchange.client = shared.peer;
+    exchange.session.clone_from(&shared.session);
     exchange.connection = shared.number;
     exchange.connection_request = shared.requests.get();
     let mut reply = Reply::H2(Outbound::new(&channel, &thread, &shared.budget));
@@ -101,7 +102,8 @@ pub(super) async fn serve(
     drop(parts);
     let after = match read {
         Ok(()) => {
-            let mut body = Body::H2(Inbound::new(recv, &channel, &thread, &exchange.request));
+            let request = &mut exchange.request;
+            let mut body = Body::H2(Inbound::new(recv, &channel, &thread, request));
             let mut scope = service::Scope {
                 thread: &thread,
                 listener: shared.end.listener,

@@ -9,20 +9,18 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use quaich_proto::h1::{
-    self, BodyLength, ChunkStep, ChunkedDecoder, Limits, ResponseHead, parse_response,
-};
+use quaich_proto::h1::{self, BodyLength, BodyReader, Limits, ResponseHead, parse_response};
 use quaich_proto::method::Method;
 
+use super::Patience;
 use crate::buffer::{self, Buffer};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind};
 use crate::pipe::{self, Pipe};
 use crate::socket::Socket;
 use crate::stream::Stream;
-
-/// Interim (1xx) responses that a server may send before the final one.
-const MAX_INTERIM: u32 = 8;
+use crate::text::Text;
+use crate::upstream::request::Request;
 
 /// What a response head of a server may be.
 const LIMITS: Limits = Limits {
@@ -54,72 +52,26 @@ impl Conn {
         self.socket.into_plain().map(Socket::into_inner)
     }
 
-    /// The socket, for a tunnel.
-    pub fn socket(&self) -> &Stream {
-        &self.socket
-    }
-
-    /// Sends `parts` in order. Waits at most `timeout` for each step.
-    pub async fn send(&self, parts: [&[u8]; 2], timeout: Duration) -> Result<(), Error> {
-        let mut sent = 0;
-        poll_fn(|cx| self.poll_send(cx, parts, &mut sent, timeout)).await
-    }
-
-    fn poll_send(
-        &self,
-        cx: &mut Context<'_>,
-        parts: [&[u8]; 2],
-        sent: &mut usize,
-        timeout: Duration,
-    ) -> Poll<Result<(), Error>> {
-        let [first, second] = parts;
-        loop {
-            let head = first.get(*sent..).unwrap_or_default();
-            let rest = second
-                .get(sent.saturating_sub(first.len())..)
-                .unwrap_or_default();
-            let both = [IoSlice::new(head), IoSlice::new(rest)];
-            let slices = match (head.is_empty(), rest.is_empty()) {
-                (true, true) => return Poll::Ready(Ok(())),
-                (false, true) => &both[..1],
-                (true, false) => &both[1..],
-                (false, false) => &both[..],
-            };
-            match self.socket.poll_write(cx, slices) {
-                Poll::Ready(Ok(count)) => {
-                    *sent += count;
-                    self.deadline.set(timeout);
-                }
-                Poll::Ready(Err(_)) => {
-                    return Poll::Ready(Err(Error::upstream(Kind::UpstreamClosed)));
-                }
-                Poll::Pending => {
-                    self.deadline
-                        .check(cx)
-                        .map_err(|_| Error::upstream(Kind::ResponseTimeout))?;
-                    return Poll::Pending;
-                }
-            }
-        }
-    }
-
-    /// A reader for the next response.
-    pub fn response(&self, timeout: Duration) -> Response<'_> {
+    /// The two halves of the next exchange.
+    pub fn begin(&self, request: &Request, timeout: Duration) -> (Upload<'_>, Download<'_>) {
         self.deadline.set(timeout);
-        Response {
+        let upload = Upload {
+            conn: self,
+            timeout,
+            framing: request.body(),
+        };
+        let download = Download {
             conn: self,
             buffer: Buffer::lend(),
             timeout,
-            body: Body::Done,
+            method: request.method(),
+            upgrade: request.protocol().is_some(),
+            body: BodyReader::default(),
             lent: 0,
             received: false,
             keep_alive: false,
-        }
-    }
-
-    /// The server is late only after another `timeout`: until now it had to wait for the client.
-    pub fn postpone(&self, timeout: Duration) {
-        self.deadline.set(timeout);
+        };
+        (upload, download)
     }
 
     /// Nothing is awaited of it any more.
@@ -128,67 +80,140 @@ impl Conn {
     }
 }
 
-#[derive(Debug)]
-enum Body {
-    Done,
-    Known(u64),
-    Chunked(ChunkedDecoder),
-    UntilClose,
+/// Writes one request.
+pub struct Upload<'c> {
+    conn: &'c Conn,
+    timeout: Duration,
+    framing: BodyLength,
+}
+
+impl<'c> Upload<'c> {
+    /// Sends the head and what there is of the body with it.
+    pub async fn head(&mut self, request: &Request, body: &[u8]) -> Result<(), Error> {
+        self.send([request.http1(), body, b""]).await
+    }
+
+    /// Sends a piece of the body.
+    pub async fn data(&mut self, piece: &[u8]) -> Result<(), Error> {
+        if self.framing != BodyLength::Chunked {
+            return self.send([piece, b"", b""]).await;
+        }
+        if piece.is_empty() {
+            // An empty chunk would be the last one.
+            return Ok(());
+        }
+        let mut size = Text::lend();
+        h1::chunk_head(&mut size, piece.len());
+        self.send([&size, piece, b"\r\n"]).await
+    }
+
+    /// Ends the body, or our half of a tunnel.
+    pub async fn finish(&mut self) -> Result<(), Error> {
+        match self.framing {
+            BodyLength::Chunked => self.send([h1::LAST_CHUNK, b"", b""]).await,
+            BodyLength::UntilClose => {
+                self.conn.socket.shutdown_write();
+                Ok(())
+            }
+            BodyLength::Empty | BodyLength::Known(_) => Ok(()),
+        }
+    }
+
+    /// To be used while this is borrowed.
+    pub fn patience(&self) -> Patience<'c> {
+        Patience::new(&self.conn.deadline, self.timeout)
+    }
+
+    /// Bytes go as they are from now on, for as long as it takes.
+    pub fn begin_tunnel(&mut self) {
+        self.framing = BodyLength::UntilClose;
+        self.timeout = Duration::MAX;
+        self.conn.deadline.clear();
+    }
+
+    /// Sends `parts` in order, in one piece if the kernel takes it.
+    async fn send(&self, parts: [&[u8]; 3]) -> Result<(), Error> {
+        let mut sent = 0;
+        poll_fn(|cx| self.poll_send(cx, parts, &mut sent)).await
+    }
+
+    fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        parts: [&[u8]; 3],
+        sent: &mut usize,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let mut left = 0;
+            let mut skip = *sent;
+            for part in parts {
+                if let Some(rest) = part.get(skip..).filter(|rest| !rest.is_empty()) {
+                    slices[left] = IoSlice::new(rest);
+                    left += 1;
+                }
+                skip = skip.saturating_sub(part.len());
+            }
+            if left == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            match self.conn.socket.poll_write(cx, &slices[..left]) {
+                Poll::Ready(Ok(count)) => {
+                    *sent += count;
+                    self.conn.deadline.set(self.timeout);
+                }
+                Poll::Ready(Err(_)) => {
+                    return Poll::Ready(Err(Error::upstream(Kind::UpstreamClosed)));
+                }
+                Poll::Pending => {
+                    self.conn
+                        .deadline
+                        .check(cx)
+                        .map_err(|_| Error::upstream(Kind::ResponseTimeout))?;
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
 }
 
 /// Reads one response.
-pub struct Response<'c> {
+pub struct Download<'c> {
     conn: &'c Conn,
     buffer: Buffer,
     timeout: Duration,
-    body: Body,
+    method: Method,
+    upgrade: bool,
+    body: BodyReader,
     lent: usize,
     received: bool,
     keep_alive: bool,
 }
 
-impl Response<'_> {
+impl Download<'_> {
     /// Whether any byte of the response has come.
     pub fn has_begun(&self) -> bool {
         self.received
     }
 
-    /// Reads the final response head. `upgrade` says whether the request asked to switch protocols.
-    pub async fn head(
-        &mut self,
-        head: &mut ResponseHead,
-        method: &Method,
-        upgrade: bool,
-    ) -> Result<(), Error> {
-        let mut interim = 0;
-        loop {
-            self.one_head(head, method).await?;
-            match head.status {
-                101 if upgrade => return Ok(()),
-                101 => return Err(Error::upstream(Kind::BadResponse("unasked_101"))),
-                100..=199 => {
-                    interim += 1;
-                    if interim > MAX_INTERIM {
-                        return Err(Error::upstream(Kind::BadResponse("too_many_interim")));
-                    }
-                }
-                _ => break,
-            }
+    /// Reads the next head.
+    pub async fn head(&mut self, head: &mut ResponseHead) -> Result<(), Error> {
+        self.one_head(head).await?;
+        match head.status {
+            101 if self.upgrade => return Ok(()),
+            101 => return Err(Error::upstream(Kind::BadResponse("unasked_101"))),
+            100..=199 => return Ok(()),
+            _ => {}
         }
         self.keep_alive = head.keep_alive;
-        self.body = match head.body {
-            BodyLength::Empty | BodyLength::Known(0) => Body::Done,
-            BodyLength::Known(length) => Body::Known(length),
-            BodyLength::Chunked => Body::Chunked(ChunkedDecoder::new()),
-            BodyLength::UntilClose => Body::UntilClose,
-        };
+        self.body = BodyReader::new(head.body);
         Ok(())
     }
 
-    async fn one_head(&mut self, head: &mut ResponseHead, method: &Method) -> Result<(), Error> {
+    async fn one_head(&mut self, head: &mut ResponseHead) -> Result<(), Error> {
         loop {
             if !self.buffer.is_empty() {
-                let parsed = parse_response(self.buffer.filled(), &LIMITS, method, head);
+                let parsed = parse_response(self.buffer.filled(), &LIMITS, &self.method, head);
                 match parsed {
                     Ok(Some(count)) => {
                         self.buffer.consume(count);
@@ -234,7 +259,7 @@ impl Response<'_> {
     /// error.
     pub async fn data(&mut self) -> Result<Option<&[u8]>, Error> {
         // However long the last piece was kept, it was not the server that was late.
-        self.conn.postpone(self.timeout);
+        self.conn.deadline.set(self.timeout);
         let range = poll_fn(|cx| self.poll_data(cx)).await?;
         Ok(range.and_then(|(start, end)| self.buffer.filled().get(start..end)))
     }
@@ -242,75 +267,54 @@ impl Response<'_> {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<(usize, usize)>, Error>> {
         self.buffer.consume(std::mem::take(&mut self.lent));
         loop {
-            if matches!(self.body, Body::Done) {
+            if self.body.is_done() {
                 return Poll::Ready(Ok(None));
             }
             if !self.buffer.is_empty() {
                 match self.decode()? {
                     Some(range) => return Poll::Ready(Ok(Some(range))),
-                    None if matches!(self.body, Body::Done) => continue,
+                    None if self.body.is_done() => continue,
                     None => {}
                 }
             }
             if ready!(self.poll_fill(cx))? == 0 {
-                if matches!(self.body, Body::UntilClose) {
-                    self.body = Body::Done;
-                    continue;
-                }
-                return Poll::Ready(Err(Error::upstream(Kind::Truncated)));
+                return Poll::Ready(match self.body.close() {
+                    true => Ok(None),
+                    false => Err(Error::upstream(Kind::Truncated)),
+                });
             }
         }
     }
 
     fn decode(&mut self) -> Result<Option<(usize, usize)>, Error> {
-        let filled = self.buffer.filled();
-        let (range, consumed, done) = match &mut self.body {
-            Body::Done => return Ok(None),
-            Body::Known(left) => {
-                let take = usize::try_from(*left)
-                    .unwrap_or(usize::MAX)
-                    .min(filled.len());
-                *left -= take as u64;
-                (Some((0, take)), take, *left == 0)
-            }
-            Body::UntilClose => (Some((0, filled.len())), filled.len(), false),
-            Body::Chunked(decoder) => match decoder.decode(filled) {
-                Ok(ChunkStep::NeedMore { consumed }) => (None, consumed, false),
-                Ok(ChunkStep::Data {
-                    start,
-                    end,
-                    consumed,
-                }) => (Some((start, end)), consumed, false),
-                Ok(ChunkStep::Done { consumed }) => (None, consumed, true),
-                Err(_) => return Err(Error::upstream(Kind::BadResponse("bad_chunk"))),
-            },
-        };
-        if done {
-            self.body = Body::Done;
+        let step = self
+            .body
+            .decode(self.buffer.filled())
+            .map_err(|_| Error::upstream(Kind::BadResponse("bad_chunk")))?;
+        match step.data {
+            Some(_) => self.lent = step.consumed,
+            None => self.buffer.consume(step.consumed),
         }
-        match range {
-            Some(_) => self.lent = consumed,
-            None => self.buffer.consume(consumed),
-        }
-        Ok(range)
+        Ok(step.data)
     }
 
     /// Bytes of the body that have not been read from the socket, when their number is known.
     pub fn unread(&self) -> Option<u64> {
-        match self.body {
-            Body::Known(left) if self.buffer.filled().len() == self.lent => Some(left),
-            _ => None,
+        if !self.conn.socket.is_plain() {
+            return None;
         }
+        let is_all_given = self.buffer.filled().len() == self.lent;
+        self.body.remaining().filter(|_| is_all_given)
     }
 
     /// Moves what has arrived of the body into `pipe`. Only while [`unread`](Self::unread) knows
     /// how much there is.
     pub async fn splice(&mut self, pipe: &mut Pipe) -> Result<(), Error> {
         self.buffer.consume(std::mem::take(&mut self.lent));
-        let Body::Known(left) = self.body else {
+        let Some(left) = self.body.remaining().filter(|left| *left > 0) else {
             return Ok(());
         };
-        self.conn.postpone(self.timeout);
+        self.conn.deadline.set(self.timeout);
         let most = usize::try_from(left)
             .unwrap_or(usize::MAX)
             .min(pipe::CAPACITY);
@@ -325,16 +329,13 @@ impl Response<'_> {
             },
         )
         .await?;
-        self.body = match left.saturating_sub(moved) {
-            0 => Body::Done,
-            left => Body::Known(left),
-        };
+        self.body.skip(moved);
         Ok(())
     }
 
     /// Whether the whole body has been given out.
     pub fn is_done(&self) -> bool {
-        matches!(self.body, Body::Done)
+        self.body.is_done()
     }
 
     /// Whether the connection may carry another request: the response ended exactly.
@@ -343,32 +344,11 @@ impl Response<'_> {
         self.keep_alive && self.is_done() && self.buffer.is_empty()
     }
 
-    /// What was read beyond the head: the first bytes of a tunnel.
-    pub fn take_surplus(&mut self) -> Vec<u8> {
-        let surplus = self.buffer.filled().to_vec();
-        self.buffer.consume(surplus.len());
-        surplus
+    /// The connection carries another protocol from now on: what follows the head, until the
+    /// server ends its half.
+    pub fn begin_tunnel(&mut self) {
+        self.body = BodyReader::new(BodyLength::UntilClose);
+        self.timeout = Duration::MAX;
+        self.conn.deadline.clear();
     }
-}
-
-/// Appends the request line.
-pub fn request_line(out: &mut Vec<u8>, method: &[u8], path: &[u8], query: Option<&[u8]>) {
-    out.extend_from_slice(method);
-    out.push(b' ');
-    out.extend_from_slice(path);
-    if let Some(query) = query {
-        out.push(b'?');
-        out.extend_from_slice(query);
-    }
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-}
-
-/// Appends the framing of a request body and the end of the head.
-pub fn end_head(out: &mut Vec<u8>, body: BodyLength) {
-    match body {
-        BodyLength::Known(length) => h1::field_u64(out, b"Content-Length", length),
-        BodyLength::Chunked => h1::field(out, b"Transfer-Encoding", b"chunked"),
-        BodyLength::Empty | BodyLength::UntilClose => {}
-    }
-    out.extend_from_slice(b"\r\n");
 }

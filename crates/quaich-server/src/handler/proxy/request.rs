@@ -1,0 +1,72 @@
+//! The request that servers get.
+
+use quaich_proto::h1::{self, Connection, Version};
+use quaich_proto::headers::HeaderId;
+
+use crate::downstream::service::Scope;
+use crate::forwarded;
+use crate::handler::websocket;
+use crate::route::{Route, strip_mount};
+use crate::upstream::request::Request;
+
+/// The request for the server: the client's, without what belongs to the client's connection, with
+/// the fields that say who asked.
+pub(super) fn request(scope: &Scope<'_, '_>, route: &Route) -> Request {
+    let exchange = &*scope.exchange;
+    let from = &exchange.request;
+    let path = match strip_mount(from.path(), &route.prefix) {
+        Some(b"") => b"/",
+        Some(rest) => rest,
+        None => from.path(),
+    };
+    let query = from.has_query().then(|| from.query());
+    let method = (from.method, from.method_name());
+    let mut request = Request::new(method, path, query, from.authority());
+    let listed = Connection::of(&from.headers);
+    let asked = exchange
+        .session
+        .as_ref()
+        .is_some_and(|session| session.asked);
+    for (id, name, value) in from.headers.iter() {
+        let ours = matches!(
+            id,
+            HeaderId::Host | HeaderId::ContentLength | HeaderId::Expect | HeaderId::XRequestId
+        );
+        if !(ours
+            || h1::is_hop_by_hop(id)
+            || is_for_proxy(id, name)
+            || listed.names(name)
+            || forwarded::is_dropped(id, name, exchange.client.trusted)
+            || asked && forwarded::is_certificate(name))
+        {
+            request.field(name, value);
+        }
+    }
+    let protocol = from.headers.get(HeaderId::Upgrade);
+    let protocol = protocol.filter(|_| from.upgrade);
+    if protocol.is_some() && from.version == Version::Http2 {
+        request.field(b"Sec-WebSocket-Key", &websocket::key());
+    }
+    let (client, authority) = (&exchange.client, from.authority());
+    let public = scope
+        .thread
+        .trust
+        .public(client, &from.headers, authority, scope.local_port);
+    let lines = request.lines();
+    forwarded::append(lines, &from.headers, client, &public, &route.prefix);
+    for (name, value) in exchange.session.iter().flat_map(|session| session.fields()) {
+        request.field(name.as_bytes(), value.as_bytes());
+    }
+    request.field(b"X-Request-ID", exchange.request_id.as_bytes());
+    if from.accepts_trailers() {
+        request.accept_trailers();
+    }
+    request.end(from.body, protocol);
+    request
+}
+
+/// `Proxy-Authorization` is for the first proxy that asks for it (RFC 9110 section 11.7.2), and none
+/// behind this one did.
+fn is_for_proxy(id: HeaderId, name: &[u8]) -> bool {
+    id == HeaderId::Other && name.eq_ignore_ascii_case(b"proxy-authorization")
+}
