@@ -203,6 +203,14 @@ impl Supervisor {
                     self.send_material();
                 }
             }
+            Event::Revoked { certificate } => {
+                log::error!(
+                    "the certificate `{certificate}` is revoked by its authority: replace it"
+                );
+                if self.plan.certificates.unstaple(&certificate) {
+                    self.send_material();
+                }
+            }
             Event::Log { level, message } => match level {
                 Level::Error => log::error!("{message}"),
                 Level::Warn => log::warn!("{message}"),
