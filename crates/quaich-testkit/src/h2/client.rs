@@ -270,9 +270,22 @@ impl H2Client {
             if bytes.is_empty() {
                 return true;
             }
-            if usize::try_from(self.windows[&stream].min(self.window)).unwrap_or(0) == 0
-                && !self.wait_for_room(stream)
-            {
+            if !self.make_room(stream, 1) {
+                return false;
+            }
+        }
+    }
+
+    /// Waits until the windows allow so many bytes; false when the stream or the connection ended
+    /// instead (what ended it is still to be read).
+    #[track_caller]
+    pub fn make_room(&mut self, stream: u32, count: usize) -> bool {
+        loop {
+            let open = *self.windows.entry(stream).or_insert(self.initial_window);
+            if usize::try_from(open.min(self.window)).unwrap_or(0) >= count {
+                return true;
+            }
+            if !self.wait_for_room(stream) {
                 return false;
             }
         }

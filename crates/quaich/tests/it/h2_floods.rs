@@ -27,7 +27,8 @@ const CALM: &[u32] = &[code::ENHANCE_YOUR_CALM];
 const FLOODS: &[Flood] = &[
     Flood {
         name: "H01 rapid reset",
-        tolerated: 100,
+        // At once; over a minute it is 200.
+        tolerated: 19,
         most: 201,
         all: 10_000,
         begin: Vec::new,
@@ -94,7 +95,7 @@ const FLOODS: &[Flood] = &[
     },
     Flood {
         name: "H07 HPACK bomb",
-        tolerated: 2,
+        tolerated: 0,
         most: 11,
         all: 200,
         begin: || bytes(&[Frame::headers(1, bomb()).end()]),
@@ -217,6 +218,22 @@ fn what_is_nothing_unusual_is_tolerated() {
     }
 }
 
+#[test]
+fn a_header_list_over_the_limit_costs_only_its_request() {
+    let origin = Origin::ok();
+    let quaich = serve(&origin);
+    let mut client = connect(&quaich);
+    for _ in 0..3 {
+        let block = (0..6).fold(Block::get(), |block, n| {
+            block.field(format!("x-{n}"), "y".repeat(7000))
+        });
+        let stream = client.begin(&block, true);
+        assert_eq!(client.response(stream).status, 431);
+        let next = client.get("/");
+        assert_eq!(client.response(next).status, 200);
+    }
+}
+
 /// Sends a flood without an end, by a client that reads nothing; waits until it is stopped.
 fn overrun(quaich: &Quaich, flood: &Flood) {
     let mut raw = quaich.raw();
@@ -256,8 +273,7 @@ fn a_flood_that_does_not_stop_is_stopped_and_costs_no_memory() {
         grown <= 1 << 20,
         "{grown} bytes more after the second round"
     );
-    let front = &quaich.status()["front"];
-    assert_eq!(front["panics"], 0, "{front}");
+    assert_eq!(quaich.status()["front"]["counters"]["panics"], 0);
     quaich.get("/").expect_status(200);
 }
 
@@ -301,7 +317,6 @@ fn a_hundred_thousand_bad_streams_leave_nothing_behind() {
     let front = quaich.front();
     let settled = || {
         eventually("all connections closed", || {
-            // The connection that is held over all of this is `origin`'s business.
             let status = quaich.status();
             (status["front"]["connections"] == 0).then_some(())
         });
@@ -320,7 +335,7 @@ fn a_hundred_thousand_bad_streams_leave_nothing_behind() {
     // Kept connections to the upstream may be a few more or less.
     let more = self::descriptors(front).saturating_sub(descriptors);
     assert!(more <= 40, "{more} descriptors more");
-    assert_eq!(quaich.status()["front"]["panics"], 0);
+    assert_eq!(quaich.status()["front"]["counters"]["panics"], 0);
     assert_eq!(quaich.front(), front, "the same process as before");
     quaich.get("/").expect_status(200);
 }
@@ -361,8 +376,10 @@ fn answers_that_nobody_reads_cost_a_bounded_amount_and_no_worker() {
         }
     }
     let grown = resident_memory(quaich.front()).saturating_sub(before);
+    // Each answer keeps 256 KiB in memory and the rest on disk, as it does in HTTP/1.1; the
+    // connection itself holds no more than 1 MiB.
     assert!(
-        grown <= 16 << 20,
+        grown <= 30 << 20,
         "{grown} bytes for answers that nobody reads"
     );
     quaich.get("/").expect_body("x");

@@ -244,13 +244,12 @@ fn padding_counts_as_data() {
     let subject = Subject::start();
     let mut client = H2Client::over(subject.connect());
     let stream = open(&mut client);
-    // Padding alone would use the windows up if they were not opened for it.
-    for _ in 0..3000 {
-        if !client.data(stream, &[0; 16], false) {
-            break;
-        }
-        client.frame(&Frame::data(stream, [0]).padded(255, 255));
-        client.spend(stream, 257);
+    // Of 1,256 bytes 256 are padding: a window of 256 KiB would be used up by them alone if it were
+    // not opened for them again.
+    for n in 0..1200 {
+        assert!(client.make_room(stream, 1256), "no room for frame {n}");
+        client.frame(&Frame::data(stream, [0; 1000]).padded(255, 255));
+        client.spend(stream, 1256);
     }
     client.frame(&Frame::data(stream, []).end());
     assert_eq!(client.response(stream).status, 200);

@@ -107,7 +107,8 @@ impl Expect {
 /// The server under test.
 struct Subject {
     addr: SocketAddr,
-    _running: Option<(Quaich, Origin)>,
+    origin: Option<Origin>,
+    _quaich: Option<Quaich>,
 }
 
 impl Subject {
@@ -116,7 +117,8 @@ impl Subject {
             let addr = peer.parse().expect("an address and a port");
             return Self {
                 addr,
-                _running: None,
+                origin: None,
+                _quaich: None,
             };
         }
         let origin = Origin::start(answer);
@@ -127,7 +129,8 @@ impl Subject {
         let quaich = Quaich::serve(TempSite::new(), &toml);
         Self {
             addr: quaich.addr(),
-            _running: Some((quaich, origin)),
+            origin: Some(origin),
+            _quaich: Some(quaich),
         }
     }
 
