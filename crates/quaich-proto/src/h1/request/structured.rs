@@ -114,11 +114,11 @@ fn take_fields<'f>(
     let mut size = 0;
     let mut cookie = Vec::new();
     for (name, value) in fields {
-        let value = trim(value);
         if !is_token(name) {
             return Err(RejectReason::BadFieldName);
         }
-        if !is_value(value) {
+        // No line has a value with space around it, so none may have it here (section 8.2.1).
+        if !is_value(value) || trim(value).len() != value.len() {
             return Err(RejectReason::BadFieldValue);
         }
         size += name.len() + value.len() + 4;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use h2::Reason;
 use h2::server::{Builder, Connection as H2Connection, Handshake};
 
-use super::floods::Flood;
+use super::floods::{Breach, Flood};
 use super::piece::{Budget, Piece};
 use super::stream;
 use super::wire::{Io, Wire};
@@ -155,14 +155,27 @@ async fn shake_hands(
     deadline: &Deadline,
 ) -> Option<H2Connection<Io, Piece>> {
     let mut handshake = pin!(handshake);
+    let mut breach = None;
     let shaken = deadline.guard(poll_fn(|cx| {
-        let connection = handshake.as_mut().poll(cx);
+        let mut connection = handshake.as_mut().poll(cx).map(Result::ok);
+        if connection.is_pending() {
+            breach = wire.take_breach();
+        }
+        // The crate, which would say it, has not got that far.
+        if let Some(breach) = breach {
+            wire.say_goaway(breach.reason());
+            connection = Poll::Ready(None);
+        }
         match wire.poll_send(cx, output) {
             Poll::Ready(Err(_)) => Poll::Ready(None),
-            _ => connection.map(Result::ok),
+            _ => connection,
         }
     }));
-    shaken.await.ok().flatten()
+    let connection = shaken.await.ok().flatten();
+    if breach.is_some() {
+        linger(wire.stream(), deadline).await;
+    }
+    connection
 }
 
 /// How far the connection is towards its end.
@@ -200,8 +213,8 @@ impl Driver<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         loop {
             let over = self.poll_requests(cx);
-            if let Some(flood) = self.wire.take_flood() {
-                self.stop(flood);
+            if let Some(breach) = self.wire.take_breach() {
+                self.stop(breach);
                 continue;
             }
             match self.wire.poll_send(cx, self.output) {
@@ -255,10 +268,12 @@ impl Driver<'_> {
         }
     }
 
-    fn stop(&mut self, flood: Flood) {
-        self.report(flood);
+    fn stop(&mut self, breach: Breach) {
+        if let Breach::Flood(flood) = breach {
+            self.report(flood);
+        }
         self.phase = Phase::Closing;
-        self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        self.connection.abrupt_shutdown(breach.reason());
     }
 
     fn report(&self, flood: Flood) {

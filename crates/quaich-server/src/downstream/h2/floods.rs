@@ -13,6 +13,9 @@
 //!
 //! Of the crate: resets of requests not begun (20), errors of streams (100), small DATA.
 
+use h2::Reason;
+
+use super::form::Form;
 use super::frames::{Frame, Frames, kind};
 use crate::clock::Millis;
 
@@ -36,11 +39,31 @@ pub(super) const PREFACE: usize = 24;
 /// What a client sent too much of; a word for the log.
 pub(super) type Flood = &'static str;
 
+/// Why a connection is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Breach {
+    /// Too much of something.
+    Flood(Flood),
+    /// Against a rule, with its error code.
+    Rule(Reason),
+}
+
+impl Breach {
+    /// What the client is told.
+    pub(super) fn reason(self) -> Reason {
+        match self {
+            Self::Flood(_) => Reason::ENHANCE_YOUR_CALM,
+            Self::Rule(reason) => reason,
+        }
+    }
+}
+
 /// The counts of one connection.
 #[derive(Debug)]
 pub(super) struct Floods {
     received: Frames,
     sent: Frames,
+    form: Form,
     minute: Millis,
     pings_waiting: u32,
     pings: u32,
@@ -60,6 +83,7 @@ impl Floods {
         Self {
             received: Frames::after(PREFACE),
             sent: Frames::default(),
+            form: Form::new(),
             minute: now,
             pings_waiting: 0,
             pings: 0,
@@ -73,8 +97,8 @@ impl Floods {
         }
     }
 
-    /// Counts what came; a flood if something of it was too much.
-    pub(super) fn receive(&mut self, input: &[u8], now: Millis) -> Option<Flood> {
+    /// Counts and checks what came; why the connection is to be ended, if it is.
+    pub(super) fn receive(&mut self, input: &[u8], now: Millis) -> Option<Breach> {
         if now.saturating_sub(self.minute) >= MINUTE {
             self.minute = now;
             for count in [
@@ -89,15 +113,28 @@ impl Floods {
         }
         let mut rest = input;
         while !rest.is_empty() {
+            let payload = self.received.payload().min(rest.len());
+            let payload = rest.get(..payload).unwrap_or_default();
+            if let Some(reason) = self.form.payload(payload) {
+                return Some(Breach::Rule(reason));
+            }
             let (count, frame) = self.received.next(rest);
-            if let Some(frame) = frame
-                && let Some(flood) = self.count(&frame)
-            {
-                return Some(flood);
+            if let Some(breach) = frame.and_then(|frame| self.judge(&frame)) {
+                return Some(breach);
             }
             rest = rest.get(count..).unwrap_or_default();
         }
         None
+    }
+
+    fn judge(&mut self, frame: &Frame) -> Option<Breach> {
+        let is_first = !self.form.has_begun();
+        let broken = self.form.frame(frame).map(Breach::Rule);
+        // The SETTINGS of the preface are no sign of anything.
+        if is_first {
+            return broken;
+        }
+        broken.or_else(|| self.count(frame).map(Breach::Flood))
     }
 
     fn count(&mut self, frame: &Frame) -> Option<Flood> {
@@ -177,14 +214,17 @@ mod tests {
     fn begun() -> Floods {
         let mut floods = Floods::new(0);
         assert_eq!(floods.receive(&[b'x'; PREFACE], 0), None);
+        assert_eq!(floods.receive(&frame(4, 0, 0, &[]), 0), None);
         floods
     }
 
     /// How many such frames pass, and the word for the next one.
     fn passes(floods: &mut Floods, bytes: &[u8], now: Millis, flush: bool) -> (u32, Flood) {
         for count in 0..10_000 {
-            if let Some(flood) = floods.receive(bytes, now) {
-                return (count, flood);
+            match floods.receive(bytes, now) {
+                Some(Breach::Flood(flood)) => return (count, flood),
+                Some(Breach::Rule(reason)) => panic!("{reason}"),
+                None => {}
             }
             if flush {
                 floods.flushed();
@@ -215,7 +255,6 @@ mod tests {
         for _ in 0..2_000 {
             assert_eq!(floods.receive(&frame(6, 1, 0, &[0; 8]), 0), None);
             assert_eq!(floods.receive(&frame(4, 1, 0, &[]), 0), None);
-            assert_eq!(floods.receive(&frame(0, 1, 1, &[]), 0), None);
             assert_eq!(floods.receive(&frame(0, 0, 1, b"x"), 0), None);
             assert_eq!(floods.receive(&frame(8, 0, 1, &[0; 4]), 0), None);
         }

@@ -15,6 +15,8 @@ pub(super) mod kind {
     pub(in super::super) const RST_STREAM: u8 = 3;
     pub(in super::super) const SETTINGS: u8 = 4;
     pub(in super::super) const PING: u8 = 6;
+    pub(in super::super) const GOAWAY: u8 = 7;
+    pub(in super::super) const WINDOW_UPDATE: u8 = 8;
     pub(in super::super) const CONTINUATION: u8 = 9;
 }
 
@@ -56,6 +58,11 @@ impl Frames {
             payload: skip,
             ..Self::default()
         }
+    }
+
+    /// Octets of the last frame's payload that are still to pass.
+    pub(super) fn payload(&self) -> usize {
+        self.payload
     }
 
     /// Takes octets up to the next frame head: how many, and the frame.

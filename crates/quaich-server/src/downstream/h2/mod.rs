@@ -5,6 +5,7 @@
 mod connection;
 mod fields;
 mod floods;
+mod form;
 mod frames;
 pub(super) mod inbound;
 pub(super) mod outbound;

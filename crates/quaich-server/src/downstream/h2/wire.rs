@@ -10,9 +10,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::floods::{Flood, Floods};
+use super::floods::{Breach, Floods};
 use crate::buffer::Buffer;
 use crate::clock::Clock;
 use crate::downstream::output::Output;
@@ -26,7 +27,7 @@ pub(super) struct Wire {
     incoming: RefCell<Option<Buffer>>,
     outgoing: RefCell<Option<Buffer>>,
     floods: RefCell<Floods>,
-    flood: Cell<Option<Flood>>,
+    breach: Cell<Option<Breach>>,
     /// The crate had more to write than there was room for.
     was_full: Cell<bool>,
 }
@@ -35,7 +36,7 @@ impl Wire {
     /// A wire over `stream`, of which `early` was read already.
     pub(super) fn new(stream: Stream, early: Option<Buffer>, clock: Rc<Clock>) -> Rc<Self> {
         let mut floods = Floods::new(clock.now());
-        let flood = early
+        let breach = early
             .as_ref()
             .and_then(|early| floods.receive(early.filled(), clock.now()));
         Rc::new(Self {
@@ -44,7 +45,7 @@ impl Wire {
             incoming: RefCell::new(early),
             outgoing: RefCell::default(),
             floods: RefCell::new(floods),
-            flood: Cell::new(flood),
+            breach: Cell::new(breach),
             was_full: Cell::new(false),
         })
     }
@@ -54,9 +55,9 @@ impl Wire {
         &self.stream
     }
 
-    /// What the client sent too much of, once.
-    pub(super) fn take_flood(&self) -> Option<Flood> {
-        self.flood.take()
+    /// Why the connection is to be ended, once.
+    pub(super) fn take_breach(&self) -> Option<Breach> {
+        self.breach.take()
     }
 
     /// Whether the crate waits for room; it is to be asked again after [`poll_send`](Self::poll_send)
@@ -92,18 +93,24 @@ impl Wire {
         let mut buffer = incoming.take().unwrap_or_else(Buffer::lend);
         let count = ready!(self.stream.poll_read(cx, buffer.room()))?;
         buffer.advance(count);
-        let flood = self
+        let breach = self
             .floods
             .borrow_mut()
             .receive(buffer.filled(), self.clock.now());
-        if flood.is_some() {
-            self.flood.set(flood);
+        if breach.is_some() {
+            self.breach.set(breach);
             return Poll::Pending;
         }
         if count > 0 {
             *incoming = Some(buffer);
         }
         Poll::Ready(Ok(count))
+    }
+
+    /// Writes a `GOAWAY` before the crate can: no stream was begun.
+    pub(super) fn say_goaway(&self, reason: Reason) {
+        let [a, b, c, d] = u32::from(reason).to_be_bytes();
+        self.write(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]);
     }
 
     fn take_incoming(&self, into: &mut ReadBuf<'_>) {
@@ -129,7 +136,7 @@ impl Wire {
         };
         room.copy_from_slice(bytes);
         if let Some(flood) = self.floods.borrow_mut().send(bytes) {
-            self.flood.set(Some(flood));
+            self.breach.set(Some(Breach::Flood(flood)));
         }
         if let Some(buffer) = outgoing.as_mut() {
             buffer.advance(count);
@@ -147,7 +154,7 @@ impl AsyncRead for Io {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.0.flood.get().is_some() {
+        if self.0.breach.get().is_some() {
             return Poll::Pending;
         }
         ready!(self.0.poll_fill(cx))?;

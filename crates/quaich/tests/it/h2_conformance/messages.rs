@@ -336,7 +336,7 @@ const CONNECT: &[Case] = &[
         let connect = (":method", "CONNECT");
         of(c, &[connect, (":protocol", "websocket"), SCHEME, AUTHORITY])
     }),
-    case("8.3.1", "OPTIONS *", Status(200), |c| {
+    case("8.3.1", "OPTIONS *", Status(204), |c| {
         of(
             c,
             &[(":method", "OPTIONS"), SCHEME, (":path", "*"), AUTHORITY],
