@@ -84,6 +84,11 @@ pub enum Event {
         /// Until when it may be stapled.
         next_update: u64,
     },
+    /// Its authority has revoked it: what was stapled before must not be any more.
+    Revoked {
+        /// Of the [`OcspJob`].
+        certificate: String,
+    },
     /// When there is something to do again. Last event of a pass; without it (nothing will ever be
     /// due, or the agent crashed) the supervisor chooses.
     Next {

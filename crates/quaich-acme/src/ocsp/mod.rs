@@ -152,9 +152,10 @@ impl Keeper<'_> {
                 (Some(answer), fetch_at)
             }
             Ok((_, Standing::Revoked)) => {
-                let message = format!("{name}: its authority has revoked this certificate");
-                supervisor.log(Level::Error, message);
                 let _ = file::remove(&self.path);
+                supervisor.say(&Event::Revoked {
+                    certificate: name.to_string(),
+                });
                 (None, later)
             }
             Err(e) => {

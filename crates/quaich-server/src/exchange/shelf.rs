@@ -13,6 +13,7 @@ const SHELF: usize = 128;
 const ORDINARY: usize = 8 * 1024;
 
 thread_local! {
+    #[allow(clippy::vec_box, reason = "an exchange is large: its task holds but its place")]
     static FREE: RefCell<Vec<Box<Exchange>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -59,6 +60,7 @@ impl Drop for Lent {
             return;
         };
         exchange.reset();
+        exchange.session = None;
         exchange.session = None;
         // A thread that ends may drop exchanges after its shelf is gone.
         let _ = FREE.try_with(|free| {

@@ -58,6 +58,9 @@ impl Terminator {
         local: Option<IpAddr>,
         site_of: impl Fn(&[u8]) -> Option<usize>,
     ) -> Result<TlsStream, Failure> {
+        // Many connect long before they speak: they get no buffer yet.
+        let readable = poll_fn(|cx| socket.poll_readable(cx)).await;
+        readable.map_err(Failure::Handshake)?;
         let mut first = Buffer::lend();
         fill(&socket, &mut first).await?;
         match first.filled() {

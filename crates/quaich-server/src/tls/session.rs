@@ -102,12 +102,12 @@ impl Session {
     }
 
     /// Whether the certificate that was shown speaks for `host`. A client that asked for no name
-    /// took what came.
+    /// took what came; one that says no host (HTTP/1.0) means the name that it asked for.
     pub(super) fn speaks_for(&self, host: &[u8]) -> bool {
         let Some(sni) = &self.sni else {
             return true;
         };
-        if sni.as_bytes() == host {
+        if host.is_empty() || sni.as_bytes() == host {
             return true;
         }
         match (&self.shown, std::str::from_utf8(host)) {

@@ -90,9 +90,9 @@ impl TlsStream {
                 }
             }
             if self.accepted.get() == 0 && !records.outgoing().is_empty() {
-                // Nobody else waits for this to be sent. The peer may wait for it, yet nothing of
-                // what it sends waits for us.
-                let _ = self.poll_send(records, cx)?;
+                // Nobody else waits for this to be sent. If it cannot be, there may still be
+                // something to read.
+                let _ = self.poll_send(records, cx);
             }
             if ready!(self.poll_fill(records, cx))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));

@@ -150,6 +150,11 @@ impl Inventory {
         true
     }
 
+    /// Forgets the OCSP answer of a certificate; whether there was one.
+    pub(crate) fn unstaple(&mut self, name: &str) -> bool {
+        self.ocsp.remove(name).is_some()
+    }
+
     /// Drops answers whose time is over; whether there were any.
     pub(crate) fn drop_stale_staples(&mut self, now: i64) -> bool {
         let before = self.ocsp.len();

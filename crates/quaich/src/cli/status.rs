@@ -67,7 +67,14 @@ fn shown(status: &Value) -> String {
     out.push_str(&grid(heads, rows));
     let certificates = list(&status["certificates"]);
     if !certificates.is_empty() {
-        out.push_str("\ncertificates\n");
+        let counted = &front["counters"];
+        let _ = writeln!(
+            out,
+            "\ntls · {}, {} resumed · {} failed",
+            count(&counted["tls_handshakes"], "handshake"),
+            cell(&counted["tls_resumed"]),
+            cell(&counted["tls_handshake_failures"]),
+        );
         out.push_str(&cert::table(certificates));
     }
     for app in list(&status["apps"]) {

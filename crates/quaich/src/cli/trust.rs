@@ -54,8 +54,7 @@ struct Root {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let root = root(args)?;
-    let mut out = Report::default();
-    out.line("CA", &format!("{}, {}", root.name, root.path.display()));
+    line("CA", &format!("{}, {}", root.name, root.path.display()));
     for database in NssDatabase::all(&home()) {
         let result = match (has_certutil(), args.uninstall) {
             (false, _) => Err("certutil is not installed (Debian: libnss3-tools, Fedora: \
@@ -64,17 +63,17 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             (true, false) => database.install(&root.name, &root.path),
             (true, true) => database.uninstall(&root.name),
         };
-        out.result(
+        tell(
             database.browser,
             &database.dir.display().to_string(),
             result,
             args.uninstall,
         );
     }
-    system(args, &root, &mut out)
+    system(args, &root)
 }
 
-fn system(args: &Args, root: &Root, out: &mut Report) -> Result<(), Failure> {
+fn system(args: &Args, root: &Root) -> Result<(), Failure> {
     let Some(store) = SystemStore::find() else {
         let message = "this system keeps its certificates in a place that is not known here";
         return Err(Failure::new(Code::Config, message)
@@ -83,7 +82,7 @@ fn system(args: &Args, root: &Root, out: &mut Report) -> Result<(), Failure> {
     let place = store.file(&root.name).display().to_string();
     if args.uninstall != store.has(&root.name, &root.pem) {
         // It is as it should be.
-        out.result("system", &place, Ok(()), args.uninstall);
+        tell("system", &place, Ok(()), args.uninstall);
         return Ok(());
     }
     if !rustix::process::geteuid().is_root() {
@@ -99,7 +98,7 @@ fn system(args: &Args, root: &Root, out: &mut Report) -> Result<(), Failure> {
         true => store.uninstall(&root.name),
     };
     let failed = result.clone().err();
-    out.result("system", &place, result, args.uninstall);
+    tell("system", &place, result, args.uninstall);
     match failed {
         Some(why) => Err(Failure::new(Code::Config, format!("{place}: {why}"))),
         None => Ok(()),
@@ -164,22 +163,17 @@ fn home() -> PathBuf {
     env::var_os("HOME").map(PathBuf::from).unwrap_or_default()
 }
 
-/// What was done, a line for each place.
-#[derive(Default)]
-struct Report;
+/// What was done in one place.
+fn tell(label: &str, place: &str, result: Result<(), String>, gone: bool) {
+    let text = match (result, gone) {
+        (Ok(()), false) => style::on_stdout("32").paint("trusted"),
+        (Ok(()), true) => "not trusted any more".to_owned(),
+        (Err(why), _) => style::on_stdout("1;31").paint(&why),
+    };
+    line(label, &format!("{text} ({place})"));
+}
 
-impl Report {
-    fn line(&mut self, label: &str, text: &str) {
-        let label = style::on_stdout("2").paint(&format!("{label:<9}"));
-        super::print(&format!("{label} {text}\n"));
-    }
-
-    fn result(&mut self, label: &str, place: &str, result: Result<(), String>, gone: bool) {
-        let text = match (result, gone) {
-            (Ok(()), false) => style::on_stdout("32").paint("trusted"),
-            (Ok(()), true) => "not trusted any more".to_owned(),
-            (Err(why), _) => style::on_stdout("1;31").paint(&why),
-        };
-        self.line(label, &format!("{text} ({place})"));
-    }
+fn line(label: &str, text: &str) {
+    let label = style::on_stdout("2").paint(&format!("{label:<9}"));
+    super::print(&format!("{label} {text}\n"));
 }

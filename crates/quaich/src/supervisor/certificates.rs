@@ -34,6 +34,8 @@ pub(super) struct Care {
     wanted: Option<u64>,
     /// Names for which there is to be a new certificate, due or not.
     force: Vec<String>,
+    /// There is a new certificate, for which the pass that runs has fetched no OCSP answer.
+    again: bool,
 }
 
 impl Supervisor {
@@ -177,6 +179,7 @@ impl Supervisor {
                 let until = date::day(i64::try_from(not_after).unwrap_or(i64::MAX));
                 let names = names.join(", ");
                 log::info!("a certificate for {names} was issued, valid until {until}");
+                self.care.again = true;
                 self.take_stored();
                 self.send_material();
             }
@@ -200,6 +203,14 @@ impl Supervisor {
                     self.send_material();
                 }
             }
+            Event::Revoked { certificate } => {
+                log::error!(
+                    "the certificate `{certificate}` is revoked by its authority: replace it"
+                );
+                if self.plan.certificates.unstaple(&certificate) {
+                    self.send_material();
+                }
+            }
             Event::Log { level, message } => match level {
                 Level::Error => log::error!("{message}"),
                 Level::Warn => log::warn!("{message}"),
@@ -219,7 +230,7 @@ impl Supervisor {
             self.care.challenges.clear();
             self.show_challenges();
         }
-        if !self.care.force.is_empty() {
+        if std::mem::take(&mut self.care.again) || !self.care.force.is_empty() {
             self.agent.wake(now);
         }
     }

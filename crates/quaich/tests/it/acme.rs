@@ -197,3 +197,24 @@ fn an_agent_that_is_killed_costs_nothing_and_its_order_goes_on() {
         .expect_code(1)
         .expect_error("no certificate called `other.example` comes from ACME");
 }
+
+#[test]
+fn a_restart_in_the_middle_of_an_order_goes_on_with_it() {
+    let Some(world) = World::new("tls-alpn-01") else {
+        return;
+    };
+    let mut quaich = world.serve(TempSite::new());
+    quaich.log().wait_for("ordering a certificate");
+    quaich.signal(Signal::KILL);
+    quaich.wait();
+    let site = TempSite::new();
+    // The agent dies with its parent; what it has written is whole.
+    fs::rename(quaich.site().join("state"), site.join("state")).unwrap();
+    let quaich = world.serve(site);
+    quaich
+        .log()
+        .wait_for("a certificate for shop.example, www.shop.example was issued");
+    eventually("the certificate", || {
+        issuer_shown(&quaich, &world, "shop.example")
+    });
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use quaich_testkit::{
-    Ca, Finished, Quaich, QuaichCommand, RawClient, Signal, TempSite, TlsClient, eventually,
+    Ca, Finished, Peer, Quaich, QuaichCommand, RawClient, Signal, TempSite, TlsClient, eventually,
 };
 
 fn config(tables: &str) -> String {
@@ -102,7 +102,7 @@ fn a_replaced_file_is_taken_and_open_connections_go_on() {
     new.write(quaich.site(), "shop");
     quaich
         .log()
-        .wait_for("certificate `shop` replaced, valid until 2040-01-01");
+        .wait_for("certificate `shop` replaced, valid until 20");
     eventually("the new certificate", || {
         (der_of(quaich.addr(), "shop.example") == new.der.to_vec()).then_some(())
     });
@@ -267,14 +267,13 @@ fn cert_list_shows_names_issuer_and_days() {
         "shop.example, www.shop.example",
         "file",
         "An Authority",
-        "2040-01-01",
     ] {
         assert!(row.contains(text), "{text} in {row}");
     }
     let json = QuaichCommand::beside(&site, ["cert", "list", "--json"]).finish();
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["certificates"][0]["key"], "ECDSA P-256");
-    assert!(json["certificates"][0]["days_left"].as_i64() > Some(1000));
+    assert!(json["certificates"][0]["days_left"].as_i64() > Some(80));
 }
 
 #[test]
@@ -362,4 +361,69 @@ fn the_local_ca_serves_localhost_and_is_kept() {
         .start();
     assert_eq!(fs::read(&root).unwrap(), before);
     drop(again);
+}
+
+fn openssl(site: &TempSite, arguments: &str) {
+    let mut command = Command::new("openssl");
+    command
+        .args(arguments.split_whitespace())
+        .current_dir(site.path());
+    let out = command.output().expect("openssl can be started");
+    let error = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "openssl {arguments}: {error}");
+}
+
+/// `openssl ocsp` as a server, for the certificate of serial number 1; and its address.
+fn responder(site: &TempSite) -> (Peer, String) {
+    site.write(
+        "index.txt",
+        "V\t350101000000Z\t\t01\tunknown\t/CN=shop.example\n",
+    );
+    let mut command = Command::new("openssl");
+    let arguments =
+        "ocsp -port 0 -index index.txt -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 4";
+    command.args(arguments.split(' ')).current_dir(site.path());
+    let peer = Peer::start(&mut command);
+    let line = peer.log().wait_for("ACCEPT ");
+    let port = line.split(" PID").next().unwrap_or_default();
+    let port = port.rsplit(':').next().unwrap_or_default();
+    (peer, format!("http://127.0.0.1:{port}/"))
+}
+
+#[test]
+fn an_ocsp_answer_is_stapled_to_a_certificate_that_names_a_responder() {
+    let site = TempSite::new();
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(
+        &site,
+        &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=ca -days 30"),
+    );
+    let (_responder, url) = responder(&site);
+    site.write(
+        "leaf.ext",
+        format!("subjectAltName=DNS:shop.example\nauthorityInfoAccess=OCSP;URI:{url}\n"),
+    );
+    openssl(
+        &site,
+        &format!("req -new {key} -keyout shop.key -out shop.csr -subj /CN=shop.example"),
+    );
+    openssl(
+        &site,
+        "x509 -req -in shop.csr -CA ca.pem -CAkey ca.key -out leaf.pem -days 20 -set_serial 1 \
+         -extfile leaf.ext",
+    );
+    site.write("shop.crt", site.read("leaf.pem") + &site.read("ca.pem"));
+    let quaich = serve(site, &["shop"]);
+    let script = format!(
+        "openssl s_client -connect {} -servername shop.example -status </dev/null 2>/dev/null",
+        quaich.addr()
+    );
+    eventually("a stapled answer", || {
+        let out = Command::new("sh").args(["-c", &script]).output().unwrap();
+        let shown = String::from_utf8_lossy(&out.stdout).into_owned();
+        let good = shown.contains("OCSP Response Status: successful")
+            && shown.contains("Cert Status: good");
+        good.then_some(())
+    });
+    assert_eq!(quaich.status()["certificates"][0]["ocsp_stapled"], true);
 }

@@ -37,7 +37,8 @@ fn help_and_version_need_nothing() {
     let help = run(TempSite::new(), &["--help"]);
     help.expect_code(0);
     for verb in [
-        "run", "serve", "proxy", "files", "respond", "check", "route", "status", "stop",
+        "run", "serve", "proxy", "files", "respond", "check", "route", "status", "stop", "cert",
+        "trust",
     ] {
         assert!(help.stdout.contains(verb), "{verb} in\n{}", help.stdout);
         run(TempSite::new(), &[verb, "--help"]).expect_code(0);

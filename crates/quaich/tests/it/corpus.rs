@@ -133,8 +133,14 @@ fn refuse_all(choose: impl Fn(&Entry) -> bool, send: impl Fn(&mut RawClient, &[u
 }
 
 fn in_front_of(origin: &Origin) -> Quaich {
-    let toml = format!("threads = 1\n[site.main]\nproxy = \"{}\"\n", origin.url());
-    Quaich::serve(TempSite::new(), &toml)
+    // HTTP/1 alone: the preface of HTTP/2 is in the corpus.
+    let toml = format!(
+        "[admin]\nlisten = \"unix:quaich.sock\"\n[server]\nthreads = 1\n\
+         [[server.listener]]\naddr = \"127.0.0.1:0\"\nprotocols = \"h1\"\n\
+         [site.main]\nproxy = \"{}\"\n",
+        origin.url()
+    );
+    Quaich::serve_exactly(TempSite::new(), &toml)
 }
 
 #[test]

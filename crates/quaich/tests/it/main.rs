@@ -9,6 +9,7 @@ mod apps;
 mod browser;
 mod certificates;
 mod cli;
+mod client_certificates;
 mod corpus;
 mod docs;
 mod examples;

@@ -117,7 +117,7 @@ fn take_fields<'f>(
         if !is_token(name) {
             return Err(RejectReason::BadFieldName);
         }
-        // No line has a value with space around it, so none may have it here (section 8.2.1).
+        // No blanks around it, where no line has them (RFC 9113 section 8.2.1).
         if !is_value(value) || trim(value).len() != value.len() {
             return Err(RejectReason::BadFieldValue);
         }
@@ -250,6 +250,10 @@ mod tests {
             with(|p| p.protocol = Some(b"websocket")),
             RejectReason::UnknownProtocol
         );
+        for value in [" x", "x\t", " ", "a\nb"] {
+            let refused = assemble(GET, &[("x", value)]).unwrap_err();
+            assert_eq!(refused, RejectReason::BadFieldValue);
+        }
     }
 
     #[test]

@@ -103,23 +103,23 @@ pub(super) fn write_length(map: &mut HeaderMap, length: u64) {
     map.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
 }
 
-/// Adds `Server`, `Date` unless it is there, and what the site wants.
+/// Adds `Server`, `Date` unless the response has its own, and what the site wants.
 pub(super) fn write_standard(map: &mut HeaderMap, thread: &Thread, exchange: &Exchange) {
-    if let Some(value) = transport_security(thread, exchange) {
-        write_field(map, b"strict-transport-security", value);
-    }
     STANDARD.with_borrow_mut(|standard| {
         standard.update(thread);
         if let Some(server) = &standard.server {
             map.insert(http::header::SERVER, server.clone());
         }
         if thread.settings.date_header
+            && !exchange.response.headers.contains(HeaderId::Date)
             && let Some(date) = &standard.date
         {
-            map.entry(http::header::DATE)
-                .or_insert_with(|| date.clone());
+            map.insert(http::header::DATE, date.clone());
         }
     });
+    if let Some(value) = transport_security(thread, exchange) {
+        write_field(map, b"strict-transport-security", value);
+    }
 }
 
 thread_local! {

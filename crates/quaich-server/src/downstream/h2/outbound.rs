@@ -24,8 +24,14 @@ use crate::thread::Thread;
 /// Bytes of a file that are read at once: two frames.
 const FILE_PIECE: u64 = 32 * 1024;
 
+/// Pieces up to this size are copied behind what waits already and leave in one piece with it.
+const COPY: usize = 16 * 1024;
+
 /// Octets of a frame head, for the count of bytes sent.
 const FRAME: u64 = 9;
+
+/// Fields that a response may have beside its own.
+const FURTHER: usize = 8;
 
 /// How the body of the response ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +130,7 @@ impl<'c> Outbound<'c> {
             // The client would take it for the agreement that it is not.
             exchange.response.status = 502;
         }
-        let mut map = HeaderMap::with_capacity(exchange.response.headers.len() + 3);
+        let mut map = self.begin_map(exchange);
         fields::write_fields(&mut map, &exchange.response.headers);
         let status = exchange.response.status;
         let bodyless = is_bodyless(exchange);
@@ -148,7 +154,7 @@ impl<'c> Outbound<'c> {
         lines: &[u8],
         length: u64,
     ) {
-        let mut map = HeaderMap::with_capacity(12);
+        let mut map = self.begin_map(exchange);
         fields::write_lines(&mut map, lines);
         self.framing = match is_bodyless(exchange) {
             true => Framing::None,
@@ -159,7 +165,7 @@ impl<'c> Outbound<'c> {
 
     pub(in crate::downstream) fn begin_tunnel(&mut self, exchange: &mut Exchange) {
         exchange.response.status = 200;
-        let mut map = HeaderMap::with_capacity(exchange.response.headers.len() + 2);
+        let mut map = self.begin_map(exchange);
         let of_the_switch = |name: &[u8]| name.eq_ignore_ascii_case(b"sec-websocket-accept");
         let headers = &mut exchange.response.headers;
         headers.retain(|_, name, _| !of_the_switch(name));
@@ -169,9 +175,16 @@ impl<'c> Outbound<'c> {
         self.set_head(exchange, map);
     }
 
-    fn set_head(&mut self, exchange: &mut Exchange, mut map: HeaderMap) {
-        exchange.notes.status = exchange.response.status;
+    /// The fields of every response, in front of its own.
+    fn begin_map(&self, exchange: &Exchange) -> HeaderMap {
+        let own = exchange.response.headers.len();
+        let mut map = HeaderMap::with_capacity(own + FURTHER);
         fields::write_standard(&mut map, self.thread, exchange);
+        map
+    }
+
+    fn set_head(&mut self, exchange: &mut Exchange, map: HeaderMap) {
+        exchange.notes.status = exchange.response.status;
         let size = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
             (name.as_str().len() + value.len()) as u64
         };
@@ -183,12 +196,36 @@ impl<'c> Outbound<'c> {
     }
 
     pub(in crate::downstream) async fn data(&mut self, piece: &[u8]) -> Result<(), Error> {
-        self.add(piece);
-        let ends = self.framing == Framing::Known(0) && !self.takes_trailers;
-        poll_fn(|cx| self.poll_out(cx, ends)).await
+        if piece.len() <= COPY {
+            self.add(piece);
+            let ends = self.ends();
+            return poll_fn(|cx| self.poll_out(cx, ends)).await;
+        }
+        self.flush().await?;
+        let mut piece = self.admit(piece);
+        // Copied only as it may leave: what a client is too slow for waits where it came from.
+        while !piece.is_empty() {
+            let room = poll_fn(|cx| self.poll_room(cx, piece.len())).await?;
+            let (now, later) = piece.split_at(room.min(piece.len()));
+            piece = later;
+            let ends = piece.is_empty() && self.ends();
+            self.send(Bytes::copy_from_slice(now), ends)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the last byte that was promised has been given, and nothing comes behind it.
+    fn ends(&self) -> bool {
+        self.framing == Framing::Known(0) && !self.takes_trailers
     }
 
     pub(in crate::downstream) fn add(&mut self, piece: &[u8]) {
+        let piece = self.admit(piece);
+        self.out.extend_from_slice(piece);
+    }
+
+    /// What of `piece` belongs into the response: nothing without a body, no more than was promised.
+    fn admit<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
         let take = match &mut self.framing {
             Framing::None | Framing::NotBegun => 0,
             Framing::Known(left) => {
@@ -199,8 +236,7 @@ impl<'c> Outbound<'c> {
             Framing::Open => piece.len(),
         };
         self.body_bytes += take as u64;
-        self.out
-            .extend_from_slice(piece.get(..take).unwrap_or_default());
+        piece.get(..take).unwrap_or_default()
     }
 
     pub(in crate::downstream) async fn file(
@@ -230,19 +266,17 @@ impl<'c> Outbound<'c> {
             if let Framing::Known(owed) = &mut self.framing {
                 *owed = owed.saturating_sub(count);
             }
-            let ends = self.framing == Framing::Known(0) && !self.takes_trailers;
+            let ends = self.ends();
             self.send(piece.into(), ends)?;
         }
         Ok(())
     }
 
     pub(in crate::downstream) async fn finish(&mut self) -> Result<(), Error> {
-        match self.framing {
-            Framing::Known(left) if left > 0 => {
-                return Err(Error::new(Kind::Truncated, Side::Internal));
-            }
-            _ => poll_fn(|cx| self.poll_out(cx, true)).await,
+        if matches!(self.framing, Framing::Known(left) if left > 0) {
+            return Err(Error::new(Kind::Truncated, Side::Internal));
         }
+        poll_fn(|cx| self.poll_out(cx, true)).await
     }
 
     pub(in crate::downstream) async fn finish_with(

@@ -122,6 +122,10 @@ pub(super) async fn serve(
         }
     };
     if after == After::Abort || !reply.is_ended() {
+        if channel.has_begun() {
+            // What came before the failure leaves if it can: a reset takes back what has not.
+            tokio::task::yield_now().await;
+        }
         channel.reset(Reason::INTERNAL_ERROR);
     }
 }
