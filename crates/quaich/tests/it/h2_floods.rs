@@ -321,7 +321,8 @@ fn a_hundred_thousand_bad_streams_leave_nothing_behind() {
             (status["front"]["connections"] == 0).then_some(())
         });
     };
-    for n in 0..100 {
+    // Until the allocator has what it needs at the peak of all this.
+    for n in 0..1000 {
         a_hundred_bad_streams(&quaich, n);
     }
     settled();
@@ -331,7 +332,10 @@ fn a_hundred_thousand_bad_streams_leave_nothing_behind() {
     }
     settled();
     let grown = resident_memory(front).saturating_sub(memory);
-    assert!(grown <= 1 << 20, "{grown} bytes more after 100,000 streams");
+    assert!(
+        grown <= 512 << 10,
+        "{grown} bytes more after 100,000 streams"
+    );
     // Kept connections to the upstream may be a few more or less.
     let more = self::descriptors(front).saturating_sub(descriptors);
     assert!(more <= 40, "{more} descriptors more");
