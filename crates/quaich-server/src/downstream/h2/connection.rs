@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use h2::Reason;
-use h2::server::{Builder, Connection as H2Connection, Handshake};
+use h2::server::{Builder, Connection as H2Connection};
 
 use super::floods::{Breach, Flood};
 use super::piece::{Budget, Piece};
@@ -89,8 +89,9 @@ impl<H> Connection<H> {
         let wire = Wire::new(self.socket, early, thread.clock.clone());
         let output = Output::new(wire.stream(), &writing, thread.settings.write_timeout);
         deadline.set(thread.settings.header_timeout);
-        let handshake = builder(&thread).handshake::<_, Piece>(Io(wire.clone()));
-        let Some(connection) = shake_hands(handshake, &wire, &output, &deadline).await else {
+        // In boxes, what is needed for a moment only: this future lives as long as the connection.
+        let handshake = Box::pin(shake_hands(&thread, &wire, &output, &deadline));
+        let Some(connection) = handshake.await else {
             return;
         };
         let shared = Rc::new(Shared {
@@ -125,7 +126,7 @@ impl<H> Connection<H> {
         .await;
         drop(driver);
         if ended == Ended::Orderly {
-            linger(wire.stream(), &deadline).await;
+            Box::pin(linger(wire.stream(), &deadline)).await;
         }
     }
 }
@@ -149,15 +150,17 @@ fn builder(thread: &Thread) -> Builder {
 
 /// Sends our settings and waits for the client's preface.
 async fn shake_hands(
-    handshake: Handshake<Io, Piece>,
-    wire: &Wire,
+    thread: &Thread,
+    wire: &Rc<Wire>,
     output: &Output<'_>,
     deadline: &Deadline,
-) -> Option<H2Connection<Io, Piece>> {
+) -> Option<Box<H2Connection<Io, Piece>>> {
+    let handshake = builder(thread).handshake::<_, Piece>(Io(wire.clone()));
     let mut handshake = pin!(handshake);
     let mut breach = None;
     let shaken = deadline.guard(poll_fn(|cx| {
-        let mut connection = handshake.as_mut().poll(cx).map(Result::ok);
+        let made = handshake.as_mut().poll(cx);
+        let mut connection = made.map(|made| made.ok().map(Box::new));
         if connection.is_pending() {
             breach = wire.take_breach();
         }
@@ -199,7 +202,7 @@ enum Ended {
 }
 
 struct Driver<'c> {
-    connection: H2Connection<Io, Piece>,
+    connection: Box<H2Connection<Io, Piece>>,
     wire: &'c Wire,
     output: &'c Output<'c>,
     deadline: &'c Deadline,

@@ -124,6 +124,9 @@ impl<'c> Inbound<'c> {
                 return Poll::Ready(Ok(None));
             }
             if !self.piece.is_empty() {
+                if !ready!(self.poll_confirmed(cx))? {
+                    continue;
+                }
                 // A client that does not wait for `100 Continue` gets none.
                 self.continue_due = false;
                 self.clear_deadline();
@@ -138,6 +141,20 @@ impl<'c> Inbound<'c> {
                     return self.wait(cx);
                 }
             }
+        }
+    }
+
+    /// The last piece that was promised is not given out before the stream has ended with it: of a
+    /// request with more than that nothing may be passed on as whole (RFC 9113 section 8.1.1).
+    fn poll_confirmed(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        if self.left != Some(self.piece.len() as u64) || self.recv.is_end_stream() {
+            return Poll::Ready(Ok(true));
+        }
+        match self.recv.poll_data(cx) {
+            Poll::Ready(Some(Ok(more))) if more.is_empty() => Poll::Ready(Ok(false)),
+            Poll::Ready(Some(_)) => Poll::Ready(Err(Error::CLIENT_GONE)),
+            Poll::Ready(None) => Poll::Ready(Ok(true)),
+            Poll::Pending => self.wait(cx),
         }
     }
 
