@@ -9,6 +9,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown};
 use rustix::pipe::{SpliceFlags, splice};
 use tokio::io::unix::AsyncFd;
@@ -178,6 +179,16 @@ impl Socket {
         }
     }
 
+    /// Whether the peer has reset the connection, or is gone altogether: it takes nothing any more.
+    pub fn has_failed(&self) -> bool {
+        let mut polled = [PollFd::new(self.fd.get_ref(), PollFlags::empty())];
+        let failed = PollFlags::ERR | PollFlags::HUP;
+        match rustix::event::poll(&mut polled, Some(&Timespec::default())) {
+            Ok(_) => polled[0].revents().intersects(failed),
+            Err(_) => false,
+        }
+    }
+
     /// Bytes that the peer has not taken yet, if the kernel says.
     pub fn unacknowledged(&self) -> Option<u32> {
         watch::unacknowledged(self.fd.get_ref().as_fd())
@@ -218,5 +229,37 @@ impl AsFd for Socket {
 impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.fd.get_ref().as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_io().build().unwrap()
+    }
+
+    #[test]
+    fn a_peer_that_has_only_finished_sending_has_not_failed() {
+        runtime().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (mut near, _) = listener.accept().unwrap();
+            near.set_nonblocking(true).unwrap();
+            let socket = Socket::new(near.try_clone().unwrap().into()).unwrap();
+            far.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(socket.read(&mut [0; 1]).await.unwrap(), 0);
+            assert!(!socket.has_failed());
+            drop(far);
+            near.write_all(b"?").unwrap();
+            // The answer to that is a reset, which the loopback delivers at once.
+            assert_eq!(socket.read(&mut [0; 1]).await.unwrap(), 0);
+            assert!(socket.has_failed());
+        });
     }
 }

@@ -30,7 +30,7 @@ mod tests {
     fn the_proof_is_that_of_rfc_6455() {
         assert_eq!(
             accept(b"dGhlIHNhbXBsZSBub25jZQ=="),
-            b"s3pPLMBiTxaQ9kYzzhZRbK+xOo="
+            b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
         );
         assert_eq!(key().len(), 24);
     }

@@ -2,7 +2,7 @@
 //!
 //! A thread keeps up to its share; what is beyond goes to the shelf, taken off the thread's reactor,
 //! where a busier thread finds it. The shelf's lock is touched only when a thread has none or too
-//! many of its own.
+//! many of its own. A connection over TLS stays on its thread.
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
@@ -24,6 +24,8 @@ pub struct Shelf {
     count: AtomicUsize,
     capacity: usize,
     share: usize,
+    /// What a thread keeps of connections that it cannot give away.
+    bound_share: usize,
 }
 
 impl Shelf {
@@ -40,6 +42,7 @@ impl Shelf {
             count: AtomicUsize::new(0),
             capacity: keepalive.saturating_sub(share * threads),
             share,
+            bound_share: keepalive.div_ceil(threads),
         }
     }
 
@@ -121,7 +124,11 @@ impl Pool {
             return;
         };
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < shelf.share {
+        let share = match conn.is_movable() {
+            true => shelf.share,
+            false => shelf.bound_share,
+        };
+        if idle.len() < share {
             idle.push((conn, Instant::now()));
         } else {
             drop(idle);

@@ -5,121 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use loona_hpack::Decoder;
 
 use super::block::Block;
+use super::event::Event;
 use super::frame::{Frame, PREFACE, code, flag, kind, setting};
+use super::response::{Ended, H2Response};
 use crate::client::RawClient;
-
-/// What the other side did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A whole block of fields, names and values as text.
-    Headers {
-        /// Of this stream.
-        stream: u32,
-        /// In their order, pseudo-fields included.
-        fields: Vec<(String, String)>,
-        /// Whether the stream ends with it.
-        end: bool,
-    },
-    /// A part of a body.
-    Data {
-        /// Of this stream.
-        stream: u32,
-        /// Without padding.
-        bytes: Vec<u8>,
-        /// Whether the stream ends with it.
-        end: bool,
-    },
-    /// A stream was reset.
-    Reset {
-        /// This stream.
-        stream: u32,
-        /// Why.
-        code: u32,
-    },
-    /// The connection is to end.
-    GoAway {
-        /// The last stream that may have been worked on.
-        last: u32,
-        /// Why.
-        code: u32,
-    },
-    /// Settings of the other side; acknowledged already.
-    Settings(Vec<(u16, u32)>),
-    /// Ours were acknowledged.
-    SettingsAck,
-    /// A PING of ours came back.
-    Pong([u8; 8]),
-    /// A window grew.
-    Window {
-        /// This stream's, or the connection's (0).
-        stream: u32,
-        /// By so many bytes.
-        by: u32,
-    },
-    /// Any other frame.
-    Other(Frame),
-    /// The connection ended.
-    Closed,
-}
-
-impl Event {
-    fn stream(&self) -> Option<u32> {
-        match self {
-            Self::Headers { stream, .. }
-            | Self::Data { stream, .. }
-            | Self::Reset { stream, .. } => Some(*stream),
-            _ => None,
-        }
-    }
-}
-
-/// How a stream came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// In order, by `END_STREAM`.
-    Whole,
-    /// By `RST_STREAM` with this code.
-    Reset(u32),
-    /// With the connection.
-    Cut,
-}
-
-/// One response, read to its end or to where it broke.
-#[derive(Clone, Debug)]
-pub struct H2Response {
-    /// Status code; 0 when the stream ended before a final head.
-    pub status: u16,
-    /// Fields of the head, without `:status`.
-    pub fields: Vec<(String, String)>,
-    /// Body, as much as came.
-    pub body: Vec<u8>,
-    /// Fields behind the body.
-    pub trailers: Vec<(String, String)>,
-    /// Interim responses that came before, by status.
-    pub interim: Vec<u16>,
-    /// How it ended.
-    pub ended: Ended,
-}
-
-impl H2Response {
-    pub(crate) fn new() -> Self {
-        Self {
-            status: 0,
-            fields: Vec::new(),
-            body: Vec::new(),
-            trailers: Vec::new(),
-            interim: Vec::new(),
-            ended: Ended::Cut,
-        }
-    }
-
-    /// The value of a field; the first when there are several.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.fields.iter().find(|(field, _)| field == name);
-        found.map(|(_, value)| value.as_str())
-    }
-}
 
 /// One connection.
 pub struct H2Client {
@@ -573,29 +462,5 @@ impl H2Client {
             fields,
             end,
         })
-    }
-}
-
-impl H2Response {
-    /// Takes a head (interim or final) or trailers; whether the response ends with it.
-    fn take_fields(&mut self, mut fields: Vec<(String, String)>, end: bool) -> bool {
-        let status = fields.iter().position(|(name, _)| name == ":status");
-        match status {
-            None => self.trailers = fields,
-            Some(at) => {
-                let (_, value) = fields.remove(at);
-                let status = value.parse().expect("a status is a number");
-                if (100..200).contains(&status) {
-                    self.interim.push(status);
-                } else {
-                    self.status = status;
-                    self.fields = fields;
-                }
-            }
-        }
-        if end {
-            self.ended = Ended::Whole;
-        }
-        end
     }
 }

@@ -5,10 +5,14 @@
 
 mod block;
 mod client;
+mod event;
 mod frame;
 mod origin;
+mod response;
 
 pub use block::Block;
-pub use client::{Ended, Event, H2Client, H2Response};
+pub use client::H2Client;
+pub use event::Event;
 pub use frame::{Frame, PREFACE, code, flag, kind, setting};
 pub use origin::{H2Origin, H2Peer, H2Request};
+pub use response::{Ended, H2Response};

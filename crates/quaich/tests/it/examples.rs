@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use std::process::Command;
+
 use quaich_testkit::{
-    Ca, Origin, Quaich, QuaichCommand, RawClient, Request, TempSite, Transport, python,
+    Ca, Origin, Peer, Quaich, QuaichCommand, RawClient, Request, TempSite, Transport, python,
     requires_python,
 };
 
@@ -154,4 +156,33 @@ fn sites() {
         .expect_header("location", "http://www.example.test/a");
     client.send("GET / HTTP/1.1\r\nHost: app.example.test\r\n\r\n");
     client.response().expect_status(200);
+}
+
+#[test]
+fn grpc_greets() {
+    if !requires_python(&["grpc"]) {
+        return;
+    }
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/grpc");
+    let server = Peer::start(
+        Command::new(python())
+            .arg(folder.join("server.py"))
+            .arg("127.0.0.1:0"),
+    );
+    let line = server.log().wait_for("port ");
+    let port = line.trim_start_matches("port ");
+    let to = format!("h2c://127.0.0.1:{port}");
+    let quaich = serve(example("grpc", |text| {
+        on_a_free_port(text.replace("h2c://127.0.0.1:9001", &to))
+    }));
+    let client = Command::new(python())
+        .arg(folder.join("client.py"))
+        .arg(quaich.addr().to_string())
+        .output()
+        .expect("python runs");
+    let shown = String::from_utf8_lossy(&client.stdout);
+    assert_eq!(
+        shown, "Hello, world!\nHello, Ada!\nHello, Grace!\n",
+        "{client:?}"
+    );
 }

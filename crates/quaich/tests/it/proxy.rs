@@ -65,6 +65,47 @@ fn a_connection_with_bytes_left_over_is_not_used_again() {
 }
 
 #[test]
+fn the_head_of_an_answer_does_not_wait_for_its_body() {
+    let (go, wait) = channel();
+    let wait = Mutex::new(wait);
+    let origin = Origin::start(move |conversation| {
+        if conversation.request().is_some() {
+            conversation.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let _ = wait.lock().expect("one connection only").recv();
+            conversation.write("2\r\nok\r\n0\r\n\r\n");
+        }
+    });
+    let quaich = to(&origin, "");
+    let mut client = quaich.raw();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(client.head().status, 200);
+    go.send(()).expect("the origin waits");
+    assert!(client.rest().ends_with(b"2\r\nok\r\n0\r\n\r\n"));
+}
+
+#[test]
+fn a_client_that_leaves_before_its_answer_leaves_the_server_too() {
+    let origin = Origin::start(|conversation| {
+        if conversation.request().is_some() {
+            // Ends when quaich has closed.
+            conversation.read();
+        }
+    });
+    let quaich = to(&origin, "");
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let before = origin.connections();
+        let mut client = quaich.raw();
+        client.send(request);
+        origin.wait_for_requests(before + 1);
+        drop(client);
+        origin.wait_for_ends(before + 1);
+    }
+}
+
+#[test]
 fn an_answer_is_passed_on_while_it_comes() {
     let (go, wait) = channel();
     let wait = Mutex::new(wait);

@@ -382,6 +382,53 @@ fn a_reader_that_stops_holds_back_its_own_stream_only() {
 }
 
 #[test]
+fn small_messages_that_nobody_reads_end_no_other_stream() {
+    let origin = H2Origin::answering(|peer, request| {
+        if request.header(":path") == Some("/many") {
+            peer.head(request.stream, false);
+            // They fill the window of the stream only in part.
+            let frames: Vec<_> = (0..20_000)
+                .map(|_| Frame::data(request.stream, *b"message\r\n"))
+                .collect();
+            peer.line.frames(&frames);
+            peer.line.frame(&Frame::data(request.stream, *b"").end());
+        } else {
+            peer.answer(request.stream, "ok");
+        }
+    });
+    let quaich = to(&origin, "");
+    // Its window takes next to nothing.
+    let settings = [(setting::INITIAL_WINDOW_SIZE, 100)];
+    let mut slow = H2Client::with_settings(quaich.raw(), &settings);
+    slow.stop_reading();
+    let stream = slow.get("/many");
+    let head = slow.of_stream(stream);
+    assert!(matches!(head, Event::Headers { .. }), "{head:?}");
+    for _ in 0..10 {
+        quaich.get("/").expect_body("ok");
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn requests_of_old_and_careless_clients_can_be_put() {
+    let origin = H2Origin::answering(|peer, request| {
+        let path = request.header(":path").unwrap_or_default().to_owned();
+        peer.answer(request.stream, &path);
+    });
+    let quaich = to(&origin, "");
+    let mut client = quaich.raw();
+    client.send("GET /old HTTP/1.0\r\n\r\n");
+    client.response().expect_status(200).expect_body("/old");
+    let mut client = quaich.raw();
+    client.send("GET /?q=<a>&r=\"{}\" HTTP/1.1\r\nHost: a\r\n\r\n");
+    client
+        .response()
+        .expect_status(200)
+        .expect_body("/?q=%3Ca%3E&r=%22%7B%7D%22");
+}
+
+#[test]
 fn request_bodies_flow_as_the_server_takes_them() {
     const SIZE: usize = 3 * 1024 * 1024;
     let (origin, _) = counted(|peer, request, _| {

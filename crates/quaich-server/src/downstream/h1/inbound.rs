@@ -391,7 +391,8 @@ impl<'c> Inbound<'c> {
         }
         self.send_continue();
         while self.deadline.check(cx).is_err() {
-            if self.poll_fill(cx).map(|read| read.is_err()) == Poll::Ready(true) {
+            // Reading goes on to show the orderly end that came first.
+            if self.socket.socket().has_failed() {
                 return Poll::Ready(Error::CLIENT_GONE);
             }
             self.deadline.set(PROBE);

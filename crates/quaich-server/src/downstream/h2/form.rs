@@ -115,7 +115,7 @@ fn has_right_length(frame: &Frame) -> bool {
         kind::PRIORITY => length == 5,
         kind::RST_STREAM | kind::WINDOW_UPDATE => length == 4,
         kind::SETTINGS if frame.has_first_flag() => length == 0,
-        kind::SETTINGS => length % 6 == 0,
+        kind::SETTINGS => length.is_multiple_of(6),
         kind::PING => length == 8,
         kind::GOAWAY => length >= 8,
         _ => true,

@@ -194,11 +194,10 @@ async fn download(
     let length = length(exchange);
     drop_hop_by_hop(&mut exchange.response);
     reply.begin(exchange, length);
+    // A body that was given no length may take its time: its head does not wait for it.
+    let mut hurries = matches!(length, BodyLength::Chunked | BodyLength::UntilClose);
     loop {
-        progress.awaits_server.set(true);
-        let piece = down.data().await.map_err(cut)?;
-        progress.awaits_server.set(false);
-        match piece {
+        match next_piece(reply, down, progress, std::mem::take(&mut hurries)).await? {
             Some(piece) => reply.data(piece).await?,
             None => break,
         }
@@ -209,6 +208,33 @@ async fn download(
         None => reply.finish().await?,
     }
     Ok(Ended::Reusable)
+}
+
+/// The next piece of the response. What waits to be sent goes out before a wait if it `hurries`.
+async fn next_piece<'d>(
+    reply: &mut Reply<'_>,
+    down: &'d mut Download<'_>,
+    progress: &Progress,
+    hurries: bool,
+) -> Result<Option<&'d [u8]>, Error> {
+    let mut piece = pin!(down.data());
+    let mut ready = Poll::Pending;
+    if hurries {
+        ready = poll_fn(|cx| Poll::Ready(piece.as_mut().poll(cx))).await;
+        if ready.is_pending() {
+            reply.flush().await?;
+        }
+    }
+    let piece = match ready {
+        Poll::Ready(piece) => piece,
+        Poll::Pending => {
+            progress.awaits_server.set(true);
+            let piece = piece.await;
+            progress.awaits_server.set(false);
+            piece
+        }
+    };
+    piece.map_err(cut)
 }
 
 /// Reads the final head; passes on what comes before it and concerns the client.

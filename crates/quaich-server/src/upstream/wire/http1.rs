@@ -47,6 +47,11 @@ impl Conn {
         self.socket.is_disturbed()
     }
 
+    /// Whether another thread could use it.
+    pub fn is_movable(&self) -> bool {
+        self.socket.is_plain()
+    }
+
     /// Takes it off this thread, if it is nothing but its socket.
     pub fn into_fd(self) -> Option<OwnedFd> {
         self.socket.into_plain().map(Socket::into_inner)

@@ -21,13 +21,18 @@ pub(super) fn request(request: &Request, secure: bool) -> Result<http::Request<(
 }
 
 fn build(from: &Request, secure: bool) -> Option<http::Request<()>> {
-    let mut uri = http::uri::Parts::default();
-    uri.scheme = Some(if secure { Scheme::HTTPS } else { Scheme::HTTP });
-    uri.authority = Some(Authority::try_from(from.authority()).ok()?);
-    uri.path_and_query = Some(PathAndQuery::try_from(from.target()).ok()?);
     let mut request = http::Request::new(());
+    let mut uri = http::uri::Parts::default();
+    uri.path_and_query = Some(target(from.target())?);
+    if from.authority().is_empty() {
+        // A client of HTTP/1.0 may leave it out; `h2` takes such requests under their old version.
+        *request.version_mut() = Version::HTTP_11;
+    } else {
+        uri.scheme = Some(if secure { Scheme::HTTPS } else { Scheme::HTTP });
+        uri.authority = Some(Authority::try_from(from.authority()).ok()?);
+        *request.version_mut() = Version::HTTP_2;
+    }
     *request.uri_mut() = Uri::from_parts(uri).ok()?;
-    *request.version_mut() = Version::HTTP_2;
     *request.method_mut() = match from.protocol() {
         Some(_) => Method::CONNECT,
         None => Method::from_bytes(from.method_name()).ok()?,
@@ -40,6 +45,25 @@ fn build(from: &Request, secure: bool) -> Option<http::Request<()>> {
     }
     *request.headers_mut() = fields(from)?;
     Some(request)
+}
+
+/// Path and query. Bytes that may not stand there (RFC 3986 section 2) and that some clients send
+/// all the same are written in their other form, which means the same.
+fn target(target: &[u8]) -> Option<PathAndQuery> {
+    if let Ok(target) = PathAndQuery::try_from(target) {
+        return Some(target);
+    }
+    let mut encoded = Vec::with_capacity(target.len() + 32);
+    for &byte in target {
+        if matches!(byte, 0x21 | 0x24..=0x3b | 0x3d | 0x3f..=0x5b | 0x5d | 0x5f | 0x61..=0x7a | 0x7e)
+        {
+            encoded.push(byte);
+        } else {
+            let digit = |half: u8| b"0123456789ABCDEF"[usize::from(half & 15)];
+            encoded.extend([b'%', digit(byte >> 4), digit(byte)]);
+        }
+    }
+    PathAndQuery::try_from(encoded.as_slice()).ok()
 }
 
 fn fields(from: &Request) -> Option<HeaderMap> {
@@ -134,4 +158,48 @@ pub(super) fn request_trailers(headers: &Headers) -> HeaderMap {
         fields.append(name, value);
     }
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_that_a_client_may_send_can_be_passed_on() {
+        assert_eq!(target(b"/a?b=%20").unwrap(), "/a?b=%20");
+        assert_eq!(target(b"/?q=<a>\"`").unwrap(), "/?q=%3Ca%3E%22%60");
+        for byte in 0x21..=0xff_u8 {
+            let all = [b"/?", &[byte][..]].concat();
+            assert!(target(&all).is_some(), "{byte:#x}");
+        }
+    }
+
+    fn head(status: u16, fields: &[(&'static str, &'static str)]) -> http::response::Parts {
+        let mut response = http::Response::new(());
+        *response.status_mut() = http::StatusCode::from_u16(status).unwrap();
+        for (name, value) in fields {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().append(*name, value);
+        }
+        response.into_parts().0
+    }
+
+    #[test]
+    fn a_response_says_how_long_it_is_if_it_knows() {
+        let read = |parts: &http::response::Parts, ended| {
+            let mut head = ResponseHead::new();
+            response(&mut head, parts, ended, false).map(|()| head.body)
+        };
+        let known = head(200, &[("content-length", "10")]);
+        assert_eq!(read(&known, false), Ok(BodyLength::Known(10)));
+        assert_eq!(read(&known, true), Ok(BodyLength::Empty));
+        assert_eq!(read(&head(200, &[]), false), Ok(BodyLength::UntilClose));
+        for bad in ["", "+1", "1,1", "99999999999999999999"] {
+            let mut parts = head(200, &[]);
+            let value = HeaderValue::from_str(bad).unwrap();
+            parts.headers.insert(CONTENT_LENGTH, value);
+            assert!(read(&parts, false).is_err(), "{bad}");
+        }
+        assert!(read(&head(101, &[]), false).is_err());
+    }
 }

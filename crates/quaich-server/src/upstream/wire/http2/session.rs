@@ -26,6 +26,14 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What waits in our memory of one request.
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// What `h2` may spend on keeping small DATA frames beside their bytes. Beyond it the connection ends
+/// with all its streams, so a stream of small messages that nobody reads must fit.
+const SMALL_FRAMES: usize = 16 * 1024 * 1024;
+
+/// Streams that were reset by us and whose late frames are expected: each client that leaves resets
+/// one.
+const RESET_STREAMS: usize = 1000;
+
 /// Bytes that the fields of a response may have.
 const MAX_HEADER: u32 = 64 * 1024;
 
@@ -109,6 +117,10 @@ pub async fn open(stream: Stream, deadlines: &Rc<Deadlines>) -> Result<Session, 
         .max_header_list_size(MAX_HEADER)
         .max_send_buffer_size(SEND_BUFFER)
         .initial_max_send_streams(MAX_STREAMS)
+        .data_frame_budget(SMALL_FRAMES)
+        .max_concurrent_reset_streams(RESET_STREAMS)
+        // A server only gets to err as often as it is asked.
+        .max_local_error_reset_streams(None)
         .enable_push(false)
         .handshake(io)
         .await
