@@ -26,9 +26,12 @@ use crate::tls::session::Session;
 /// Streams at once.
 const MAX_STREAMS: u32 = 100;
 
-/// Bytes of request bodies that nobody has taken yet, of one stream and of all.
+/// Bytes of one request body that nobody has taken yet.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// And of all together: as much as all may have, so that a body that nobody takes holds back only
+/// itself. Few ever have more than a piece: apps are given bodies that were spooled.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS;
 
 /// Bytes of one response that may wait for the socket.
 const STREAM_BUFFER: usize = 256 * 1024;

@@ -113,7 +113,14 @@ pub(super) async fn serve(
                 reply: &mut reply,
                 stream: Some(&channel),
             };
-            service::serve(&mut scope).await
+            let after = service::serve(&mut scope).await;
+            if let Body::H2(body) = &mut body
+                && after != After::Abort
+                && reply.is_ended()
+            {
+                body.see_off().await;
+            }
+            after
         }
         Err(reject) => {
             let error = Error::downstream(Kind::Rejected(reject.status, reject.reason.label()));
