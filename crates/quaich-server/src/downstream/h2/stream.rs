@@ -136,3 +136,18 @@ pub(super) async fn serve(
         channel.reset(Reason::INTERNAL_ERROR);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_request_is_small() {
+        let size = size_of_future(serve);
+        assert!(size <= 4096, "{size} bytes");
+    }
+}
