@@ -11,7 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use serde_json::json;
 
 use crate::process::{bound_udp, listening};
-use crate::{Peer, TempSite, eventually};
+use crate::{Peer, Quaich, Signal, TempSite, eventually};
 
 /// Whether pebble is installed; says on standard error what is skipped when not.
 ///
@@ -122,6 +122,11 @@ impl Pebble {
     #[must_use]
     pub fn root_file(&self) -> PathBuf {
         self.site.join("root.pem")
+    }
+
+    /// Sends it a signal: one that is stopped answers nobody.
+    pub fn signal(&self, signal: Signal) {
+        Quaich::signal_process(self.server.pid(), signal);
     }
 
     /// Has the name server fail for `name`.

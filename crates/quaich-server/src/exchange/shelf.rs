@@ -61,7 +61,6 @@ impl Drop for Lent {
         };
         exchange.reset();
         exchange.session = None;
-        exchange.session = None;
         // A thread that ends may drop exchanges after its shelf is gone.
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();

@@ -56,7 +56,8 @@ impl Shown {
         self.names.iter().any(|name| match name {
             HostPattern::Exact(name) => name == host,
             HostPattern::Suffix(suffix) => parent(host) == Some(suffix),
-            HostPattern::Any => true,
+            // The configuration allows it for no certificate, and none says it of itself.
+            HostPattern::Any => false,
         })
     }
 
@@ -109,7 +110,6 @@ pub(super) struct Certificates {
     by_name: HashMap<String, Vec<Arc<Shown>>>,
     /// Keys begin with a dot.
     by_parent: HashMap<String, Vec<Arc<Shown>>>,
-    for_any: Vec<Arc<Shown>>,
     default: Vec<Arc<Shown>>,
     unknown: UnknownSni,
 }
@@ -123,7 +123,6 @@ impl Certificates {
         let mut all = Self {
             by_name: HashMap::new(),
             by_parent: HashMap::new(),
-            for_any: Vec::new(),
             default: Vec::new(),
             unknown,
         };
@@ -131,12 +130,12 @@ impl Certificates {
             let shown = Shown::new(identity).map_err(|problem| (identity.name.clone(), problem))?;
             let shown = Arc::new(shown);
             for host in &identity.hosts {
-                match host {
+                let list = match host {
                     HostPattern::Exact(name) => all.by_name.entry(name.clone()).or_default(),
                     HostPattern::Suffix(name) => all.by_parent.entry(name.clone()).or_default(),
-                    HostPattern::Any => &mut all.for_any,
-                }
-                .push(shown.clone());
+                    HostPattern::Any => continue,
+                };
+                list.push(shown.clone());
             }
             // The default may have a twin with another kind of key.
             if identities
@@ -147,7 +146,7 @@ impl Certificates {
             }
         }
         let lists = all.by_name.values_mut().chain(all.by_parent.values_mut());
-        for list in lists.chain([&mut all.for_any, &mut all.default]) {
+        for list in lists.chain([&mut all.default]) {
             list.sort_by_key(|shown| shown.is_rsa());
         }
         Ok(all)
@@ -165,7 +164,6 @@ impl Certificates {
         let found = found.or_else(|| self.by_parent.get(parent(&name)?));
         match found {
             Some(found) => Some(found),
-            None if !self.for_any.is_empty() => Some(&self.for_any),
             None if self.unknown == UnknownSni::Default => Some(&self.default),
             None => None,
         }

@@ -101,7 +101,6 @@ impl Leaf {
     /// As the supervisor hands it over, for these hosts.
     pub fn identity(&self, name: &str, hosts: &[&str]) -> Identity {
         let hosts = hosts.iter().map(|host| match host.strip_prefix('*') {
-            Some("") => HostPattern::Any,
             Some(suffix) => HostPattern::Suffix(suffix.to_owned()),
             None => HostPattern::Exact((*host).to_owned()),
         });

@@ -9,9 +9,11 @@ use quaich_config::{Config, Surroundings, parse};
 use quaich_server::link::{Challenge, FromFront, Link, Material, Setup, ToFront};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-/// A running front with one TLS listener and one without.
+/// A running front with two TLS listeners and one without.
 pub struct Front {
     pub tls: SocketAddr,
+    /// With TLS too, at 127.0.0.2: who connects by address asks for no name.
+    pub second: SocketAddr,
     pub plain: SocketAddr,
     link: Link,
     main: Option<JoinHandle<()>>,
@@ -27,11 +29,11 @@ impl Front {
     pub fn start_with(config: &str, material: Material, change: impl Fn(&mut Config)) -> Self {
         let mut config = compile(config);
         change(&mut config);
-        let sockets = [listen(), listen()];
+        let sockets = ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.2:0"].map(listen);
         let roots: Vec<OwnedFd> = roots(&config);
         let setup = Setup {
-            listeners: vec![vec![0], vec![1]],
-            roots: (2..2 + roots.len()).collect(),
+            listeners: vec![vec![0], vec![1], vec![2]],
+            roots: (sockets.len()..sockets.len() + roots.len()).collect(),
             config,
             material,
             access_log: None,
@@ -49,6 +51,7 @@ impl Front {
         let mut front = Self {
             tls: sockets[0].local_addr().expect("an address"),
             plain: sockets[1].local_addr().expect("an address"),
+            second: sockets[2].local_addr().expect("an address"),
             link: Link::new(ours),
             main: Some(main),
         };
@@ -114,22 +117,24 @@ impl Drop for Front {
     }
 }
 
-/// The configuration as a test writes it, with the two listeners.
+/// The configuration as a test writes it, with the three listeners.
 fn compile(text: &str) -> Config {
     let text = format!(
         "[server]\nthreads = 2\n\
          [[server.listener]]\nname = \"tls\"\naddr = \"127.0.0.1:1\"\n\
-         [[server.listener]]\nname = \"plain\"\naddr = \"127.0.0.1:2\"\n{text}"
+         [[server.listener]]\nname = \"plain\"\naddr = \"127.0.0.1:2\"\n\
+         [[server.listener]]\nname = \"second\"\naddr = \"127.0.0.2:1\"\n{text}"
     );
     let loaded = parse("test.toml", &text, Path::new("/"), &Surroundings::default());
     let problems = quaich_config::render(&loaded, false, 80);
     let mut config = loaded.config.unwrap_or_else(|| panic!("{problems}"));
     config.server.listeners[0].tls = true;
+    config.server.listeners[2].tls = true;
     config
 }
 
-fn listen() -> TcpListener {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+fn listen(addr: &str) -> TcpListener {
+    let listener = TcpListener::bind(addr).expect("a port");
     listener.set_nonblocking(true).expect("a socket");
     listener
 }

@@ -2,7 +2,7 @@
 //! for another.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use quaich_config::Config;
 use quaich_config::model::{ClientAuth, ClientAuthMode};
@@ -71,6 +71,27 @@ impl World {
         Front::start_with(SITES, self.material(String::new()), rules)
     }
 
+    /// A front with one site for each of its addresses with TLS.
+    fn nameless(&self, first: Option<ClientAuthMode>, second: Option<ClientAuthMode>) -> Front {
+        let hosts = ["127.0.0.1", "127.0.0.2"];
+        let sites = hosts.map(|host| {
+            format!(
+                "[site.at_{}]\nhosts = [\"{host}\"]\n\
+                 [[site.at_{0}.route]]\nrespond = {{ status = 200, body = \"here\" }}\n",
+                host.replace('.', "_")
+            )
+        });
+        let leaf = self.servers.server(&hosts);
+        let material = Material {
+            identities: vec![leaf.identity("addresses", &hosts)],
+            ..self.material(String::new())
+        };
+        Front::start_with(&sites.concat(), material, |config| {
+            config.sites[0].tls_client = first.map(rule);
+            config.sites[1].tls_client = second.map(rule);
+        })
+    }
+
     /// A client with a certificate.
     fn known(&self) -> Client {
         Client::with_certificate(&self.servers, &self.clients.client("alice", 7))
@@ -82,17 +103,18 @@ impl World {
     }
 }
 
+fn rule(mode: ClientAuthMode) -> ClientAuth {
+    ClientAuth {
+        mode,
+        ca: Some("/ca.pem".into()),
+        crl: None,
+    }
+}
+
 fn rules(config: &mut Config) {
-    let rule = |mode| {
-        Some(ClientAuth {
-            mode,
-            ca: Some("/ca.pem".into()),
-            crl: None,
-        })
-    };
-    config.sites[1].tls_client = rule(ClientAuthMode::Require);
-    config.sites[2].tls_client = rule(ClientAuthMode::Require);
-    config.sites[3].tls_client = rule(ClientAuthMode::Request);
+    config.sites[1].tls_client = Some(rule(ClientAuthMode::Require));
+    config.sites[2].tls_client = Some(rule(ClientAuthMode::Require));
+    config.sites[3].tls_client = Some(rule(ClientAuthMode::Request));
 }
 
 #[test]
@@ -265,13 +287,11 @@ fn servers_are_told_who_it_is_and_nobody_can_pretend() {
     assert_eq!(field(&head, "x-forwarded-proto"), Some("https"), "{head}");
 }
 
-/// A client whose ticket was given for `from` and that presents it for `to`.
-fn transplant(front: &Front, client: &Client, from: &str, to: &str) -> bool {
-    client.get(front.tls, from, "/").unwrap();
-    let moved = client.resuming_as(from);
-    moved
-        .get(front.tls, to, "/")
-        .is_ok_and(|(_, resumed)| resumed)
+/// Whether a client can resume at `to` what it began at `from`; addresses, and names there.
+fn transplant(client: &Client, from: (SocketAddr, &str), to: (SocketAddr, &str)) -> bool {
+    client.get(from.0, from.1, "/").unwrap();
+    let moved = client.resuming_as(from.1);
+    moved.get(to.0, to.1, "/").is_ok_and(|(_, resumed)| resumed)
 }
 
 #[test]
@@ -301,7 +321,32 @@ fn a_session_is_never_resumed_on_a_site_with_other_rules() {
             ("asking.test", "secret.test"),
             ("secret.test", "asking.test"),
         ] {
-            assert!(!transplant(&front, &client, from, to), "{from} -> {to}");
+            let [from, to] = [from, to].map(|name| (front.tls, name));
+            assert!(!transplant(&client, from, to), "{from:?} -> {to:?}");
+            assert!(transplant(&client, from, from), "{from:?}");
+        }
+    }
+}
+
+/// Without a name there is nothing in a ticket that tells two sites apart but its key.
+#[test]
+fn without_names_a_session_is_resumed_under_the_same_rules_and_no_others() {
+    let world = World::new();
+    let modes = [
+        None,
+        Some(ClientAuthMode::Request),
+        Some(ClientAuthMode::Require),
+    ];
+    for (first, second) in modes
+        .iter()
+        .flat_map(|&a| modes.iter().map(move |&b| (a, b)))
+    {
+        let front = world.nameless(first, second);
+        let from = (front.tls, "127.0.0.1");
+        let to = (front.second, "127.0.0.2");
+        for client in [world.known(), old(&world)] {
+            let resumed = transplant(&client, from, to);
+            assert_eq!(resumed, first == second, "{first:?} -> {second:?}");
         }
     }
 }

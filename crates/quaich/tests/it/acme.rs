@@ -60,12 +60,30 @@ impl World {
 
     /// The state of one order in the state directory of `quaich`.
     fn plan(&self, quaich: &Quaich) -> PathBuf {
-        let directory = fs::read_dir(quaich.site().join("state/acme")).unwrap();
-        let dirs = directory
-            .flatten()
-            .map(|entry| entry.path().join("certs/shop.example.json"));
-        dirs.into_iter().find(|path| path.exists()).expect("a plan")
+        stored(quaich, "certs/shop.example.json").expect("a plan")
     }
+
+    /// quaich and its agent, which has placed an order and gets no further: the front, which is
+    /// to show the answers to the authority's challenges, is stopped. Also the order's URL.
+    fn serve_up_to_the_order(&self) -> (Quaich, String) {
+        self.pebble.signal(Signal::STOP);
+        let quaich = self.serve(TempSite::new());
+        Quaich::signal_process(quaich.front(), Signal::STOP);
+        self.pebble.signal(Signal::CONT);
+        let order = eventually("an order", || {
+            let text = fs::read(stored(&quaich, "orders/shop.example.json")?).ok()?;
+            serde_json::from_slice::<serde_json::Value>(&text).ok()
+        });
+        let url = order["url"].as_str().expect("a URL").to_owned();
+        (quaich, url)
+    }
+}
+
+/// A file of the only ACME directory, if it is there.
+fn stored(quaich: &Quaich, name: &str) -> Option<PathBuf> {
+    let directory = fs::read_dir(quaich.site().join("state/acme")).ok()?;
+    let mut files = directory.flatten().map(|entry| entry.path().join(name));
+    files.find(|path| path.exists())
 }
 
 fn tls_addr(quaich: &Quaich, world: &World) -> std::net::SocketAddr {
@@ -174,7 +192,7 @@ fn an_agent_that_is_killed_costs_nothing_and_its_order_goes_on() {
     let Some(world) = World::new("tls-alpn-01") else {
         return;
     };
-    let quaich = world.serve(TempSite::new());
+    let (quaich, order) = world.serve_up_to_the_order();
     let agent = eventually("an agent", || {
         children(quaich.pid()).into_iter().find(|pid| {
             let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -183,9 +201,13 @@ fn an_agent_that_is_killed_costs_nothing_and_its_order_goes_on() {
     });
     Quaich::signal_process(agent, Signal::KILL);
     quaich.log().wait_for("the agent for certificates failed");
+    Quaich::signal_process(quaich.front(), Signal::CONT);
     quaich
         .cli(["cert", "renew", "www.shop.example"])
         .expect_code(0);
+    quaich
+        .log()
+        .wait_for(&format!("going on with order {order}"));
     quaich
         .log()
         .wait_for("a certificate for shop.example, www.shop.example was issued");
@@ -203,14 +225,16 @@ fn a_restart_in_the_middle_of_an_order_goes_on_with_it() {
     let Some(world) = World::new("tls-alpn-01") else {
         return;
     };
-    let mut quaich = world.serve(TempSite::new());
-    quaich.log().wait_for("ordering a certificate");
+    let (mut quaich, order) = world.serve_up_to_the_order();
     quaich.signal(Signal::KILL);
     quaich.wait();
     let site = TempSite::new();
     // The agent dies with its parent; what it has written is whole.
     fs::rename(quaich.site().join("state"), site.join("state")).unwrap();
     let quaich = world.serve(site);
+    quaich
+        .log()
+        .wait_for(&format!("going on with order {order}"));
     quaich
         .log()
         .wait_for("a certificate for shop.example, www.shop.example was issued");
