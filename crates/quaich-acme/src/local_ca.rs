@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
@@ -114,6 +115,21 @@ pub fn root_pem_path(state_dir: &Path) -> PathBuf {
     folder(state_dir).join("root.pem")
 }
 
+/// SHA-256 of the first certificate in `pem`, hexadecimal.
+///
+/// # Errors
+/// There is none.
+pub fn fingerprint(pem: &str) -> Result<String> {
+    let chain = x509::chain(pem)?;
+    let first = chain.first().ok_or_else(|| Error::new("no certificate"))?;
+    let hash = digest(&SHA256, first);
+    Ok(hash
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
 /// A certificate for `names` (DNS names, wildcards, IP addresses) below `ca`: the stored one while
 /// it has more than a third of its life before it, else a new one, which is stored.
 ///
@@ -217,6 +233,7 @@ mod tests {
         let one = ensure(state.path()).unwrap();
         let two = ensure(state.path()).unwrap();
         assert_eq!(one.root_pem(), two.root_pem());
+        assert_eq!(fingerprint(one.root_pem()).unwrap().len(), 64);
         assert!(one.common_name().starts_with("quaich local CA "));
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&state.path().join("local-ca/ca.pem")), 0o600);

@@ -28,8 +28,6 @@ pub(crate) struct Failure {
     message: String,
     details: Vec<String>,
     cure: Option<String>,
-    /// It may be different on another machine, or for another user.
-    here_only: bool,
     /// What else is wrong.
     others: Vec<Failure>,
 }
@@ -42,7 +40,6 @@ impl Failure {
             message: message.into(),
             details: Vec::new(),
             cure: None,
-            here_only: false,
             others: Vec::new(),
         }
     }
@@ -55,21 +52,20 @@ impl Failure {
         Some(first)
     }
 
-    /// Marks that what is wrong may be so on this machine, or for this user, only.
-    pub(crate) fn here_only(mut self) -> Failure {
-        self.here_only = true;
-        self
-    }
-
-    /// Whether it is marked so.
-    pub(crate) fn is_here_only(&self) -> bool {
-        self.here_only
-    }
-
     /// What to do about it.
     pub(crate) fn cure(mut self, cure: impl Into<String>) -> Failure {
         self.cure = Some(cure.into());
         self
+    }
+
+    /// Its one sentence.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it, when that can be said.
+    pub(crate) fn help(&self) -> Option<&str> {
+        self.cure.as_deref()
     }
 
     /// Message and cure as one line, for a log.

@@ -5,6 +5,7 @@
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -49,32 +50,34 @@ impl SystemStore {
         })
     }
 
-    /// Where the certificate with this name goes.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        let plain = |letter: char| match letter.is_ascii_alphanumeric() {
-            true => letter.to_ascii_lowercase(),
-            false => '-',
-        };
-        let name: String = name.chars().map(plain).collect();
-        self.folder.join(format!("{name}.crt"))
+    /// Where the certificate with this SHA-256 goes: each has a place of its own.
+    pub(crate) fn file(&self, fingerprint: &str) -> PathBuf {
+        let short: String = fingerprint.chars().take(16).collect();
+        self.folder.join(format!("quaich-local-ca-{short}.crt"))
     }
 
     /// Whether it is there, and the same.
-    pub(crate) fn has(&self, name: &str, pem: &str) -> bool {
-        fs::read_to_string(self.file(name)).is_ok_and(|found| found == pem)
+    pub(crate) fn has(&self, fingerprint: &str, pem: &str) -> bool {
+        fs::read_to_string(self.file(fingerprint)).is_ok_and(|found| found == pem)
     }
 
-    /// Adds it.
-    pub(crate) fn install(&self, name: &str, pem: &str) -> Result<(), String> {
-        let file = self.file(name);
-        fs::write(&file, pem).map_err(|error| error.to_string())?;
-        self.update()
+    /// Adds it; it is not left there when it cannot be made to count.
+    pub(crate) fn install(&self, fingerprint: &str, pem: &str) -> Result<(), String> {
+        let file = self.file(fingerprint);
+        let result = fs::write(&file, pem).map_err(|error| error.to_string());
+        result.and_then(|()| self.update()).inspect_err(|_| {
+            // The tool's failure is what there is to tell.
+            let _ = fs::remove_file(&file);
+        })
     }
 
-    /// Takes it away.
-    pub(crate) fn uninstall(&self, name: &str) -> Result<(), String> {
-        fs::remove_file(self.file(name)).map_err(|error| error.to_string())?;
-        self.update()
+    /// Takes it away; whether it was there.
+    pub(crate) fn uninstall(&self, fingerprint: &str) -> Result<bool, String> {
+        match fs::remove_file(self.file(fingerprint)) {
+            Ok(()) => self.update().map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     fn update(&self) -> Result<(), String> {
@@ -185,18 +188,20 @@ mod tests {
             folder: dir.path().into(),
             update: &["true"],
         };
-        let name = "quaich local CA me@host";
-        let file = dir.path().join("quaich-local-ca-me-host.crt");
-        store.install(name, "pem").unwrap();
+        let (one, other) = ("0123456789abcdef0011", "fedcba98765432100011");
+        let file = dir.path().join("quaich-local-ca-0123456789abcdef.crt");
+        store.install(one, "pem").unwrap();
+        store.install(other, "another").unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "pem");
-        assert!(store.has(name, "pem"));
-        assert!(!store.has(name, "other"));
-        store.uninstall(name).unwrap();
-        assert!(!file.exists());
+        assert!(store.has(one, "pem") && store.has(other, "another"));
+        assert!(!store.has(one, "other"));
+        assert_eq!(store.uninstall(one), Ok(true));
+        assert!(!file.exists() && store.has(other, "another"));
+        assert_eq!(store.uninstall(one), Ok(false));
     }
 
     #[test]
-    fn the_message_of_a_tool_that_fails_is_kept() {
+    fn a_tool_that_fails_leaves_nothing_and_its_message_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let store = SystemStore {
             folder: dir.path().into(),
@@ -204,6 +209,7 @@ mod tests {
         };
         let why = store.install("x", "pem").unwrap_err();
         assert!(why.starts_with("ls: "), "{why}");
+        assert!(!store.file("x").exists());
     }
 
     #[test]

@@ -241,7 +241,8 @@ impl Pass<'_> {
 
     fn issued(&mut self, entry: &Entry, names: &[String], pair: &Pair) -> Option<u64> {
         let (begin, end) = (pair.facts.not_before, pair.facts.not_after);
-        let renew_at = schedule::renewal(begin, end, clock::random_below(u64::MAX));
+        let renew_at = schedule::renewal(begin, end, clock::random_below(u64::MAX))
+            .max(schedule::earliest(clock::now(), end));
         let plan = Plan {
             names: names.to_vec(),
             renew_at: Some(renew_at),

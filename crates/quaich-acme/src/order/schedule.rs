@@ -15,6 +15,14 @@ pub(crate) fn renewal(not_before: u64, not_after: u64, random: u64) -> u64 {
     two_thirds(not_before, not_after).saturating_sub(early)
 }
 
+/// The earliest time to renew a certificate that has just been issued. By a clock that is wrong, or
+/// an authority that dates far back, two thirds of its life may be over already: without this limit
+/// it would be renewed again and again.
+pub(crate) fn earliest(now: u64, not_after: u64) -> u64 {
+    let left = not_after.saturating_sub(now);
+    now.saturating_add(HOUR.max(left / 10))
+}
+
 /// When to renew inside the window `start..end` that the authority suggests (RFC 9773 §4.2), never
 /// so late that there is no time left to try again. `random` is any number.
 pub(crate) fn within_window(start: u64, end: u64, not_after: u64, random: u64) -> u64 {
@@ -54,6 +62,22 @@ mod tests {
         }
         // Clocks and authorities can be wrong.
         assert_eq!(renewal(10, 5, 3), 10);
+    }
+
+    #[test]
+    fn what_was_just_issued_is_not_renewed_at_once() {
+        let now = 1000 * DAY;
+        let renewed = |begin, end| renewal(begin, end, 0).max(earliest(now, end));
+        // As it should be.
+        assert_eq!(
+            renewed(now - HOUR, now - HOUR + 90 * DAY),
+            now - HOUR + 60 * DAY
+        );
+        // Most of the life is over, or all of it, or time itself is.
+        assert_eq!(renewed(now - 80 * DAY, now + 10 * DAY), now + DAY);
+        assert_eq!(renewed(now - 80 * DAY, now + 60), now + HOUR);
+        assert_eq!(renewed(now - 90 * DAY, now - DAY), now + HOUR);
+        assert_eq!(earliest(u64::MAX, u64::MAX), u64::MAX);
     }
 
     #[test]

@@ -106,6 +106,12 @@ pub(crate) fn folders(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Why `folder` cannot be read; `None` if it can, or is not there.
+pub(crate) fn closed(folder: &Path) -> Option<Error> {
+    let error = fs::read_dir(folder).err()?;
+    (error.kind() != std::io::ErrorKind::NotFound).then(|| cannot("read", folder, &error))
+}
+
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();

@@ -73,13 +73,14 @@ pub struct Contents {
     pub certificates: Vec<Stored>,
     /// Orders that failed and are not yet made good.
     pub failures: Vec<Failure>,
-    /// Files that cannot be used, each with the reason; they count as absent.
+    /// Files and folders that cannot be used, each with the reason; they count as absent.
     pub unusable: Vec<String>,
 }
 
 /// Reads everything below `state_dir`; what is not there is not an error.
 pub fn load(state_dir: &Path) -> Contents {
     let mut contents = Contents::default();
+    contents.look_for_closed(&state_dir.join("acme"));
     for folder in file::folders(&state_dir.join("acme")) {
         let directory = folder.file_name().unwrap_or_default().to_string_lossy();
         contents.read_folder(&folder.join("certs"), &directory);
@@ -111,7 +112,13 @@ pub fn directory_name(url: &str) -> String {
 }
 
 impl Contents {
+    fn look_for_closed(&mut self, folder: &Path) {
+        let why = file::closed(folder).map(|error| error.to_string());
+        self.unusable.extend(why);
+    }
+
     fn read_folder(&mut self, folder: &Path, directory: &str) {
+        self.look_for_closed(folder);
         for path in file::list(folder, "pem") {
             match Stored::read(&path, directory) {
                 Ok(Some(stored)) => self.certificates.push(stored),

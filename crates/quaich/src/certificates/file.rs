@@ -40,7 +40,7 @@ impl Stamp {
 
 /// The text of a PEM file. `whose` begins the message of a failure: ``certificate `shop` ``.
 pub(super) fn read_pem(path: &Path, whose: &str) -> Result<String, Failure> {
-    let bytes = read(path).map_err(|error| explain(path, whose, &error).here_only())?;
+    let bytes = read(path).map_err(|error| explain(path, whose, &error))?;
     let wrong = |why: &str| {
         let message = format!("{whose}: {} {why}", path.display());
         Failure::new(Code::Config, message)

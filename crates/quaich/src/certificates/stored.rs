@@ -44,43 +44,62 @@ impl StoredIdentity {
             renew_at: seconds(stored.renew_at),
         })
     }
+
+    /// The same, for these hosts.
+    fn serving(&self, hosts: Vec<HostPattern>) -> StoredIdentity {
+        let mut serving = self.clone();
+        serving.identity.hosts = hosts;
+        serving
+    }
+
+    /// Whether it has not expired.
+    fn is_valid(&self, now: i64) -> bool {
+        self.facts.not_after > now
+    }
+
+    /// Whether it has `name`, be it by a wildcard.
+    fn has(&self, name: &str) -> bool {
+        let names = self.facts.names.iter();
+        let patterns: Vec<HostPattern> = names.map(|name| pattern(name)).collect();
+        any_covers(&patterns, name)
+    }
 }
 
 impl Inventory {
     /// Takes what ACME has brought from the state directory: for each wanted name the certificate
-    /// that covers its whole order, else the one that is valid longest. Gives what cannot be used,
-    /// each with the reason.
+    /// that covers its whole order, else the one that is valid longest. One that is held and valid
+    /// but cannot be read any more goes on being used until there is something better. Gives what
+    /// cannot be used, each with the reason.
     pub(crate) fn take_stored(&mut self, config: &Config) -> Vec<String> {
         let Some(acme) = &config.tls.acme else {
             return Vec::new();
         };
         let found = store::load(&config.server.state_dir);
         let directory = store::directory_name(&acme.directory);
-        let ours = |stored: &&Stored| stored.directory == directory;
-        let stored: Vec<&Stored> = found.certificates.iter().filter(ours).collect();
-        let mut chosen: Vec<(&Stored, Vec<HostPattern>)> = Vec::new();
+        let ours = found.certificates.iter();
+        let ours = ours.filter(|stored| stored.directory == directory);
+        let read: Vec<StoredIdentity> = ours
+            .filter_map(|stored| StoredIdentity::new(stored, "acme", Vec::new()))
+            .collect();
+        let old = std::mem::take(&mut self.acme);
+        let candidates: Vec<&StoredIdentity> = lost(&old, &read).chain(&read).collect();
+        let mut chosen: Vec<(&StoredIdentity, Vec<HostPattern>)> = Vec::new();
         for names in self.orders(config) {
             for name in &names {
-                let Some(best) = best(&stored, name, &names) else {
+                let Some(best) = best(&candidates, name, &names) else {
                     continue;
                 };
                 let host = HostPattern::Exact(name.clone());
-                match chosen
-                    .iter_mut()
-                    .find(|(stored, _)| stored.file == best.file)
-                {
+                match chosen.iter_mut().find(|(one, _)| std::ptr::eq(*one, best)) {
                     Some((_, hosts)) => hosts.push(host),
                     None => chosen.push((best, vec![host])),
                 }
             }
         }
-        let chosen = chosen.into_iter();
-        let old = std::mem::replace(
-            &mut self.acme,
-            chosen
-                .filter_map(|(stored, hosts)| StoredIdentity::new(stored, "acme", hosts))
-                .collect(),
-        );
+        self.acme = chosen
+            .into_iter()
+            .map(|(stored, hosts)| stored.serving(hosts))
+            .collect();
         self.forget_staples(&old);
         let ours = |failure: &store::Failure| failure.directory == directory;
         self.failed = found.failures.into_iter().filter(ours).collect();
@@ -164,16 +183,32 @@ fn is_ordered(config: &Config, name: &str) -> bool {
     orders.flatten().any(|ordered| ordered == name)
 }
 
-fn best<'a>(stored: &[&'a Stored], name: &str, order: &[String]) -> Option<&'a Stored> {
-    let has = |stored: &Stored, name: &str| {
-        let patterns: Vec<HostPattern> = stored.names.iter().map(|name| pattern(name)).collect();
-        any_covers(&patterns, name)
+/// Certificates that are valid and that `read` has nothing good in place of: their files are gone,
+/// garbled, or behind a folder that cannot be read at the moment.
+fn lost<'a>(
+    old: &'a [StoredIdentity],
+    read: &'a [StoredIdentity],
+) -> impl Iterator<Item = &'a StoredIdentity> {
+    let now = super::date::now();
+    let replaced = move |old: &StoredIdentity| {
+        let mut read = read.iter();
+        read.any(|read| read.file == old.file && read.is_valid(now))
     };
-    let candidates = stored.iter().copied().filter(|stored| has(stored, name));
+    old.iter()
+        .filter(move |old| old.is_valid(now) && !replaced(old))
+}
+
+fn best<'a>(
+    candidates: &[&'a StoredIdentity],
+    name: &str,
+    order: &[String],
+) -> Option<&'a StoredIdentity> {
+    let now = super::date::now();
+    let all = candidates.iter().copied();
+    let candidates = all.filter(|stored| stored.has(name));
     candidates.max_by_key(|stored| {
-        let whole = order.iter().all(|name| has(stored, name));
-        let current = seconds(stored.not_after) > super::date::now();
-        (current, whole, stored.not_after)
+        let whole = order.iter().all(|name| stored.has(name));
+        (stored.is_valid(now), whole, stored.facts.not_after)
     })
 }
 

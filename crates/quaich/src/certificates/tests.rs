@@ -156,6 +156,53 @@ fn an_end_that_is_near_is_told_in_steps() {
 }
 
 #[test]
+fn a_state_folder_that_cannot_be_read_takes_no_certificate_away() {
+    let (site, ca) = (TempSite::new(), Ca::new("test"));
+    ca.server(&["file.example"]).write(&site, "f");
+    let tables = cert("f")
+        + "[tls.acme]\nemail = \"me@a.example\"\ndirectory = \"https://ca.example/directory\"\n\
+           [site.main]\nhosts = [\"a.example\", \"b.example\"]\n";
+    let mut config = config(&site, &tables);
+    config.server.state_dir = site.join("state");
+    let place = "state/acme/ca.example/certs/a.example.pem";
+    let first = ca.server(&["a.example", "b.example"]);
+    site.write(place, first.chain.clone() + &first.key);
+    let (mut inventory, failures) = Inventory::read(&config);
+    assert_eq!(lines(&failures), [""; 0]);
+    assert_eq!(inventory.take_stored(&config), [""; 0]);
+    let served = |inventory: &Inventory| -> Vec<(String, Vec<String>)> {
+        let identities = inventory.material(date::now()).identities.into_iter();
+        let acme = identities.filter(|one| one.name.starts_with("acme:"));
+        acme.map(|one| (one.chain, shown(&one.hosts))).collect()
+    };
+    let both = ["a.example".to_owned(), "b.example".to_owned()].to_vec();
+    assert_eq!(served(&inventory), [(first.chain.clone(), both.clone())]);
+
+    let (acme, away) = (site.join("state/acme"), site.join("state/away"));
+    std::fs::rename(&acme, &away).unwrap();
+    inventory.take_stored(&config);
+    assert_eq!(served(&inventory), [(first.chain.clone(), both.clone())]);
+    assert!(inventory.waiting(&config).is_empty());
+    // A file where the folder was is told.
+    site.write("state/acme", "");
+    assert_eq!(inventory.take_stored(&config).len(), 1);
+    std::fs::remove_file(&acme).unwrap();
+    std::fs::rename(&away, &acme).unwrap();
+    site.write(place, "garbled");
+    assert_eq!(inventory.take_stored(&config).len(), 1);
+    assert_eq!(served(&inventory), [(first.chain.clone(), both.clone())]);
+    // One that has expired is not better; one that is good takes its place, however long it lives.
+    let expired = ca.expired(&["a.example", "b.example"]);
+    site.write(place, expired.chain.clone() + &expired.key);
+    inventory.take_stored(&config);
+    assert_eq!(served(&inventory), [(first.chain.clone(), both.clone())]);
+    let next = ca.server(&["a.example", "b.example"]);
+    site.write(place, next.chain.clone() + &next.key);
+    inventory.take_stored(&config);
+    assert_eq!(served(&inventory), [(next.chain, both)]);
+}
+
+#[test]
 fn the_local_ca_names_what_nothing_else_does() {
     let (site, ca) = (TempSite::new(), Ca::new("test"));
     ca.server(&["a.example"]).write(&site, "a");

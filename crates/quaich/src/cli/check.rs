@@ -1,7 +1,10 @@
-//! `quaich check`: every mistake of a file in one run. What the file names and this machine has
-//! not is a warning.
+//! `quaich check`: every mistake of a file in one run, and of the certificates that it names. What
+//! else it names and this machine has not is a warning.
 
 use std::path::PathBuf;
+
+use quaich_config::Loaded;
+use serde_json::{Value, json};
 
 use super::source;
 use crate::boot;
@@ -35,26 +38,26 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let file = args.file.as_ref().unwrap_or(&args.config);
     let loaded = source::load(file, quaich_config::Overrides::default())?;
+    let read = loaded.config.as_ref().map(Inventory::read);
+    let (certificates, wrong) = read.unzip();
+    let wrong = wrong.unwrap_or_default();
     if args.json {
-        super::print(&format!("{:#}\n", quaich_config::to_json(&loaded)));
+        super::print(&format!("{:#}\n", to_json(&loaded, &wrong)));
     } else {
         source::show(&loaded);
+        for failure in &wrong {
+            eprint!("{failure}");
+        }
     }
     let warned = args.strict && !loaded.diagnostics.is_empty();
-    let Some(mut config) = loaded.config.filter(|_| !warned) else {
+    let config = loaded.config.filter(|_| !warned);
+    let (Some(mut config), Some(certificates)) = (config, certificates) else {
         return Err(Failure::new(Code::Config, ""));
     };
     // Only warnings: the file may be meant for another machine.
     let mut missing = files::missing(&config);
     missing.extend(boot::missing(&mut config));
-    let (certificates, failures) = Inventory::read(&config);
-    // A key that does not fit does so nowhere.
-    let (absent, wrong): (Vec<_>, Vec<_>) = failures.into_iter().partition(Failure::is_here_only);
-    missing.extend(absent);
     missing.extend(certificates.warnings(&config, date::now()));
-    for failure in &wrong {
-        eprint!("{failure}");
-    }
     for failure in &missing {
         match args.strict {
             true => eprint!("{failure}"),
@@ -72,4 +75,24 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         super::print(&format!("{} is right{but}\n", file.display()));
     }
     Ok(())
+}
+
+/// What was found in the file, then what is wrong with certificates: they have no place in it.
+fn to_json(loaded: &Loaded, wrong: &[Failure]) -> Value {
+    let mut found = quaich_config::to_json(loaded);
+    if let Some(errors) = found["errors"].as_u64() {
+        found["errors"] = json!(errors + wrong.len() as u64);
+    }
+    if let Some(diagnostics) = found["diagnostics"].as_array_mut() {
+        diagnostics.extend(wrong.iter().map(|failure| {
+            json!({
+                "code": "certificate-file",
+                "severity": "error",
+                "message": failure.message(),
+                "labels": [],
+                "help": failure.help(),
+            })
+        }));
+    }
+    found
 }

@@ -50,6 +50,8 @@ struct Root {
     path: PathBuf,
     pem: String,
     name: String,
+    /// SHA-256, hexadecimal.
+    fingerprint: String,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -79,10 +81,18 @@ fn system(args: &Args, root: &Root) -> Result<(), Failure> {
         return Err(Failure::new(Code::Config, message)
             .cure(format!("have it trust {}", root.path.display())));
     };
-    let place = store.file(&root.name).display().to_string();
-    if args.uninstall != store.has(&root.name, &root.pem) {
+    let file = store.file(&root.fingerprint);
+    let place = file.display().to_string();
+    let settled = match args.uninstall {
+        true => !file.exists(),
+        false => store.has(&root.fingerprint, &root.pem),
+    };
+    if settled {
         // It is as it should be.
-        tell("system", &place, Ok(()), args.uninstall);
+        match args.uninstall {
+            true => line("system", &format!("it was not there ({place})")),
+            false => tell("system", &place, Ok(()), false),
+        }
         return Ok(());
     }
     if !rustix::process::geteuid().is_root() {
@@ -94,8 +104,8 @@ fn system(args: &Args, root: &Root) -> Result<(), Failure> {
             .cure(format!("sudo {program} trust{uninstall} --state-dir {dir}")));
     }
     let result = match args.uninstall {
-        false => store.install(&root.name, &root.pem),
-        true => store.uninstall(&root.name),
+        false => store.install(&root.fingerprint, &root.pem),
+        true => store.uninstall(&root.fingerprint).map(drop),
     };
     let failed = result.clone().err();
     tell("system", &place, result, args.uninstall);
@@ -135,15 +145,18 @@ fn root(args: &Args) -> Result<Root, Failure> {
             ca.root_pem().to_owned()
         }
     };
-    let name = name_of(&pem).ok_or_else(|| {
+    let nothing = || {
         let message = format!("{} holds no certificate", path.display());
         Failure::new(Code::Config, message)
-    })?;
+    };
+    let name = name_of(&pem).ok_or_else(nothing)?;
+    let fingerprint = local_ca::fingerprint(&pem).map_err(|_| nothing())?;
     Ok(Root {
         state_dir,
         path,
         pem,
         name,
+        fingerprint,
     })
 }
 

@@ -215,13 +215,31 @@ fn every_bad_file_has_a_message_with_reason_and_cure_in_one_run() {
     ] {
         told.expect_error(text);
     }
-    // `check` finds the same; only what is not there may be there on another machine.
+    // `check` finds the same.
     let checked = QuaichCommand::beside(&site, ["check"]).finish();
     checked
         .expect_code(1)
         .expect_error("gone.crt does not exist");
     checked.expect_error("error: certificate `locked`");
-    checked.expect_error("warning: certificate `gone`");
+    checked.expect_error("error: certificate `gone`");
+    let checked = QuaichCommand::beside(&site, ["check", "--json"]).finish();
+    checked.expect_code(1);
+    let found: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert_eq!(found["errors"], 6, "{found}");
+    let diagnostics = found["diagnostics"].as_array().unwrap();
+    let der = diagnostics.iter().find(|one| {
+        let message = one["message"].as_str().unwrap_or_default();
+        message.contains("der.crt is not PEM")
+    });
+    let der = der.unwrap_or_else(|| panic!("{found}"));
+    assert_eq!(
+        (&der["code"], &der["severity"]),
+        (&"certificate-file".into(), &"error".into())
+    );
+    assert!(
+        der["help"].as_str().unwrap().starts_with("convert it: "),
+        "{der}"
+    );
 }
 
 #[test]
