@@ -26,13 +26,11 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// An empty buffer of [`SIZE`] bytes.
+    /// An empty buffer of [`SIZE`] bytes. They are lent when [`room`](Self::room) is first asked for:
+    /// what waits to be read into a buffer needs none.
     pub fn lend() -> Self {
-        let data = FREE
-            .with_borrow_mut(Vec::pop)
-            .unwrap_or_else(|| vec![0; SIZE].into_boxed_slice());
         Self {
-            data,
+            data: Box::default(),
             start: 0,
             end: 0,
         }
@@ -79,6 +77,11 @@ impl Buffer {
 
     /// Room behind the filled part; moves the filled part to the front when there is none.
     pub fn room(&mut self) -> &mut [u8] {
+        if self.data.is_empty() {
+            self.data = FREE
+                .with_borrow_mut(Vec::pop)
+                .unwrap_or_else(|| vec![0; SIZE].into_boxed_slice());
+        }
         if self.end == self.data.len() && self.start > 0 {
             self.data.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -94,6 +97,9 @@ impl Buffer {
 
     /// Makes `room` at least `size` bytes long.
     pub fn reserve(&mut self, size: usize) {
+        if self.data.is_empty() && size <= SIZE {
+            self.room();
+        }
         let length = self.end - self.start;
         if self.data.len() - self.end >= size {
             return;

@@ -17,11 +17,51 @@ use rustix::fs::{Mode, OFlags};
 /// Bytes of a response that are kept in memory for a slow client.
 const MEMORY: usize = 256 * 1024;
 
+/// Bytes of all responses of a thread that are kept so; beyond, each has [`LITTLE`].
+const MEMORY_OF_ALL: usize = 32 * 1024 * 1024;
+const LITTLE: usize = 16 * 1024;
+
 /// Bytes of a response that are kept on disk for it. Beyond, its source has to wait.
 const DISK: u64 = 1024 * 1024 * 1024;
 
 /// Bytes gathered before they are written to a file.
 const BATCH: usize = 256 * 1024;
+
+thread_local! {
+    /// Bytes that all spools of the thread hold in memory.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+    /// Files of responses that wait, and how many there may be: clients that take nothing must leave
+    /// descriptors for the others.
+    static FILES: Cell<usize> = const { Cell::new(0) };
+    static MOST_FILES: usize = most_files();
+}
+
+/// An eighth of the descriptors that the process may have, for each thread.
+fn most_files() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let share = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit / 8).unwrap_or(usize::MAX)
+    });
+    share.clamp(8, 4096)
+}
+
+/// Counts a file while a response waits in it.
+#[derive(Debug)]
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        FILES.set(FILES.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // A thread that ends may drop responses after its counts are gone.
+        let _ = FILES.try_with(|files| files.set(files.get().saturating_sub(1)));
+    }
+}
 
 /// An unlinked file that grows at its end.
 #[derive(Debug)]
@@ -129,6 +169,8 @@ pub struct Spool {
     parts: RefCell<VecDeque<Waiting>>,
     memory: Cell<usize>,
     disk: Cell<u64>,
+    /// One for all files of this response: there is one at a time, and one that is being sent.
+    file: RefCell<Option<Counted>>,
     ended: Cell<bool>,
     moves: Cell<u64>,
 }
@@ -166,15 +208,36 @@ pub enum Part {
 }
 
 impl Spool {
-    /// Whether no more should be pushed now.
+    /// Whether no more should be pushed now. A response that may have no file waits with one piece in
+    /// memory, for its own client only.
     pub fn is_full(&self) -> bool {
         self.disk.get() >= DISK
+            || !self.may_have_file() && self.memory.get() > 0 && !self.fits(LITTLE)
+    }
+
+    fn may_have_file(&self) -> bool {
+        self.file.borrow().is_some() || FILES.get() < MOST_FILES.with(|most| *most)
+    }
+
+    fn fits(&self, count: usize) -> bool {
+        let with = self.memory.get() + count;
+        with <= LITTLE || with <= MEMORY && HELD.get() + count <= MEMORY_OF_ALL
+    }
+
+    fn hold(&self, count: usize) {
+        self.memory.set(self.memory.get() + count);
+        HELD.set(HELD.get() + count);
+    }
+
+    fn release(&self, count: usize) {
+        self.memory.set(self.memory.get().saturating_sub(count));
+        let _ = HELD.try_with(|held| held.set(held.get().saturating_sub(count)));
     }
 
     /// Adds bytes; `bytes` is empty afterwards.
     pub async fn push(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
-        if self.memory.get() + bytes.len() <= MEMORY {
-            self.memory.set(self.memory.get() + bytes.len());
+        if self.fits(bytes.len()) || !self.may_have_file() {
+            self.hold(bytes.len());
             self.push_memory(bytes);
             return Ok(());
         }
@@ -186,6 +249,7 @@ impl Spool {
             Ok(file) => file,
             Err(other) => {
                 self.parts.borrow_mut().extend(other);
+                self.file.borrow_mut().get_or_insert_with(Counted::new);
                 SpoolFile::create().await?
             }
         };
@@ -240,7 +304,7 @@ impl Spool {
         self.moved();
         match part {
             Waiting::Memory(bytes) => {
-                self.memory.set(self.memory.get() - bytes.len());
+                self.release(bytes.len());
                 Part::Memory(bytes)
             }
             Waiting::Spooled(file) => {
@@ -267,6 +331,12 @@ impl Spool {
     /// Grows whenever something was pushed or taken.
     pub fn moves(&self) -> u64 {
         self.moves.get()
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.release(self.memory.get());
     }
 }
 
@@ -314,6 +384,33 @@ mod tests {
                 }
             }
             assert!(got == expected);
+        });
+    }
+
+    #[test]
+    fn responses_that_nobody_takes_leave_files_and_memory_for_others() {
+        run(async {
+            let most = MOST_FILES.with(|most| *most);
+            let mut stalled = Vec::new();
+            // The first of them have their part of memory, as many as may a file, the rest wait.
+            for _ in 0..most + 200 {
+                let spool = Spool::default();
+                while !spool.is_full() && spool.disk.get() == 0 {
+                    spool.push(&mut vec![7; 64 * 1024]).await.unwrap();
+                }
+                stalled.push(spool);
+            }
+            let pieces = 200 * 64 * 1024;
+            assert!(HELD.get() <= MEMORY_OF_ALL + pieces, "{} bytes", HELD.get());
+            assert!(FILES.get() <= most + 1, "{} files", FILES.get());
+            let full = stalled.iter().filter(|spool| spool.is_full()).count();
+            assert!(full >= 199, "{full} of them wait");
+            // One that is taken from goes on.
+            let last = stalled.last().unwrap();
+            while !matches!(last.take(), Part::Nothing) {}
+            assert!(!last.is_full());
+            stalled.clear();
+            assert_eq!((HELD.get(), FILES.get()), (0, 0));
         });
     }
 

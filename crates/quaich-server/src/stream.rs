@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::pipe::Pipe;
 use crate::socket::Socket;
@@ -75,6 +75,28 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.poll_write(cx, parts),
             Self::Tls(stream) => stream.poll_write(cx, parts),
+        }
+    }
+
+    /// Sends a few bytes ahead of what is to be written next, if the kernel takes them at once. Not in
+    /// the middle of a write.
+    pub fn write_aside(&self, bytes: &[u8]) {
+        match self {
+            Self::Plain(socket) => {
+                let mut cx = Context::from_waker(Waker::noop());
+                // A few bytes fit whole or not at all.
+                let _ = socket.poll_write(&mut cx, &[IoSlice::new(bytes)]);
+            }
+            Self::Tls(tls) => tls.write_aside(bytes),
+        }
+    }
+
+    /// Tells the peer, and waits until the kernel has it, that nothing more will be sent. Without TLS
+    /// there is nothing to say but by closing.
+    pub fn poll_close(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(tls) => tls.poll_close(cx),
         }
     }
 

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
 
 /// The front process, started by a supervisor, which holds the other end of descriptor 3.
 fn front() -> ExitCode {
+    keep_to_itself();
     // It was started as /proc/self/exe, and would be called `exe` in process lists.
     let _ = rustix::thread::set_name(c"quaich-front");
     match inherited::take(quaich_app::process::CONTROL_FD) {
@@ -40,8 +41,17 @@ fn front() -> ExitCode {
     }
 }
 
+/// Keys lie in the memory of this process: others of the same user must not read it, and no core of it
+/// is written.
+fn keep_to_itself() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    // Fails on no kernel that quaich runs on.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 /// The agent, started by a supervisor, which is to be its standard input and output.
 fn agent() -> ExitCode {
+    keep_to_itself();
     let _ = rustix::thread::set_name(c"quaich-agent");
     let joined = inherited::take(quaich_app::process::CONTROL_FD).and_then(|link| {
         rustix::stdio::dup2_stdin(&link)?;

@@ -156,6 +156,14 @@ impl Body<'_> {
         }
     }
 
+    /// Says whether the body goes to a server that has a stream for it, not a whole connection: then
+    /// a client that sends messages now and then, as gRPC does, is not late.
+    pub fn goes_to_stream(&mut self, to_stream: bool) {
+        if let Self::H2(body) = self {
+            body.goes_to_stream(to_stream);
+        }
+    }
+
     /// The request was answered with [`Reply::begin_tunnel`](super::reply::Reply::begin_tunnel): from
     /// here on [`data`](Self::data) yields what the client sends, as it comes and without a deadline,
     /// until it ends its half.

@@ -12,7 +12,7 @@
 //! An [`Error`] becomes a status here and nowhere else.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use quaich_proto::h1::BodyLength;
@@ -63,9 +63,13 @@ pub enum After {
 pub async fn serve(scope: &mut Scope<'_, '_>) -> After {
     let thread = scope.thread;
     begin(scope);
-    let outcome = match scope.stream {
-        Some(stream) => unless_gone(stream, handle(scope)).await,
-        None => handle(scope).await,
+    let stream = scope.stream;
+    let outcome = {
+        let handling = pin!(handle(scope));
+        match stream {
+            Some(stream) => unless_gone(stream, handling).await,
+            None => handling.await,
+        }
     };
     let after = match outcome {
         Ok(()) => settle(scope).await,
@@ -146,9 +150,8 @@ fn check_direction(scope: &Scope<'_, '_>, site: usize) -> Result<(), Error> {
 /// the client gives up.
 async fn unless_gone(
     stream: &Channel,
-    handling: impl Future<Output = Result<(), Error>>,
+    mut handling: Pin<&mut impl Future<Output = Result<(), Error>>>,
 ) -> Result<(), Error> {
-    let mut handling = pin!(handling);
     poll_fn(|cx| match handling.as_mut().poll(cx) {
         Poll::Ready(outcome) => Poll::Ready(outcome),
         Poll::Pending => stream.poll_gone(cx).map(|()| Err(Error::CLIENT_GONE)),

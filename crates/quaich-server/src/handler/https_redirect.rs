@@ -10,14 +10,13 @@ use crate::route::secure::{Secure, https_code, location};
 use crate::tls::Terminator;
 
 /// Whether the client is to be sent to `https`. One that spoke TLS to a trusted proxy is there, and
-/// one whose host waits for its first certificate of ACME would find nobody. A host that merely has
-/// no certificate is sent nevertheless: clients choose their `Host`, and could so pass by the rules
-/// for client certificates.
+/// one that asks for a name of the site without certificate, be it that ACME has yet to get it, would
+/// find nobody. A host that is not named is sent nevertheless: clients choose their `Host`.
 pub fn applies(secure: &Secure, exchange: &Exchange, tls: Option<&Terminator>) -> bool {
     let host = exchange.request.host();
     secure.redirect
         && !exchange.client.https
-        && (!secure.may_await(host) || tls.is_some_and(|tls| tls.has_certificate(host)))
+        && (!secure.may_stay(host) || tls.is_some_and(|tls| tls.has_certificate(host)))
 }
 
 /// Sends it.

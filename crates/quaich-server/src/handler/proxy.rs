@@ -128,6 +128,7 @@ async fn exchange(
         reply,
         ..
     } = scope;
+    body.goes_to_stream(matches!(conn, Conn::Http2(_)));
     let whole = body.whole_buffered();
     let is_empty = whole.is_some_and(<[u8]>::is_empty);
     let begun = conn.begin(request, is_empty, timeout).await;

@@ -12,9 +12,10 @@ pub struct Secure {
     pub redirect: bool,
     /// The listener that they are sent to; `None` = port 443 of whoever speaks TLS for us.
     pub listener: Option<usize>,
-    /// Hosts whose certificate ACME has yet to get. Till then they are answered over plain HTTP,
-    /// unless that would pass by the certificates that clients must show.
-    awaited: HashSet<Vec<u8>>,
+    /// Hosts of this site by name. While one has no certificate, it is answered over plain HTTP:
+    /// over TLS there would be nobody. Empty where that would pass by the certificates that clients
+    /// must show, and where another server speaks TLS for us.
+    named: HashSet<Vec<u8>>,
     /// Value of `Strict-Transport-Security`.
     pub hsts: Option<Vec<u8>>,
 }
@@ -37,28 +38,30 @@ impl Secure {
         Self {
             redirect: site.redirect_https,
             listener: found.map(|(index, _)| index),
-            awaited: awaited(site, &config.tls),
+            named: match found {
+                Some(_) => named(site, &config.tls),
+                None => HashSet::new(),
+            },
             hsts: site.hsts.clone().map(String::into_bytes),
         }
     }
 
-    /// Whether the certificate of `host` (lower case) may not be there yet.
-    pub fn may_await(&self, host: &[u8]) -> bool {
-        self.awaited.contains(host)
+    /// Whether `host` (lower case) is answered over plain HTTP while it has no certificate.
+    pub fn may_stay(&self, host: &[u8]) -> bool {
+        self.named.contains(host)
     }
 }
 
-fn awaited(site: &model::Site, tls: &model::Tls) -> HashSet<Vec<u8>> {
+fn named(site: &model::Site, tls: &model::Tls) -> HashSet<Vec<u8>> {
     let client = site.tls_client.as_ref().unwrap_or(&tls.client);
-    let Some(acme) = &tls.acme else {
-        return HashSet::new();
-    };
     if client.mode == ClientAuthMode::Require {
         return HashSet::new();
     }
-    let of_site = |name: &&String| site.hosts.contains(&HostPattern::Exact((*name).clone()));
-    let names = acme.names.iter().flatten().filter(of_site);
-    names.map(|name| name.clone().into_bytes()).collect()
+    let name = |host: &HostPattern| match host {
+        HostPattern::Exact(name) => Some(name.clone().into_bytes()),
+        _ => None,
+    };
+    site.hosts.iter().filter_map(name).collect()
 }
 
 /// The status of the redirect. 308 keeps method and body; old clients know only 301, which changes
@@ -121,15 +124,15 @@ mod tests {
     }
 
     #[test]
-    fn only_names_of_acme_are_waited_for_and_never_past_the_rules_for_clients() {
+    fn only_named_hosts_stay_on_plain_http_and_never_past_the_rules_for_clients() {
         let server = "[server]\nlisten = [\":80\", \":443\"]\n[tls.acme]\n";
         let hosts = "hosts = [\"a.example\", \"*.a.example\", \"192.0.2.1\"]\n";
         let open = secure(server, hosts);
-        assert!(open.may_await(b"a.example"));
-        assert!(!open.may_await(b"x.a.example") && !open.may_await(b"192.0.2.1"));
+        assert!(open.may_stay(b"a.example") && open.may_stay(b"192.0.2.1"));
+        assert!(!open.may_stay(b"x.a.example"));
         let strict = "tls_client = { mode = \"require\", ca = \"ca.pem\" }\n";
         let strict = secure(server, &format!("{hosts}{strict}"));
-        assert!(!strict.may_await(b"a.example"));
+        assert!(!strict.may_stay(b"a.example"));
     }
 
     #[test]

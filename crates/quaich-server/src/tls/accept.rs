@@ -132,7 +132,7 @@ impl Terminator {
                 });
             }
             let name = hello.server_name().map(str::to_ascii_lowercase);
-            let name = name.or_else(|| local.map(|addr| addr.to_canonical().to_string()));
+            let name = name.or_else(|| local.map(as_host));
             policy = self
                 .policies
                 .of_site(name.and_then(|name| site_of(name.as_bytes())));
@@ -248,5 +248,12 @@ impl fmt::Display for Failure {
             Self::UnknownName(name) => write!(f, "no certificate for {name:?}"),
             Self::Handshake(error) => error.fmt(f),
         }
+    }
+}
+/// An address as it stands in `hosts` of a site and in `Host`.
+fn as_host(addr: IpAddr) -> String {
+    match addr.to_canonical() {
+        IpAddr::V4(addr) => addr.to_string(),
+        IpAddr::V6(addr) => format!("[{addr}]"),
     }
 }

@@ -23,6 +23,8 @@ pub struct TlsStream {
     records: RefCell<Records>,
     /// Plaintext of the records that are being sent: taken once all of them are.
     accepted: Cell<usize>,
+    /// The end was said.
+    closing: Cell<bool>,
     session: OnceCell<Rc<Session>>,
 }
 
@@ -33,6 +35,7 @@ impl TlsStream {
             socket,
             records: RefCell::new(records),
             accepted: Cell::new(0),
+            closing: Cell::new(false),
             session: OnceCell::new(),
         }
     }
@@ -197,7 +200,32 @@ impl TlsStream {
     /// while a write is on its way: what was cut must look so.
     pub fn close(&self) {
         let mut records = self.records.borrow_mut();
-        if self.accepted.get() == 0 && records.close().is_ok() {
+        if self.accepted.get() == 0 && self.say_end(&mut records).is_ok() {
+            self.send_quietly(&mut records);
+        }
+    }
+
+    /// As [`close`](Self::close), but waits until the kernel has taken it.
+    pub fn poll_close(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut records = self.records.borrow_mut();
+        if self.accepted.get() == 0 {
+            self.say_end(&mut records)?;
+        }
+        self.poll_send(&mut records, cx)
+    }
+
+    fn say_end(&self, records: &mut Records) -> io::Result<()> {
+        match self.closing.replace(true) {
+            true => Ok(()),
+            false => records.close(),
+        }
+    }
+
+    /// A record of its own, sent with what follows if the kernel does not take it now. Left out while
+    /// a write is on its way.
+    pub fn write_aside(&self, bytes: &[u8]) {
+        let mut records = self.records.borrow_mut();
+        if self.accepted.get() == 0 && records.encrypt_one(bytes).is_ok() {
             self.send_quietly(&mut records);
         }
     }

@@ -123,7 +123,8 @@ impl Endpoint {
             }
             false => None,
         };
-        let conn = self.connect(offer, deadline).await?;
+        // In a box: most requests find a kept one, and none should carry the room for this.
+        let conn = Box::pin(self.connect(offer, deadline)).await?;
         Ok(Found { conn, kept: false })
     }
 

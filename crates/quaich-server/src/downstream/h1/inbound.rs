@@ -1,7 +1,6 @@
 //! The reading half of a client's HTTP/1 connection: request heads and bodies out of one buffer.
 
 use std::future::poll_fn;
-use std::io::IoSlice;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -336,12 +335,9 @@ impl<'c> Inbound<'c> {
 
     fn send_continue(&mut self) {
         if std::mem::take(&mut self.continue_due) {
-            let mut cx = Context::from_waker(std::task::Waker::noop());
             // 25 bytes into an empty socket buffer: if they do not fit, the client learns from the
             // final answer.
-            let _ = self
-                .socket
-                .poll_write(&mut cx, &[IoSlice::new(h1::CONTINUE)]);
+            self.socket.write_aside(h1::CONTINUE);
         }
     }
 

@@ -382,6 +382,14 @@ impl<'c> Outbound<'c> {
             _ => {}
         }
         self.flush().await?;
+        if matches!(self.framing, Framing::Tunnel | Framing::UntilClose) {
+            // The end of the connection is the end of the body: it must be seen to be meant.
+            poll_fn(|cx| {
+                self.output
+                    .poll_step(cx, |stream, cx| stream.poll_close(cx).map_ok(|()| 0))
+            })
+            .await?;
+        }
         if self.framing == Framing::Tunnel {
             self.output.socket.shutdown_write();
         }

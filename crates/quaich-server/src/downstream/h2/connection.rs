@@ -26,9 +26,12 @@ use crate::tls::session::Session;
 /// Streams at once.
 const MAX_STREAMS: u32 = 100;
 
-/// Bytes of request bodies that nobody has taken yet, of one stream and of all.
+/// Bytes of one request body that nobody has taken yet.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// And of all together: as much as all may have, so that a body that nobody takes holds back only
+/// itself. Few ever have more than a piece: apps are given bodies that were spooled.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS;
 
 /// Bytes of one response that may wait for the socket.
 const STREAM_BUFFER: usize = 256 * 1024;
@@ -41,6 +44,9 @@ const MAX_ERROR_RESETS: usize = 100;
 /// 6.5.2), and what pseudo-fields need beside the target.
 const FIELD_OVERHEAD: usize = 32;
 const PSEUDO_FIELDS: usize = 1024;
+
+/// After so long without a request a connection is at rest, and its memory worth a look.
+const WARM: Duration = Duration::from_millis(500);
 
 /// How long a client that was told of the end may take to acknowledge it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -113,6 +119,7 @@ impl<H> Connection<H> {
             shared,
             phase: Phase::Open,
             was_active: false,
+            is_warm: false,
         };
         let mut drain = pin!(thread.drain_started());
         let mut draining = false;
@@ -209,6 +216,8 @@ struct Driver<'c> {
     shared: Rc<Shared>,
     phase: Phase,
     was_active: bool,
+    /// Idle since a moment ago: the next request may be near.
+    is_warm: bool,
 }
 
 impl Driver<'_> {
@@ -302,13 +311,19 @@ impl Driver<'_> {
             return false;
         }
         if std::mem::take(&mut self.was_active) || !self.deadline.is_set() {
-            self.deadline.set(match self.phase {
-                Phase::Open => self.shared.thread.settings.keepalive,
-                _ => FAREWELL,
-            });
+            self.is_warm = self.phase == Phase::Open;
+            self.deadline
+                .set(if self.is_warm { WARM } else { FAREWELL });
         }
         while self.deadline.check(cx).is_err() {
             match self.phase {
+                Phase::Open if std::mem::take(&mut self.is_warm) => {
+                    let thread = &self.shared.thread;
+                    thread.rested.set(thread.rested.get() + 1);
+                    let rest = thread.settings.keepalive.saturating_sub(WARM);
+                    self.deadline.set(rest);
+                    continue;
+                }
                 Phase::Open => self.say_farewell(),
                 Phase::Leaving if !over => {
                     self.phase = Phase::Closing;

@@ -1,7 +1,9 @@
 //! The body of a request on an HTTP/2 stream. Its window grows only as the body is used, so that a
 //! client can send no more than somebody takes.
 
+use std::future::poll_fn;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -16,6 +18,10 @@ use crate::deadline::Deadline;
 use crate::downstream::body::RATE_GRACE;
 use crate::error::{Error, Kind};
 use crate::thread::Thread;
+
+/// How long, and how much of, a request that was answered before its end is still taken.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
 
 /// Reads the body of one request.
 pub struct Inbound<'c> {
@@ -35,8 +41,12 @@ pub struct Inbound<'c> {
     received: u64,
     began: Millis,
     continue_due: bool,
-    /// Messages both ways: neither deadline nor least rate.
+    /// A tunnel: neither deadline nor least rate.
     patient: bool,
+    /// The request goes to a server that speaks HTTP/2, too.
+    to_stream: bool,
+    /// Messages both ways, as the client says.
+    messages: bool,
     trailers: Option<Headers>,
 }
 
@@ -66,7 +76,9 @@ impl<'c> Inbound<'c> {
             received: 0,
             began: thread.clock.now(),
             continue_due: head.expect_continue,
-            patient: content_type.starts_with(b"application/grpc"),
+            patient: false,
+            to_stream: false,
+            messages: content_type.starts_with(b"application/grpc"),
             trailers: None,
         };
         if !body.done {
@@ -230,6 +242,31 @@ impl<'c> Inbound<'c> {
         self.clear_deadline();
     }
 
+    /// The answer may have come before the end of the request. Some clients take a reset right behind
+    /// it for a failure: they get a moment to stop by themselves (RFC 9113 section 8.1).
+    pub(super) async fn see_off(&mut self) {
+        if self.done {
+            return;
+        }
+        self.give_back();
+        let deadline = self.thread.deadlines.register();
+        deadline.set(LINGER);
+        let mut left = LINGER_BYTES;
+        let over = poll_fn(|cx| {
+            while let Some(Ok(piece)) = ready!(self.recv.poll_data(cx)) {
+                let count = piece.len();
+                if count <= left {
+                    left -= count;
+                    // Fails only on a stream that is over.
+                    let _ = self.recv.flow_control().release_capacity(count);
+                }
+            }
+            Poll::Ready(())
+        });
+        // Late or not, the stream ends now.
+        let _ = deadline.guard(over).await;
+    }
+
     pub(in crate::downstream) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         self.channel.poll_gone(cx).map(|()| Error::CLIENT_GONE)
     }
@@ -240,9 +277,15 @@ impl<'c> Inbound<'c> {
         }
     }
 
-    /// A body may come slowly, but not for ever. Where both sides talk, the client is not late.
+    /// The body goes up a stream beside others, where it costs little to wait for it.
+    pub(in crate::downstream) fn goes_to_stream(&mut self, to_stream: bool) {
+        self.to_stream = to_stream;
+    }
+
+    /// A body may come slowly, but not for ever. Where both sides talk, the client is not late; but
+    /// what it says of that counts only where a waiting request holds no worker and no connection.
     fn is_patient(&self) -> bool {
-        self.patient || self.channel.has_begun()
+        self.patient || self.to_stream && (self.messages || self.channel.has_begun())
     }
 
     fn wait<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {

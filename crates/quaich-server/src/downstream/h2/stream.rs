@@ -113,7 +113,14 @@ pub(super) async fn serve(
                 reply: &mut reply,
                 stream: Some(&channel),
             };
-            service::serve(&mut scope).await
+            let after = service::serve(&mut scope).await;
+            if let Body::H2(body) = &mut body
+                && after != After::Abort
+                && reply.is_ended()
+            {
+                body.see_off().await;
+            }
+            after
         }
         Err(reject) => {
             let error = Error::downstream(Kind::Rejected(reject.status, reject.reason.label()));
@@ -127,5 +134,20 @@ pub(super) async fn serve(
             tokio::task::yield_now().await;
         }
         channel.reset(Reason::INTERNAL_ERROR);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_request_is_small() {
+        let size = size_of_future(serve);
+        assert!(size <= 4096, "{size} bytes");
     }
 }

@@ -27,6 +27,10 @@ pub(super) fn request(scope: &Scope<'_, '_>, route: &Route) -> Request {
         .session
         .as_ref()
         .is_some_and(|session| session.asked);
+    let protocol = from.headers.get(HeaderId::Upgrade);
+    let protocol = protocol.filter(|_| from.upgrade);
+    // In HTTP/2 there is none (RFC 8441 section 5): it is made for servers of HTTP/1.
+    let key = (protocol.is_some() && from.version == Version::Http2).then(websocket::key);
     for (id, name, value) in from.headers.iter() {
         let ours = matches!(
             id,
@@ -36,16 +40,15 @@ pub(super) fn request(scope: &Scope<'_, '_>, route: &Route) -> Request {
             || h1::is_hop_by_hop(id)
             || is_for_proxy(id, name)
             || listed.names(name)
+            || key.is_some() && name.eq_ignore_ascii_case(b"sec-websocket-key")
             || forwarded::is_dropped(id, name, exchange.client.trusted)
             || asked && forwarded::is_certificate(name))
         {
             request.field(name, value);
         }
     }
-    let protocol = from.headers.get(HeaderId::Upgrade);
-    let protocol = protocol.filter(|_| from.upgrade);
-    if protocol.is_some() && from.version == Version::Http2 {
-        request.field(b"Sec-WebSocket-Key", &websocket::key());
+    if let Some(key) = &key {
+        request.field(b"Sec-WebSocket-Key", key);
     }
     let (client, authority) = (&exchange.client, from.authority());
     let public = scope

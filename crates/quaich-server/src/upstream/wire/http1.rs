@@ -241,8 +241,13 @@ impl Download<'_> {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
-        let room = self.buffer.room();
-        match self.conn.socket.poll_read(cx, room) {
+        // The buffer is lent when there is something to put into it.
+        let read = match self.conn.socket.poll_readable(cx) {
+            Poll::Ready(Ok(())) => self.conn.socket.poll_read(cx, self.buffer.room()),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        match read {
             Poll::Ready(Ok(count)) => {
                 self.buffer.advance(count);
                 self.received |= count > 0;

@@ -19,9 +19,12 @@ use crate::stream::Stream;
 /// Streams that we open on one connection, if the server allows as many.
 const MAX_STREAMS: usize = 100;
 
-/// What a server may send of one response before we have taken it, and of all together.
+/// What a server may send of one response before we have taken it.
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// And of all together: as much as all may have, so that clients that take nothing hold back only
+/// their own responses.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS as u32;
 
 /// What waits in our memory of one request.
 const SEND_BUFFER: usize = 64 * 1024;
