@@ -62,7 +62,7 @@ fn takes(kind: Kind) -> String {
         Kind::TextOrOff => "text or `false`".into(),
         Kind::Path => "path".into(),
         Kind::Bool => "`true`, `false`".into(),
-        Kind::AutoBool => "`\"auto\"`, `true`, `false`".into(),
+        Kind::AutoBool => "`\"auto\"`, `true`, `\"off\"`".into(),
         Kind::Count(low, high) if high > 1 << 32 => format!("number from {low}"),
         Kind::Count(low, high) => format!("number {low} to {high}"),
         Kind::AutoCount(low, high) => format!("`\"auto\"` or {low} to {high}"),

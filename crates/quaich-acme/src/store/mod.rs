@@ -8,7 +8,7 @@
 //!               /orders/NAME.json  an order that was begun                   │
 //! local-ca/ca.pem                  the local CA and its key                  │
 //!         /certs/NAME.pem          what it issued                            ┘
-//!         /root.pem                the CA without key, for everybody
+//!         /root.pem                the CA without key (0644, in a folder for the owner only)
 //! ocsp/FINGERPRINT.der             answers to staple
 //! ```
 

@@ -12,7 +12,7 @@ pub static UPSTREAM: Keys = Keys {
             "servers",
             Kind::Texts,
             "",
-            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\" or \"http+unix:/path\".",
+            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\"; \"http+unix:/path\", \"https+unix:/path\", \"h2c+unix:/path\".",
         ),
         key(
             "server",

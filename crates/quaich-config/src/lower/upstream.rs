@@ -199,7 +199,7 @@ fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &
             let diagnostic = Diagnostic::error("bad-value", *span, message).help(help);
             cx.report(diagnostic.also(fields.place("h2"), "set here"));
         } else if upstream.h2 == H2::Off && server.h2c {
-            let message = format!("`h2 = false` forbids what `{shown}` asks for");
+            let message = format!("`h2 = \"off\"` forbids what `{shown}` asks for");
             let diagnostic = Diagnostic::error("bad-value", *span, message);
             cx.report(diagnostic.also(fields.place("h2"), "set here"));
         }

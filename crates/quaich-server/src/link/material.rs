@@ -46,7 +46,8 @@ pub struct ClientTrust {
 /// TLS to the servers of one upstream.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct UpstreamMaterial {
-    /// PEM of the CAs; empty = those of `Material`'s reader, the system.
+    /// PEM of the CAs: of the upstream's `ca`, else the system's, which the supervisor puts here.
+    /// Empty is an error unless nothing is verified.
     pub ca: String,
     /// PEM of our certificate chain; empty = none.
     pub chain: String,

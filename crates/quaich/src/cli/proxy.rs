@@ -14,7 +14,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// Servers to forward to: http://HOST:PORT, HOST:PORT, unix:PATH
+    /// Servers to forward to: http://HOST:PORT, HOST:PORT, https://HOST, h2c://HOST:PORT, unix:PATH
     #[arg(long, value_name = "URL", env = "QUAICH_TO", value_delimiter = ',')]
     #[arg(required = true, num_args = 1..)]
     to: Vec<String>,
