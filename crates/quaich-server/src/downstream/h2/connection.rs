@@ -33,6 +33,9 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 /// itself. Few ever have more than a piece: apps are given bodies that were spooled.
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS;
 
+/// What keeping small DATA frames may cost beside their bytes; the crate would take half the window.
+const SMALL_FRAMES: usize = 512 * 1024;
+
 /// Bytes of one response that may wait for the socket.
 const STREAM_BUFFER: usize = 256 * 1024;
 
@@ -148,6 +151,7 @@ fn builder(thread: &Thread) -> Builder {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
+        .data_frame_budget(SMALL_FRAMES)
         .max_send_buffer_size(STREAM_BUFFER)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
