@@ -18,7 +18,7 @@ use rustix::fs::{Mode, OFlags};
 const MEMORY: usize = 256 * 1024;
 
 /// Bytes of all responses of a thread that are kept so; beyond, each has [`LITTLE`].
-const MEMORY_OF_ALL: usize = 32 * 1024 * 1024;
+const MEMORY_OF_ALL: usize = 16 * 1024 * 1024;
 const LITTLE: usize = 16 * 1024;
 
 /// Bytes of a response that are kept on disk for it. Beyond, its source has to wait.
