@@ -3,6 +3,7 @@
 A generator of load takes the scenario, the port, seconds and a scratch folder, and returns requests
 done, seconds, the 99th percentile in seconds (None = not known) and errors.
 """
+import functools
 import re
 import socket
 import ssl
@@ -85,9 +86,15 @@ def idle(s, port, pids):
 
 
 def context(s):
-    made = ssl.create_default_context()
+    return _context("h2" if s.h2 else "http/1.1")
+
+
+@functools.cache
+def _context(protocol):
+    """One for all connections: thousands of them would take minutes and memory to make."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
-    made.set_alpn_protocols(["h2"] if s.h2 else ["http/1.1"])
+    made.set_alpn_protocols([protocol])
     return made
 
 
