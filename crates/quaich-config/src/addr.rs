@@ -5,7 +5,9 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::model::{HostPattern, ListenAddr, Network, UpstreamAddr, UpstreamServer};
+use crate::model::{
+    HostPattern, ListenAddr, Network, UpstreamAddr, UpstreamProtocol, UpstreamServer,
+};
 
 /// Why an address was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +135,19 @@ pub fn server(text: &str, dir: &Path) -> Result<UpstreamServer, AddrError> {
         id: text.to_owned(),
         addr,
         tls: scheme == "https",
-        h2c: scheme == "h2c",
+        protocol: match scheme {
+            "h2c" => UpstreamProtocol::H2c,
+            "uwsgi" => UpstreamProtocol::Uwsgi,
+            "fastcgi" => UpstreamProtocol::FastCgi,
+            "scgi" => UpstreamProtocol::Scgi,
+            "tcp" => UpstreamProtocol::Tcp,
+            _ => UpstreamProtocol::Http,
+        },
+        weight: 1,
+        backup: false,
+        max_conns: 0,
+        cookie: None,
+        modifiers: (0, 0),
     })
 }
 
@@ -160,7 +174,9 @@ fn default_port(scheme: &str) -> Result<u16, AddrError> {
     match scheme {
         "http" | "h2c" => Ok(80),
         "https" => Ok(443),
-        "fastcgi" | "scgi" | "uwsgi" => Err(AddrError::Later(format!("`{scheme}` servers"))),
+        "fastcgi" | "scgi" | "uwsgi" | "tcp" => {
+            Err(AddrError::Later(format!("`{scheme}` servers")))
+        }
         "h2" => Err(AddrError::Wrong(
             "HTTP/2 without TLS is \"h2c://host:port\"; with TLS it is \"https://host\"".into(),
         )),
@@ -221,10 +237,14 @@ fn host_port(text: &str, default_port: Option<u16>) -> Result<UpstreamAddr, Stri
 /// The URL that `server` reads back to the same address and scheme.
 #[must_use]
 pub fn show_server(server: &UpstreamServer) -> String {
-    let scheme = match (server.tls, server.h2c) {
-        (true, _) => "https",
-        (false, true) => "h2c",
-        (false, false) => "http",
+    let scheme = match (server.protocol, server.tls) {
+        (UpstreamProtocol::Http, true) => "https",
+        (UpstreamProtocol::Http, false) => "http",
+        (UpstreamProtocol::H2c, _) => "h2c",
+        (UpstreamProtocol::Uwsgi, _) => "uwsgi",
+        (UpstreamProtocol::FastCgi, _) => "fastcgi",
+        (UpstreamProtocol::Scgi, _) => "scgi",
+        (UpstreamProtocol::Tcp, _) => "tcp",
     };
     match &server.addr {
         UpstreamAddr::Tcp { host, port } if host.contains(':') => {
@@ -449,7 +469,8 @@ mod tests {
             ("h2c://[::1]", false, true, "h2c://[::1]:80"),
         ] {
             let server = server(text, dir).expect(text);
-            assert_eq!((server.tls, server.h2c), (tls, h2c), "{text}");
+            let is_h2c = server.protocol == UpstreamProtocol::H2c;
+            assert_eq!((server.tls, is_h2c), (tls, h2c), "{text}");
             assert_eq!((show_server(&server), &*server.id), (shown.into(), text));
         }
         assert!(matches!(server("h2://a", dir), Err(AddrError::Wrong(_))));

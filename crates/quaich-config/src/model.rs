@@ -12,10 +12,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod tls;
+mod upstream;
 
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,
     UnknownSni, UpstreamTls,
+};
+pub use upstream::{
+    Balance, CheckKind, Discover, HashKey, Health, Params, Passive, RetryOn, SendProxy, Sticky,
+    StickyBy, StickyCookie, Upstream, UpstreamAddr, UpstreamProtocol, UpstreamServer,
 };
 
 /// One whole configuration. Sites refer to apps and upstreams by index into these lists.
@@ -189,56 +194,6 @@ pub enum AppTarget {
         /// Attribute, dots allowed.
         callable: Option<String>,
     },
-}
-
-/// `[upstream.NAME]`: servers that run elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Upstream {
-    /// Table name, or the URL of the short form.
-    pub name: String,
-    /// At least one.
-    pub servers: Vec<UpstreamServer>,
-    /// Per attempt.
-    pub connect_timeout: Duration,
-    /// Between two bytes of the answer, also before the first.
-    pub timeout: Duration,
-    /// Other attempts after a failed connect or a dead pooled connection.
-    pub retries: u32,
-    /// Idle connections kept, over all threads and servers.
-    pub keepalive: usize,
-    /// Idle time of a kept connection.
-    pub keepalive_timeout: Duration,
-    /// For servers with `tls`.
-    pub tls: UpstreamTls,
-    /// HTTP/2.
-    pub h2: H2,
-}
-
-/// One server of an upstream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UpstreamServer {
-    /// As written, for logs.
-    pub id: String,
-    /// Where to connect.
-    pub addr: UpstreamAddr,
-    /// `https://`
-    pub tls: bool,
-    /// `h2c://`: HTTP/2 without TLS and without asking.
-    pub h2c: bool,
-}
-
-/// Where an upstream server listens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum UpstreamAddr {
-    /// A host name or literal address (IPv6 without brackets) and a port.
-    Tcp {
-        /// Name or address.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// A unix socket.
-    Unix(PathBuf),
 }
 
 /// `[site.NAME]`: a set of host names and what happens there.

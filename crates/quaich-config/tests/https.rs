@@ -235,6 +235,8 @@ fn upstreams_say_how_their_servers_are_spoken_to() {
     assert_eq!(api.tls.ca, Some(PathBuf::from("/srv/ca.pem")));
     assert!(api.tls.verify && api.servers.iter().all(|server| server.tls));
     assert_eq!(wiki.h2, H2::Auto);
-    assert!(wiki.servers[0].tls && !wiki.servers[0].h2c);
-    assert!(grpc.servers[0].h2c && !grpc.servers[0].tls);
+    assert!(wiki.servers[0].tls);
+    assert_eq!(wiki.servers[0].protocol, UpstreamProtocol::Http);
+    assert!(!grpc.servers[0].tls);
+    assert_eq!(grpc.servers[0].protocol, UpstreamProtocol::H2c);
 }

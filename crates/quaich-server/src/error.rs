@@ -42,6 +42,8 @@ pub enum Kind {
     Status(u16),
     /// The resource does not have this method; the allowed ones are in the header field.
     MethodNotAllowed,
+    /// No server of the upstream can be used now.
+    NoServer,
     /// Every attempt to connect failed.
     Connect,
     /// Connecting took too long.
@@ -127,7 +129,7 @@ impl Error {
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
             Kind::AppFailed => 500,
-            Kind::QueueFull | Kind::QueueTimeout => 503,
+            Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout => 503,
             Kind::Resources => 503,
         })
     }
@@ -145,7 +147,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         matches!(
             self.kind,
-            Kind::QueueFull | Kind::QueueTimeout | Kind::Resources
+            Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout | Kind::Resources
         )
         .then_some(Duration::from_secs(1))
     }
@@ -163,6 +165,7 @@ impl Error {
             Kind::NotFound => "not_found",
             Kind::Status(_) => "status",
             Kind::MethodNotAllowed => "method_not_allowed",
+            Kind::NoServer => "no_server",
             Kind::Connect => "connect_failed",
             Kind::ConnectTimeout => "connect_timeout",
             Kind::ResponseTimeout => "response_timeout",

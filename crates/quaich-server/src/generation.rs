@@ -14,7 +14,8 @@ use crate::handler::respond::Respond;
 use crate::handler::{Channel, End, Handler};
 use crate::observe::counters::Counters;
 use crate::route::RouteTable;
-use crate::upstream::{self, Upstream};
+use crate::upstream::Upstream;
+use crate::upstream::group::Group;
 
 /// A configuration on one thread.
 pub struct Generation {
@@ -35,7 +36,7 @@ pub struct Parts {
     /// The route table, shared by all threads.
     pub routes: Arc<RouteTable>,
     /// What the threads share of each upstream.
-    pub upstreams: Vec<upstream::Common>,
+    pub upstreams: Vec<Arc<Group>>,
     /// A directory for each route with `files`, in order.
     pub roots: Vec<OwnedFd>,
     /// Channels of the apps, in configuration order.
@@ -49,18 +50,9 @@ pub struct Parts {
 impl Generation {
     /// Builds the handlers of every route.
     pub fn new(config: &Config, parts: Parts) -> Self {
-        let upstreams: Vec<_> = config
-            .upstreams
-            .iter()
-            .zip(&parts.upstreams)
-            .map(|(settings, common)| {
-                Rc::new(Upstream::new(
-                    settings,
-                    common,
-                    &parts.deadlines,
-                    &parts.counters,
-                ))
-            })
+        let upstreams = parts.upstreams.iter();
+        let upstreams: Vec<_> = upstreams
+            .map(|group| Rc::new(Upstream::new(group, &parts.deadlines, &parts.counters)))
             .collect();
         let files = OpenFileCache::new(Default::default());
         let mut roots = parts.roots.into_iter();

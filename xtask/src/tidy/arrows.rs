@@ -13,6 +13,8 @@ const LAYERS: &[&[&str]] = &[
     // One exchange: the handlers end what `downstream` begins, on the state of their thread.
     &["downstream", "handler", "generation", "thread"],
     &["route"],
+    // Tells upstreams which servers they have.
+    &["discovery"],
     &["upstream"],
     &["exchange"],
     &["error_page"],

@@ -25,7 +25,7 @@ use crate::observe::log;
 use crate::route::RouteTable;
 use crate::thread::{Thread, ThreadParts};
 use crate::tls::Terminator;
-use crate::upstream;
+use crate::upstream::group::Group;
 use crate::upstream::wire::worker::{
     AppChannel, AppChannelSetup, AppRegion, WorkerReport, park_hooks,
 };
@@ -42,7 +42,7 @@ const MANY_RESTED: usize = 256;
 pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) routes: Arc<RouteTable>,
-    pub(super) upstreams: Vec<upstream::Common>,
+    pub(super) upstreams: Vec<Arc<Group>>,
     pub(super) admission: Admission,
     pub(super) supervisor: Supervisor,
     pub(super) access_log: Option<AccessLog>,

@@ -5,6 +5,7 @@
 
 mod event_loop;
 mod status;
+mod upkeep;
 
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -22,9 +23,10 @@ use crate::observe::counters::Counters;
 use crate::observe::log;
 use crate::route::RouteTable;
 use crate::tls::Terminator;
-use crate::upstream;
+use crate::upstream::group::Group;
 use crate::upstream::wire::worker::AppRegion;
 use event_loop::{Command, Shared, Wiring};
+use upkeep::Upkeep;
 
 /// How long the writer of the access log may take for its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
@@ -62,8 +64,9 @@ struct Front {
     supervisor: Supervisor,
     access_log: Option<AccessLog>,
     tls: Option<Arc<Terminator>>,
-    upstreams: Vec<upstream::Common>,
+    upstreams: Vec<Arc<Group>>,
     threads: Vec<DataThread>,
+    _upkeep: Upkeep,
 }
 
 /// A data thread from outside.
@@ -130,8 +133,10 @@ impl Front {
         for _ in &threads {
             started.recv().map_err(std::io::Error::other)??;
         }
+        let upkeep = Upkeep::start(&upstreams)?;
         tell(&supervisor, &FromFront::Ready);
         Ok(Self {
+            _upkeep: upkeep,
             supervisor,
             access_log,
             tls,
@@ -200,7 +205,7 @@ impl Front {
             }
             ToFront::Material(material) => {
                 for (upstream, material) in self.upstreams.iter().zip(&material.upstreams) {
-                    upstream.renew(material);
+                    upstream.secure().renew(material);
                 }
                 if let Some(tls) = &self.tls {
                     tls.replace(&material).map_err(std::io::Error::other)?;
@@ -276,13 +281,13 @@ fn open_access_log(setup: &Setup, fds: &mut Fds) -> std::io::Result<Option<Acces
 }
 
 /// What the threads share of each upstream.
-fn upstreams(setup: &Setup, threads: usize) -> Vec<upstream::Common> {
+fn upstreams(setup: &Setup, threads: usize) -> Vec<Arc<Group>> {
     let nothing = UpstreamMaterial::default();
     let settings = setup.config.upstreams.iter().enumerate();
     settings
         .map(|(index, settings)| {
             let material = setup.material.upstreams.get(index).unwrap_or(&nothing);
-            upstream::Common::new(settings, material, threads)
+            Arc::new(Group::new(settings, material, threads))
         })
         .collect()
 }

@@ -7,6 +7,7 @@
 mod both_ways;
 mod request;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use quaich_proto::h1::Version;
@@ -15,14 +16,16 @@ use self::both_ways::{Ended, Sending, both_ways};
 use self::request::request;
 use super::{tunnel, websocket};
 use crate::downstream::service::Scope;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Side};
 use crate::exchange::Exchange;
 use crate::observe::log;
 use crate::route::Route;
-use crate::upstream::Upstream;
 use crate::upstream::endpoint::Want;
+use crate::upstream::group::{Outcome, Wish};
 use crate::upstream::request::Request;
+use crate::upstream::server::Server;
 use crate::upstream::wire::{Conn, Download};
+use crate::upstream::{Link, Unreachable, Upstream};
 
 /// Passes the exchange of `scope` to a server of `upstream`.
 pub async fn run(
@@ -39,15 +42,19 @@ pub async fn run(
             fresh: false,
             upgrade: request.protocol().is_some(),
         },
+        tried: Vec::new(),
     };
     loop {
-        let (mut conn, server) = connect(scope, upstream, &mut attempts).await?;
+        let mut link = connect(scope, upstream, &mut attempts).await?;
         scope.exchange.timings.mark_connected();
-        note_server(scope, upstream, server);
-        match exchange(scope, &mut conn, &request, timeout).await {
+        note_server(scope, link.slot.server());
+        let ended = exchange(scope, &mut link.conn, &request, timeout).await;
+        let outcome = outcome(scope.exchange, &ended);
+        upstream.group().report(link.slot.server(), outcome);
+        match ended {
             Ok(Ended::Reusable) => {
-                conn.rest();
-                upstream.keep(conn, server);
+                link.conn.rest();
+                upstream.keep(link);
                 return Ok(());
             }
             Ok(Ended::Closed | Ended::Switched) => return Ok(()),
@@ -62,16 +69,26 @@ pub async fn run(
     }
 }
 
-fn note_server(scope: &mut Scope<'_, '_>, upstream: &Upstream, server: usize) {
+fn note_server(scope: &mut Scope<'_, '_>, server: &Server) {
     let note = &mut scope.exchange.notes.upstream;
     note.clear();
-    note.push_str(upstream.server_name(server));
+    note.push_str(server.name());
+}
+
+/// What an exchange says of its server. A client that left says nothing.
+fn outcome(exchange: &Exchange, ended: &Result<Ended, Failed>) -> Outcome {
+    match ended {
+        Err(Failed { error, .. }) if error.side == Side::Upstream => Outcome::Failed,
+        _ => Outcome::Answered(exchange.response.status),
+    }
 }
 
 /// What may still be tried.
 struct Attempts {
     left: u32,
     want: Want,
+    /// Servers that cannot be reached.
+    tried: Vec<Arc<Server>>,
 }
 
 impl Attempts {
@@ -88,17 +105,31 @@ async fn connect(
     scope: &mut Scope<'_, '_>,
     upstream: &Upstream,
     attempts: &mut Attempts,
-) -> Result<(Conn, usize), Error> {
+) -> Result<Link, Error> {
     loop {
-        match upstream.connection(attempts.want).await {
-            Ok(found) => return Ok(found),
-            Err((error, server)) => {
+        let wish = Wish {
+            tried: &attempts.tried,
+            ..Wish::default()
+        };
+        match upstream.link(attempts.want, &wish).await {
+            Ok(link) => return Ok(link),
+            Err(Unreachable {
+                error,
+                server: None,
+            }) => return Err(error),
+            Err(Unreachable {
+                error,
+                server: Some(server),
+            }) => {
                 // What is wrong with TLS was said already.
                 if error.kind != Kind::UpstreamTls {
-                    let name = upstream.server_name(server);
-                    log::warn_limited!("a server cannot be reached: {error}"; server = name);
+                    log::warn_limited!(
+                        "a server cannot be reached: {error}";
+                        server = server.name()
+                    );
                 }
-                note_server(scope, upstream, server);
+                note_server(scope, &server);
+                attempts.tried.push(server);
                 if !attempts.again() {
                     return Err(error);
                 }

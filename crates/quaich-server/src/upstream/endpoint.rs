@@ -7,12 +7,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quaich_config::model::{H2, UpstreamAddr, UpstreamServer};
+use quaich_config::model::{H2, UpstreamAddr, UpstreamProtocol};
 use tokio::sync::Mutex;
 
 use super::connect;
+use super::group::Group;
 use super::pool::Pool;
 use super::secure::{Offer, Secure, is_http2};
+use super::server::Server;
 use super::sessions::Sessions;
 use super::wire::{Conn, http1, http2};
 use crate::deadline::{Deadline, Deadlines};
@@ -24,9 +26,9 @@ use crate::stream::Stream;
 /// How long a resolved name is used before it is looked up again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 
-/// One server.
+/// One server, as one thread sees it.
 pub struct Endpoint {
-    server: UpstreamServer,
+    server: Arc<Server>,
     h2: H2,
     secure: Arc<Secure>,
     pool: Pool,
@@ -58,29 +60,25 @@ pub struct Found {
 
 impl Endpoint {
     /// A server with no connections yet.
-    pub fn new(
-        server: &UpstreamServer,
-        h2: H2,
-        secure: Arc<Secure>,
-        pool: Pool,
-        deadlines: Rc<Deadlines>,
-    ) -> Self {
+    pub fn new(server: Arc<Server>, group: &Group, deadlines: &Rc<Deadlines>) -> Self {
+        let (settings, h2) = (server.settings(), group.settings().h2);
+        let h2c = settings.protocol == UpstreamProtocol::H2c;
         Self {
-            expects_http2: Cell::new(server.h2c || (server.tls && h2 != H2::Off)),
-            server: server.clone(),
+            expects_http2: Cell::new(h2c || (settings.tls && h2 != H2::Off)),
             h2,
-            secure,
-            pool,
+            secure: group.secure().clone(),
+            pool: Pool::new(server.clone(), group.settings().keepalive_timeout),
             sessions: Sessions::new(deadlines.clone()),
             opening: Mutex::default(),
-            deadlines,
+            deadlines: deadlines.clone(),
             resolved: RefCell::default(),
+            server,
         }
     }
 
-    /// As written in the configuration.
-    pub fn name(&self) -> &str {
-        &self.server.id
+    /// What all threads know of it.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
     }
 
     /// Keeps a connection.
@@ -101,7 +99,7 @@ impl Endpoint {
     /// A kept connection that is still good as far as is known, or else a new one within `timeout`,
     /// the look-up of the name included.
     pub async fn connection(&self, want: Want, timeout: Duration) -> Result<Found, Error> {
-        let offer = match want.upgrade && self.server.tls && self.h2 == H2::Auto {
+        let offer = match want.upgrade && self.server.settings().tls && self.h2 == H2::Auto {
             true => Offer::Http1,
             false => Offer::Usual,
         };
@@ -165,8 +163,11 @@ impl Endpoint {
             .dial()
             .await
             .map_err(|_| Error::upstream(Kind::Connect))?;
-        if !self.server.tls {
-            return Ok((Stream::Plain(socket), self.server.h2c));
+        if !self.server.settings().tls {
+            return Ok((
+                Stream::Plain(socket),
+                self.server.settings().protocol == UpstreamProtocol::H2c,
+            ));
         }
         let shaken = self.shake_hands(socket, offer).await;
         shaken.map_err(|error| {
@@ -178,7 +179,7 @@ impl Endpoint {
             };
             log::warn_limited!(
                 "TLS with a server failed: {error}{advice}";
-                server = self.name()
+                server = self.server.name()
             );
             Error::upstream(Kind::UpstreamTls)
         })
@@ -186,7 +187,7 @@ impl Endpoint {
 
     async fn shake_hands(&self, socket: Socket, offer: Offer) -> io::Result<(Stream, bool)> {
         let connector = self.secure.connector(offer)?;
-        let host = match &self.server.addr {
+        let host = match &self.server.settings().addr {
             UpstreamAddr::Tcp { host, .. } => host,
             UpstreamAddr::Unix(_) => "localhost",
         };
@@ -200,7 +201,7 @@ impl Endpoint {
     }
 
     async fn dial(&self) -> io::Result<Socket> {
-        match &self.server.addr {
+        match &self.server.settings().addr {
             UpstreamAddr::Unix(path) => connect::unix(path).await,
             UpstreamAddr::Tcp { host, port } => {
                 let mut last = io::Error::from(io::ErrorKind::NotFound);

@@ -1,145 +1,143 @@
 //! Servers that run elsewhere: which one, over which connection, in which wire format.
+//!
+//! What all threads share of an upstream is its [`group::Group`]; each thread has an [`Upstream`]
+//! over it, with connections of its own.
 
 pub mod connect;
 pub mod endpoint;
+pub mod group;
 pub mod pool;
 pub mod request;
 pub mod secure;
+pub mod server;
 pub mod sessions;
 pub mod wire;
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaich_config::model;
-
 use crate::deadline::Deadlines;
 use crate::error::Error;
-use crate::link::UpstreamMaterial;
 use crate::observe::counters::Counters;
 use endpoint::{Endpoint, Found, Want};
-use pool::{Pool, Shelf};
-use secure::Secure;
+use group::{Group, Outcome, Slot, Wish};
+use server::Server;
 use wire::Conn;
 
 /// One group of servers, as one thread sees it.
 pub struct Upstream {
-    settings: model::Upstream,
-    endpoints: Vec<Endpoint>,
-    next: Cell<usize>,
+    group: Arc<Group>,
+    /// By `Server::place`.
+    endpoints: RefCell<Vec<Option<Rc<Endpoint>>>>,
+    deadlines: Rc<Deadlines>,
     counters: Arc<Counters>,
 }
 
-/// The shelves of one upstream, one per server.
-pub type Shelves = Arc<[Shelf]>;
-
-/// What all threads share of one upstream.
-#[derive(Clone, Debug)]
-pub struct Common {
-    shelves: Shelves,
-    secure: Arc<Secure>,
+/// A connection to a chosen server, for one exchange.
+pub struct Link {
+    /// The connection.
+    pub conn: Conn,
+    /// The server's time.
+    pub slot: Slot,
 }
 
-impl Common {
-    /// For `threads` threads.
-    pub fn new(settings: &model::Upstream, material: &UpstreamMaterial, threads: usize) -> Self {
-        let shelves = settings.servers.iter();
-        Self {
-            shelves: shelves
-                .map(|_| Shelf::new(settings.keepalive, threads))
-                .collect(),
-            secure: Arc::new(Secure::new(settings, material)),
-        }
-    }
-
-    /// New connections of every thread are made with these certificates.
-    pub fn renew(&self, material: &UpstreamMaterial) {
-        self.secure.renew(material);
-    }
+/// A server that was chosen and cannot be reached.
+pub struct Unreachable {
+    /// Why.
+    pub error: Error,
+    /// Which; `None` = there is none to choose from.
+    pub server: Option<Arc<Server>>,
 }
 
 impl Upstream {
     /// An upstream for this thread.
-    pub fn new(
-        settings: &model::Upstream,
-        common: &Common,
-        deadlines: &Rc<Deadlines>,
-        counters: &Arc<Counters>,
-    ) -> Self {
-        let endpoints = settings
-            .servers
-            .iter()
-            .enumerate()
-            .map(|(index, server)| {
-                let pool = Pool::new(common.shelves.clone(), index, settings.keepalive_timeout);
-                let secure = common.secure.clone();
-                Endpoint::new(server, settings.h2, secure, pool, deadlines.clone())
-            })
-            .collect();
+    pub fn new(group: &Arc<Group>, deadlines: &Rc<Deadlines>, counters: &Arc<Counters>) -> Self {
         Self {
-            settings: settings.clone(),
-            endpoints,
-            next: Cell::new(0),
+            group: group.clone(),
+            endpoints: RefCell::default(),
+            deadlines: deadlines.clone(),
             counters: counters.clone(),
         }
     }
 
+    /// What all threads share of it.
+    pub fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+
     /// The longest wait for a byte of an answer.
     pub fn timeout(&self) -> Duration {
-        self.settings.timeout
+        self.group.settings().timeout
     }
 
     /// Attempts after the first.
     pub fn retries(&self) -> u32 {
-        self.settings.retries
+        self.group.settings().retries
     }
 
-    /// Servers in the group.
-    pub fn size(&self) -> usize {
-        self.endpoints.len()
-    }
-
-    /// A connection to the server whose turn it is. Returns it with the index of its server.
-    pub async fn connection(&self, want: Want) -> Result<(Conn, usize), (Error, usize)> {
-        let index = self.next.get() % self.endpoints.len();
-        self.next.set(index + 1);
-        let Some(endpoint) = self.endpoints.get(index) else {
-            return Err((Error::internal(), index));
-        };
-        let timeout = self.settings.connect_timeout;
+    /// A connection to the server that is chosen for `wish`.
+    pub async fn link(&self, want: Want, wish: &Wish<'_>) -> Result<Link, Unreachable> {
+        let slot = self.group.choose(wish).map_err(|error| Unreachable {
+            error,
+            server: None,
+        })?;
+        let endpoint = self.endpoint(slot.server());
+        let timeout = self.group.settings().connect_timeout;
         match endpoint.connection(want, timeout).await {
-            Ok(Found { conn, kept: true }) => {
-                self.counters.upstream_reuses.add();
-                Ok((conn, index))
+            Ok(Found { conn, kept }) => {
+                match kept {
+                    true => self.counters.upstream_reuses.add(),
+                    false => self.counters.upstream_connects.add(),
+                }
+                Ok(Link { conn, slot })
             }
-            Ok(Found { conn, kept: false }) => {
-                self.counters.upstream_connects.add();
-                Ok((conn, index))
+            Err(error) => {
+                self.group.report(slot.server(), Outcome::Unreachable);
+                Err(Unreachable {
+                    error,
+                    server: Some(slot.server().clone()),
+                })
             }
-            Err(error) => Err((error, index)),
         }
-    }
-
-    /// Name of a server, for logs.
-    pub fn server_name(&self, index: usize) -> &str {
-        self.endpoints
-            .get(index)
-            .map_or("", |endpoint| endpoint.name())
     }
 
     /// Keeps a connection whose last exchange ended exactly.
-    pub fn keep(&self, conn: Conn, index: usize) {
-        if let Some(endpoint) = self.endpoints.get(index) {
-            endpoint.keep(conn);
+    pub fn keep(&self, link: Link) {
+        let Link { conn, slot } = link;
+        self.endpoint(slot.server()).keep(conn);
+    }
+
+    /// Closes connections that were idle for too long, and those to servers that are gone. Called
+    /// now and then.
+    pub fn reap(&self) {
+        let servers = self.group.servers();
+        for known in self.endpoints.borrow_mut().iter_mut() {
+            let Some(endpoint) = known else { continue };
+            match servers.iter().any(|s| Arc::ptr_eq(s, endpoint.server())) {
+                true => endpoint.reap(),
+                false => *known = None,
+            }
         }
     }
 
-    /// Closes connections that were idle for too long. Called now and then.
-    pub fn reap(&self) {
-        for endpoint in &self.endpoints {
-            endpoint.reap();
+    /// This thread's side of a server; made when it is first needed.
+    fn endpoint(&self, server: &Arc<Server>) -> Rc<Endpoint> {
+        let place = server.place();
+        let mut endpoints = self.endpoints.borrow_mut();
+        if let Some(Some(known)) = endpoints.get(place)
+            && Arc::ptr_eq(known.server(), server)
+        {
+            return known.clone();
         }
+        if endpoints.len() <= place {
+            endpoints.resize_with(place + 1, || None);
+        }
+        let endpoint = Rc::new(Endpoint::new(server.clone(), &self.group, &self.deadlines));
+        if let Some(known) = endpoints.get_mut(place) {
+            *known = Some(endpoint.clone());
+        }
+        endpoint
     }
 }

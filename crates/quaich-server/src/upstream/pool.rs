@@ -8,10 +8,10 @@ use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Shelves;
+use super::server::Server;
 use super::wire::http1::Conn;
 use crate::deadline::Deadlines;
 use crate::socket::{Socket, is_quiet};
@@ -76,18 +76,16 @@ impl Shelf {
 /// Kept connections to one server, as one thread sees them.
 pub struct Pool {
     idle: RefCell<Vec<(Conn, Instant)>>,
-    shelves: Shelves,
-    index: usize,
+    server: Arc<Server>,
     timeout: Duration,
 }
 
 impl Pool {
-    /// An empty pool over shelf `index`.
-    pub fn new(shelves: Shelves, index: usize, timeout: Duration) -> Self {
+    /// An empty pool over the shelf of `server`.
+    pub fn new(server: Arc<Server>, timeout: Duration) -> Self {
         Self {
             idle: RefCell::default(),
-            shelves,
-            index,
+            server,
             timeout,
         }
     }
@@ -104,7 +102,7 @@ impl Pool {
             let conn = match local {
                 Some((conn, _)) => conn,
                 None => {
-                    let fd = self.shelves.get(self.index)?.take()?;
+                    let fd = self.server.shelf().take()?;
                     // No event loop has watched it on the shelf, and this one knows nothing yet.
                     if !is_quiet(&fd) {
                         continue;
@@ -120,9 +118,7 @@ impl Pool {
 
     /// Keeps a connection, or closes it when there are enough.
     pub fn put(&self, conn: Conn) {
-        let Some(shelf) = self.shelves.get(self.index) else {
-            return;
-        };
+        let shelf = self.server.shelf();
         let mut idle = self.idle.borrow_mut();
         let share = match conn.is_movable() {
             true => shelf.share,
@@ -147,9 +143,7 @@ impl Pool {
             .position(|(_, since)| since.elapsed() < self.timeout);
         let old = keep.unwrap_or(idle.len());
         idle.drain(..old);
-        if let Some(shelf) = self.shelves.get(self.index) {
-            shelf.reap(self.timeout);
-        }
+        self.server.shelf().reap(self.timeout);
     }
 }
 
@@ -168,17 +162,17 @@ mod tests {
             .unwrap();
         runtime.block_on(async {
             let deadlines = Deadlines::new(Clock::of_thread());
-            let shelves: Shelves = [Shelf::new(8, 2)].into();
-            let pool = Pool::new(shelves.clone(), 0, Duration::from_secs(60));
+            let server = Server::for_tests(8, 2);
+            let pool = Pool::new(server.clone(), Duration::from_secs(60));
             let connection = || {
                 let (near, far) = UnixStream::pair().unwrap();
                 near.set_nonblocking(true).unwrap();
                 (OwnedFd::from(near), far)
             };
             let (open, _far) = connection();
-            shelves[0].put(open);
+            server.shelf().put(open);
             let (closed, far) = connection();
-            shelves[0].put(closed);
+            server.shelf().put(closed);
             drop(far);
             assert!(
                 pool.take(&deadlines).is_some(),

@@ -1,12 +1,17 @@
 //! `[upstream.NAME]`, and the upstreams that `proxy = URL` stands for.
 
+use std::time::Duration;
+
 use crate::addr::{self, AddrError};
 use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::tls::pair;
-use crate::model::{H2, HostPattern, Upstream, UpstreamAddr, UpstreamServer, UpstreamTls};
+use crate::model::{
+    Balance, H2, HostPattern, Params, RetryOn, SendProxy, Upstream, UpstreamAddr, UpstreamProtocol,
+    UpstreamServer, UpstreamTls,
+};
 use crate::source::Span;
 
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>) -> Vec<Upstream> {
@@ -125,6 +130,21 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
     Upstream {
         name,
         servers: Vec::new(),
+        discover: None,
+        resolve: Duration::from_secs(30),
+        balance: Balance::RoundRobin,
+        slow_start: Duration::ZERO,
+        sticky: None,
+        health: None,
+        passive: None,
+        retry_after: Duration::from_secs(1),
+        retry_on: RetryOn::default(),
+        retry_budget: 100,
+        max_queue: 0,
+        queue_timeout: Duration::from_secs(5),
+        keepalive_age: Duration::ZERO,
+        send_proxy: SendProxy::Off,
+        params: Params::Wsgi,
         connect_timeout: fields.time(cx, "connect_timeout"),
         timeout: fields.time(cx, "timeout"),
         retries: u32::try_from(fields.usize(cx, "retries")).unwrap_or(u32::MAX),
@@ -193,17 +213,21 @@ fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &
                 let diagnostic = Diagnostic::error("missing-key", *span, message);
                 cx.report(diagnostic.help("tls = { sni = \"api.internal\" }"));
             }
-        } else if upstream.h2 == H2::On && !server.h2c {
+        } else if upstream.h2 == H2::On && !is_h2c(server) {
             let message = format!("`h2 = true` needs TLS or h2c, and `{shown}` is plain HTTP");
             let help = "h2c://host:port speaks HTTP/2 without TLS";
             let diagnostic = Diagnostic::error("bad-value", *span, message).help(help);
             cx.report(diagnostic.also(fields.place("h2"), "set here"));
-        } else if upstream.h2 == H2::Off && server.h2c {
+        } else if upstream.h2 == H2::Off && is_h2c(server) {
             let message = format!("`h2 = \"off\"` forbids what `{shown}` asks for");
             let diagnostic = Diagnostic::error("bad-value", *span, message);
             cx.report(diagnostic.also(fields.place("h2"), "set here"));
         }
     }
+}
+
+fn is_h2c(server: &UpstreamServer) -> bool {
+    server.protocol == UpstreamProtocol::H2c
 }
 
 fn refuse_balance(cx: &mut Lower<'_>, fields: &Fields<'_>) {

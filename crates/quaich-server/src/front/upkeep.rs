@@ -1,0 +1,64 @@
+//! The thread that looks after upstreams, beside the requests: checks, discovery, what is due now
+//! and then. It may block a little; no request waits for it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::oneshot;
+
+use crate::clock::{self, Clock};
+use crate::deadline::Deadlines;
+use crate::upstream::group::Group;
+
+/// The running thread. Dropping it ends it.
+pub(super) struct Upkeep {
+    end: Option<oneshot::Sender<()>>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Upkeep {
+    /// Starts looking after `upstreams`.
+    pub(super) fn start(upstreams: &[Arc<Group>]) -> std::io::Result<Self> {
+        let (end, ended) = oneshot::channel();
+        let upstreams = upstreams.to_vec();
+        let runtime = move || {
+            Builder::new_current_thread()
+                .enable_all()
+                .on_thread_unpark(clock::update_current)
+                .build_local(LocalOptions::default())
+        };
+        let handle = std::thread::Builder::new()
+            .name("upkeep".to_owned())
+            .spawn(move || {
+                let Ok(runtime) = runtime() else { return };
+                runtime.block_on(run(upstreams, ended));
+            })?;
+        Ok(Self {
+            end: Some(end),
+            handle: Some(handle),
+        })
+    }
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(handle) = self.handle.take() {
+            // A thread that has panicked has nothing left to wait for.
+            let _ = handle.join();
+        }
+    }
+}
+
+/// Runs until the other end of `ended` is gone.
+async fn run(upstreams: Vec<Arc<Group>>, ended: oneshot::Receiver<()>) {
+    let deadlines = Deadlines::new(Clock::of_thread());
+    tokio::task::spawn_local({
+        let deadlines = deadlines.clone();
+        async move { deadlines.run(|_| {}).await }
+    });
+    // Each upstream's tasks are spawned here.
+    let _ = (upstreams, deadlines);
+    let _ = ended.await;
+}

@@ -1,0 +1,161 @@
+//! What all threads share of one upstream: its servers, and whose turn it is.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use quaich_config::model::{self, UpstreamServer};
+
+use super::secure::Secure;
+use super::server::Server;
+use crate::error::{Error, Kind};
+use crate::link::UpstreamMaterial;
+
+/// One upstream, as all threads see it.
+#[derive(Debug)]
+pub struct Group {
+    settings: model::Upstream,
+    secure: Arc<Secure>,
+    threads: usize,
+    servers: RwLock<Arc<[Arc<Server>]>>,
+    /// Counts the changes of what can be chosen.
+    version: AtomicU64,
+    turn: AtomicUsize,
+}
+
+/// What is known of a request before a server is chosen for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish<'w> {
+    /// The server that its client belongs to.
+    pub known: Option<&'w Arc<Server>>,
+    /// Equal ones go to equal servers, where the upstream balances so.
+    pub hash: u64,
+    /// Servers that have failed it already.
+    pub tried: &'w [Arc<Server>],
+}
+
+/// A server's time for one exchange: counted as running until it is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    server: Arc<Server>,
+}
+
+/// How an exchange went, as far as the health of the server is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered with this status.
+    Answered(u16),
+    /// It could not be connected to.
+    Unreachable,
+    /// It broke off, was late or broke the protocol.
+    Failed,
+}
+
+impl Group {
+    /// The servers of the configuration, for `threads` threads.
+    pub fn new(settings: &model::Upstream, material: &UpstreamMaterial, threads: usize) -> Self {
+        let group = Self {
+            settings: settings.clone(),
+            secure: Arc::new(Secure::new(settings, material)),
+            threads,
+            servers: RwLock::new(Arc::new([])),
+            version: AtomicU64::new(0),
+            turn: AtomicUsize::new(0),
+        };
+        group.replace(&settings.servers);
+        group
+    }
+
+    /// `[upstream.NAME]`
+    pub fn settings(&self) -> &model::Upstream {
+        &self.settings
+    }
+
+    /// TLS to the servers.
+    pub fn secure(&self) -> &Arc<Secure> {
+        &self.secure
+    }
+
+    /// The servers of now.
+    pub fn servers(&self) -> Arc<[Arc<Server>]> {
+        let servers = self.servers.read();
+        servers.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// These are the servers from now on. One that was there before, equal in all, stays as it is:
+    /// health, mode, connections. Requests on those that are gone end undisturbed.
+    pub fn replace(&self, settings: &[UpstreamServer]) {
+        let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
+        let old = servers.clone();
+        let mut places: Vec<usize> = old.iter().map(|server| server.place()).collect();
+        let mut free = (0..).filter(|place| !old.iter().any(|s| s.place() == *place));
+        let new = settings.iter().map(|settings| {
+            if let Some(same) = old.iter().find(|server| server.settings() == settings) {
+                return same.clone();
+            }
+            let place = free.next().unwrap_or(places.len());
+            places.push(place);
+            Arc::new(Server::new(
+                settings.clone(),
+                &self.settings,
+                place,
+                self.threads,
+            ))
+        });
+        *servers = new.collect();
+        drop(servers);
+        self.changed();
+    }
+
+    /// Health, mode or weight of a server have changed: whoever chooses looks anew.
+    pub fn changed(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Grows with every change of what can be chosen.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Chooses a server for a request.
+    pub fn choose(&self, wish: &Wish<'_>) -> Result<Slot, Error> {
+        if let Some(known) = wish.known.filter(|server| server.takes_known()) {
+            return Ok(Slot::new(known.clone()));
+        }
+        let servers = self.servers();
+        let untried = |server: &&Arc<Server>| !wish.tried.iter().any(|t| Arc::ptr_eq(t, server));
+        let able: Vec<_> = servers.iter().filter(|server| server.takes_new()).collect();
+        let fresh: Vec<_> = able.iter().copied().filter(untried).collect();
+        let among = if fresh.is_empty() { able } else { fresh };
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        match among.get(turn % among.len().max(1)) {
+            Some(server) => Ok(Slot::new(Arc::clone(server))),
+            None => Err(Error::upstream(Kind::NoServer)),
+        }
+    }
+
+    /// Tells how an exchange with a server went.
+    pub fn report(&self, server: &Server, outcome: Outcome) {
+        match outcome {
+            Outcome::Answered(_) => {}
+            Outcome::Unreachable | Outcome::Failed => server.note_failure(),
+        }
+    }
+}
+
+impl Slot {
+    fn new(server: Arc<Server>) -> Self {
+        server.begin();
+        Self { server }
+    }
+
+    /// Whose it is.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.server.end();
+    }
+}

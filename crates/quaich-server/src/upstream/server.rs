@@ -1,0 +1,181 @@
+//! What all threads know of one server: whether it may be given requests, and what it does now.
+//!
+//! Requests, checks, the control socket and discovery change it; `group` chooses by it.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use quaich_config::model::{self, UpstreamServer};
+
+use super::pool::Shelf;
+
+/// What is known of the health of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Health {
+    /// Requests may go to it.
+    Up,
+    /// Checks, probes or requests have found that it does not answer.
+    Down,
+}
+
+/// What the operator wants of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[repr(u8)]
+pub enum Mode {
+    /// Requests go to it while it is up.
+    Ready,
+    /// Only requests of clients that belong to it already.
+    Drain,
+    /// Nothing goes to it, and it is not checked.
+    Maint,
+}
+
+/// One server, as all threads see it.
+#[derive(Debug)]
+pub struct Server {
+    settings: UpstreamServer,
+    /// Index in the tables that are kept by server; free again once this one is gone.
+    place: usize,
+    shelf: Shelf,
+    health: AtomicU8,
+    mode: AtomicU8,
+    weight: AtomicU32,
+    running: AtomicUsize,
+    served: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Server {
+    /// A server that is up and ready.
+    pub(super) fn new(
+        settings: UpstreamServer,
+        upstream: &model::Upstream,
+        place: usize,
+        threads: usize,
+    ) -> Self {
+        Self {
+            shelf: Shelf::new(upstream.keepalive, threads),
+            place,
+            health: AtomicU8::new(Health::Up as u8),
+            mode: AtomicU8::new(Mode::Ready as u8),
+            weight: AtomicU32::new(settings.weight),
+            running: AtomicUsize::new(0),
+            served: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            settings,
+        }
+    }
+
+    /// A server of no group, whose shelf is for `threads` threads.
+    #[cfg(test)]
+    pub(super) fn for_tests(keepalive: usize, threads: usize) -> std::sync::Arc<Self> {
+        let settings = quaich_config::addr::server("a:80", std::path::Path::new("/"));
+        let settings = settings.expect("a server");
+        std::sync::Arc::new(Self {
+            shelf: Shelf::new(keepalive, threads),
+            place: 0,
+            health: AtomicU8::new(0),
+            mode: AtomicU8::new(0),
+            weight: AtomicU32::new(1),
+            running: AtomicUsize::new(0),
+            served: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            settings,
+        })
+    }
+
+    /// Name in logs and commands.
+    pub fn name(&self) -> &str {
+        &self.settings.id
+    }
+
+    /// As configured, or as discovered.
+    pub fn settings(&self) -> &UpstreamServer {
+        &self.settings
+    }
+
+    /// Its index in tables of a thread. Two servers of one upstream never have the same at once.
+    pub fn place(&self) -> usize {
+        self.place
+    }
+
+    /// Kept connections that no thread holds.
+    pub(super) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// What is known of it.
+    pub fn health(&self) -> Health {
+        match self.health.load(Ordering::Relaxed) {
+            0 => Health::Up,
+            _ => Health::Down,
+        }
+    }
+
+    /// Notes what is known of it; whether that is news. Tell the group if it is.
+    pub fn set_health(&self, health: Health) -> bool {
+        self.health.swap(health as u8, Ordering::Relaxed) != health as u8
+    }
+
+    /// What the operator wants.
+    pub fn mode(&self) -> Mode {
+        match self.mode.load(Ordering::Relaxed) {
+            0 => Mode::Ready,
+            1 => Mode::Drain,
+            _ => Mode::Maint,
+        }
+    }
+
+    /// Notes what the operator wants; whether that is news. Tell the group if it is.
+    pub fn set_mode(&self, mode: Mode) -> bool {
+        self.mode.swap(mode as u8, Ordering::Relaxed) != mode as u8
+    }
+
+    /// Its share of new clients, compared with the others'.
+    pub fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    /// Changes its share; whether that is news. Tell the group if it is.
+    pub fn set_weight(&self, weight: u32) -> bool {
+        self.weight.swap(weight, Ordering::Relaxed) != weight
+    }
+
+    /// Whether clients that do not belong to it may be given to it.
+    pub fn takes_new(&self) -> bool {
+        self.health() == Health::Up && self.mode() == Mode::Ready && self.weight() > 0
+    }
+
+    /// Whether clients that belong to it may be given to it.
+    pub fn takes_known(&self) -> bool {
+        self.health() == Health::Up && self.mode() != Mode::Maint
+    }
+
+    /// Requests that it works on now.
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Requests that it was given.
+    pub fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// Requests that it failed.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        self.served.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_failure(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+}
