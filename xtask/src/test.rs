@@ -18,6 +18,14 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/testssl", "testssl.sh"),
     ("/usr/bin/chromium", "chromium"),
     ("/usr/bin/pebble", "pebble"),
+    ("/usr/sbin/haproxy", "haproxy"),
+    ("/usr/bin/uwsgi-core", "uwsgi-core"),
+    (
+        "/usr/lib/uwsgi/plugins/python311_plugin.so",
+        "uwsgi-plugin-python3",
+    ),
+    ("/usr/sbin/php-fpm8.2", "php8.2-fpm"),
+    ("/usr/sbin/dnsmasq", "dnsmasq-base"),
 ];
 
 /// The profile that tests are built with.
