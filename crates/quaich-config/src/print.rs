@@ -11,6 +11,7 @@ use crate::model::{
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
+mod health;
 mod tls;
 mod writer;
 
@@ -188,6 +189,7 @@ fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
         "keepalive_timeout",
         &show_duration(upstream.keepalive_timeout),
     );
+    health::upstream(out, upstream);
     tls::upstream(out, upstream);
     for server in &upstream.servers {
         out.tables(&format!("{path}.server"));

@@ -1,5 +1,7 @@
 //! `[upstream.NAME]`, and the upstreams that `proxy = URL` stands for.
 
+mod health;
+
 use std::time::Duration;
 
 use crate::addr::{self, AddrError};
@@ -135,9 +137,9 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         balance: Balance::RoundRobin,
         slow_start: Duration::ZERO,
         sticky: None,
-        health: None,
-        passive: None,
-        retry_after: Duration::from_secs(1),
+        health: health::health(cx, fields),
+        passive: health::passive(cx, fields),
+        retry_after: fields.time(cx, "retry_after"),
         retry_on: RetryOn::default(),
         retry_budget: 100,
         max_queue: 0,
@@ -194,6 +196,7 @@ fn server_name(cx: &mut Lower<'_>, word: &Word) -> Option<String> {
 
 /// What the scheme of the servers and the settings say to each other.
 fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &[Span]) {
+    health::check(cx, upstream, fields, places);
     let servers = || upstream.servers.iter().zip(places);
     if fields.has("tls") && !upstream.servers.is_empty() && servers().all(|(s, _)| !s.tls) {
         let message = format!(
