@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::clock::{self, Clock};
 use crate::deadline::Deadlines;
 use crate::upstream::group::Group;
+use crate::upstream::health;
 
 /// The running thread. Dropping it ends it.
 pub(super) struct Upkeep {
@@ -33,6 +34,8 @@ impl Upkeep {
             .spawn(move || {
                 let Ok(runtime) = runtime() else { return };
                 runtime.block_on(run(upstreams, ended));
+                // A name that is being looked up blocks a thread that nobody waits for.
+                runtime.shutdown_background();
             })?;
         Ok(Self {
             end: Some(end),
@@ -58,7 +61,8 @@ async fn run(upstreams: Vec<Arc<Group>>, ended: oneshot::Receiver<()>) {
         let deadlines = deadlines.clone();
         async move { deadlines.run(|_| {}).await }
     });
-    // Each upstream's tasks are spawned here.
-    let _ = (upstreams, deadlines);
+    for upstream in upstreams {
+        tokio::task::spawn_local(health::watch(upstream, deadlines.clone()));
+    }
     let _ = ended.await;
 }
