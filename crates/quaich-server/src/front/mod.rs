@@ -67,6 +67,7 @@ struct Front {
     upstreams: Vec<Arc<Group>>,
     threads: Vec<DataThread>,
     _upkeep: Upkeep,
+    upkeep_counters: Arc<Counters>,
 }
 
 /// A data thread from outside.
@@ -112,6 +113,8 @@ impl Front {
         let threads = config.server.threads.max(1);
         let tls = terminator(&config, &setup.material)?;
         let upstreams = upstreams(&setup, threads);
+        let upkeep_counters = Arc::<Counters>::default();
+        let upkeep = Upkeep::start(&upstreams, &upkeep_counters)?;
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
             upstreams: upstreams.clone(),
@@ -133,10 +136,10 @@ impl Front {
         for _ in &threads {
             started.recv().map_err(std::io::Error::other)??;
         }
-        let upkeep = Upkeep::start(&upstreams)?;
         tell(&supervisor, &FromFront::Ready);
         Ok(Self {
             _upkeep: upkeep,
+            upkeep_counters,
             supervisor,
             access_log,
             tls,
@@ -200,7 +203,7 @@ impl Front {
                 }
             }
             ToFront::Status { id } => {
-                let body = status::gather(&self.threads);
+                let body = status::gather(&self.threads, &self.upkeep_counters);
                 tell(&self.supervisor, &FromFront::Status { id, body });
             }
             ToFront::Material(material) => {
