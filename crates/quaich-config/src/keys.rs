@@ -4,11 +4,13 @@
 //! A key that is not in this version stands here too, so that it is refused by name.
 
 mod discovery;
+mod health;
 mod routing;
 mod serving;
 mod tls;
 
 pub use discovery::{DISCOVER, SUBSCRIBE};
+pub use health::{HEALTH, PASSIVE};
 pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
@@ -52,6 +54,8 @@ pub enum Kind {
     Table(&'static Keys),
     /// A time with a unit, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
     DurationOrTable(&'static Keys),
+    /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
+    BoolOrTable(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -65,6 +69,7 @@ impl Kind {
         match self {
             Self::Table(keys)
             | Self::DurationOrTable(keys)
+            | Self::BoolOrTable(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,

@@ -12,6 +12,7 @@ use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
 mod discovery;
+mod health;
 mod tls;
 mod writer;
 
@@ -190,6 +191,7 @@ fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
         "keepalive_timeout",
         &show_duration(upstream.keepalive_timeout),
     );
+    health::upstream(out, upstream);
     tls::upstream(out, upstream);
     discovery::upstream(out, upstream);
     for server in &upstream.servers {

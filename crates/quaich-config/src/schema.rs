@@ -83,6 +83,9 @@ fn of_kind(kind: Kind) -> Value {
         Kind::DurationOrTable(inner) => {
             json!({ "anyOf": [text(DURATION), { "enum": [true, false, "off"] }, table(inner)] })
         }
+        Kind::BoolOrTable(inner) => {
+            json!({ "anyOf": [{ "enum": [true, false, "off"] }, table(inner)] })
+        }
         Kind::Tables(inner) => json!({ "type": "array", "items": table(inner) }),
         Kind::Named(inner) => json!({
             "type": "object",

@@ -299,6 +299,69 @@ prop_compose! {
     }
 }
 
+fn check_kind() -> impl Strategy<Value = CheckKind> {
+    let expect = vec(
+        select(vec![(200, 299), (401, 401), (200, 204), (300, 399)]),
+        1..4,
+    );
+    let body = of(prop_oneof!["[^~]{1,20}", Just("~^ok [0-9]+".to_owned())]);
+    let page = (
+        select(vec!["GET", "HEAD", "M-SEARCH"]),
+        "/[a-z?=%0-9]{0,20}",
+    );
+    prop_oneof![
+        Just(CheckKind::Connect),
+        Just(CheckKind::Agent),
+        (
+            page,
+            of("[a-z]{1,9}\\.example(:80)?"),
+            any::<bool>(),
+            expect,
+            body
+        )
+            .prop_map(
+                |((method, path), host, http10, expect, body)| CheckKind::Http {
+                    method: method.into(),
+                    path,
+                    host,
+                    http10,
+                    expect,
+                    body,
+                }
+            ),
+    ]
+}
+
+prop_compose! {
+    fn health()(
+        kind in check_kind(),
+        times in vec(time(), 2),
+        (fall, rise) in (1_u32..1000, 1_u32..1000),
+        port in 1_u16..,
+        initially_up: bool,
+    ) -> Health {
+        Health {
+            // Unix sockets have no other port.
+            port: (kind == CheckKind::Agent).then_some(port),
+            kind,
+            every: times[0],
+            timeout: times[1],
+            fall,
+            rise,
+            initially_up,
+        }
+    }
+}
+
+prop_compose! {
+    fn passive()(
+        (errors, max_ejected) in (1_u32..1000, 0_u8..=100),
+        times in vec(time(), 2),
+    ) -> Passive {
+        Passive { errors, within: times[0], eject: times[1], max_ejected }
+    }
+}
+
 prop_compose! {
     fn upstream()(
         name in name(),
@@ -317,7 +380,10 @@ prop_compose! {
         ]),
         tls in upstream_tls(),
         (discover, resolver) in (of(discover()), vec(any::<u16>(), 0..3)),
+        (health, passive, retry_after) in (of(health()), of(passive()), time()),
     ) -> Upstream {
+        let has_paths = addrs.iter().any(|(addr, _)| matches!(addr, UpstreamAddr::Unix(_)));
+        let health = health.filter(|health| health.port.is_none() || !has_paths);
         let server = |(index, (addr, id))| UpstreamServer {
             id: format!("{id}{index}"),
             addr,
@@ -338,9 +404,9 @@ prop_compose! {
             balance: Balance::RoundRobin,
             slow_start: Duration::ZERO,
             sticky: None,
-            health: None,
-            passive: None,
-            retry_after: Duration::from_secs(1),
+            health,
+            passive,
+            retry_after,
             retry_on: RetryOn::default(),
             retry_budget: 100,
             max_queue: 0,

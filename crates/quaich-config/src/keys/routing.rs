@@ -1,6 +1,6 @@
 //! The keys of where requests go: `upstream`, `site`, `route`, actions. Read through `keys`.
 
-use super::{DISCOVER, HSTS, Keys, Kind, SITE_CLIENT, UPSTREAM_TLS, key, later};
+use super::{DISCOVER, HEALTH, HSTS, Keys, Kind, PASSIVE, SITE_CLIENT, UPSTREAM_TLS, key, later};
 
 /// `[upstream.NAME]`
 pub static UPSTREAM: Keys = Keys {
@@ -83,8 +83,24 @@ pub static UPSTREAM: Keys = Keys {
         ),
         later("slow_start"),
         later("sticky"),
-        later("health"),
-        later("passive"),
+        key(
+            "health",
+            Kind::BoolOrTable(&HEALTH),
+            "false",
+            "Checks that quaich makes itself; true = connecting every 5 seconds.",
+        ),
+        key(
+            "passive",
+            Kind::BoolOrTable(&PASSIVE),
+            "true",
+            "What is learnt from the requests of clients, where there are several servers.",
+        ),
+        key(
+            "retry_after",
+            Kind::DurationOrZero,
+            "1s",
+            "A server that could not be connected to gets no requests until a probe, made every so often, succeeds; 0s = requests go on.",
+        ),
         later("retry_on"),
         later("retry_budget"),
         later("max_queue"),

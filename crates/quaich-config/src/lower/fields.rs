@@ -403,6 +403,31 @@ impl<'d> Fields<'d> {
         }
     }
 
+    /// A table below this one; `None` = it is off. `true` reads as an empty table.
+    pub(crate) fn bool_or_table(&self, cx: &mut Lower<'_>, name: &str) -> Option<Fields<'d>> {
+        let Kind::BoolOrTable(keys) = self.key(name).kind else {
+            unreachable!("{name} is on, off or a table")
+        };
+        let path = join(&self.path, name);
+        let place = self.place(name);
+        let flag = match self.entry(cx, name).map(|entry| &entry.value) {
+            None => self.key(name).default == "true",
+            Some(value) if is_off(value) => false,
+            Some(value) => match &value.data {
+                Data::Bool(_) => true,
+                Data::Table(table) => {
+                    return Some(Fields::open(cx, keys, Some(table), (path, value.span)));
+                }
+                _ => {
+                    let expected = format!("true, false or a table: {}", keys.header);
+                    cx.wrong_type(name, value, &expected);
+                    false
+                }
+            },
+        };
+        flag.then(|| Fields::absent(keys, path, place))
+    }
+
     /// The tables of `[[...name]]`.
     pub(crate) fn tables(&self, cx: &mut Lower<'_>, name: &str) -> Vec<Fields<'d>> {
         let Kind::Tables(keys) = self.key(name).kind else {

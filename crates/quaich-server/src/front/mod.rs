@@ -4,6 +4,7 @@
 //! shares nothing with the others that a request would have to lock.
 
 mod event_loop;
+mod orders;
 mod status;
 mod upkeep;
 
@@ -203,8 +204,13 @@ impl Front {
                 }
             }
             ToFront::Status { id } => {
-                let body = status::gather(&self.threads, &self.upkeep_counters);
+                let counted = &self.upkeep_counters;
+                let body = status::gather(&self.threads, counted, &self.upstreams);
                 tell(&self.supervisor, &FromFront::Status { id, body });
+            }
+            ToFront::Order { id, server, order } => {
+                let answer = orders::carry_out(&self.upstreams, id, &server, order);
+                tell(&self.supervisor, &answer);
             }
             ToFront::Material(material) => {
                 for (upstream, material) in self.upstreams.iter().zip(&material.upstreams) {
@@ -290,7 +296,12 @@ fn upstreams(setup: &Setup, threads: usize) -> Vec<Arc<Group>> {
     settings
         .map(|(index, settings)| {
             let material = setup.material.upstreams.get(index).unwrap_or(&nothing);
-            Arc::new(Group::new(settings, material, threads))
+            let group = Group::new(settings, material, threads);
+            let orders = setup.orders.iter();
+            for named in orders.filter(|named| named.upstream == settings.name) {
+                group.order(&named.server, named.order);
+            }
+            Arc::new(group)
         })
         .collect()
 }

@@ -13,6 +13,7 @@ use crate::deadline::Deadlines;
 use crate::discovery::dns::{self, Starting};
 use crate::observe::counters::Counters;
 use crate::upstream::group::Group;
+use crate::upstream::health;
 
 /// How long names may take to be looked up before requests are let in.
 const FIRST_LOOK_UPS: Duration = Duration::from_secs(1);
@@ -45,6 +46,8 @@ impl Upkeep {
             .spawn(move || {
                 let Ok(runtime) = runtime() else { return };
                 runtime.block_on(run(upstreams, counters, starting, ended));
+                // A name that is being looked up blocks a thread that nobody waits for.
+                runtime.shutdown_background();
             })?;
         // Whoever asks first shall find servers. Nobody sends: it ends with the last look-up.
         let _ = started.recv_timeout(FIRST_LOOK_UPS);
@@ -82,5 +85,8 @@ async fn run(
         dns::follow(group, &counters, &starting);
     }
     drop(starting);
+    for upstream in upstreams {
+        tokio::task::spawn_local(health::watch(upstream, deadlines.clone()));
+    }
     let _ = ended.await;
 }

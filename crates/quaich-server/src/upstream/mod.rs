@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod connect;
 pub mod endpoint;
 pub mod group;
+pub mod health;
 pub mod pool;
 pub mod request;
 pub mod secure;

@@ -1,6 +1,7 @@
 //! `[upstream.NAME]`, and the upstreams that `proxy = URL` stands for.
 
 mod discover;
+mod health;
 
 use std::time::Duration;
 
@@ -141,9 +142,9 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         balance: Balance::RoundRobin,
         slow_start: Duration::ZERO,
         sticky: None,
-        health: None,
-        passive: None,
-        retry_after: Duration::from_secs(1),
+        health: health::health(cx, fields),
+        passive: health::passive(cx, fields),
+        retry_after: fields.time(cx, "retry_after"),
         retry_on: RetryOn::default(),
         retry_budget: 100,
         max_queue: 0,
@@ -200,6 +201,7 @@ fn server_name(cx: &mut Lower<'_>, word: &Word) -> Option<String> {
 
 /// What the scheme of the servers and the settings say to each other.
 fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &[Span]) {
+    health::check(cx, upstream, fields, places);
     let servers = || upstream.servers.iter().zip(places);
     let found = upstream.discover.as_ref().is_some_and(Discover::speaks_tls);
     if fields.has("tls") && !found && !upstream.servers.is_empty() && servers().all(|(s, _)| !s.tls)
