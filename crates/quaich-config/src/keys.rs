@@ -3,11 +3,13 @@
 //! It drives the check for unknown keys, did-you-mean, defaults, the JSON Schema and the reference.
 //! A key that is not in this version stands here too, so that it is refused by name.
 
+mod discovery;
 mod health;
 mod routing;
 mod serving;
 mod tls;
 
+pub use discovery::{DISCOVER, SUBSCRIBE};
 pub use health::{HEALTH, PASSIVE};
 pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
@@ -20,6 +22,8 @@ pub enum Kind {
     Text,
     /// A text, or `false`/`"off"` for none.
     TextOrOff,
+    /// A text, or `true`.
+    TextOrTrue,
     /// A file or directory; relative ones start at the file that they stand in.
     Path,
     /// `true` or `false`.
@@ -186,13 +190,18 @@ pub static TOP: Keys = Keys {
             "quaich's own messages, and the access log.",
         ),
         key("admin", Kind::Table(&ADMIN), "", "The control socket."),
+        key(
+            "subscribe",
+            Kind::Table(&SUBSCRIBE),
+            "",
+            "Where instances of uWSGI announce themselves.",
+        ),
         later("acl"),
         later("cache"),
         later("limit"),
         later("auth"),
         later("waf"),
         later("trace"),
-        later("subscribe"),
         later("store"),
     ],
 };

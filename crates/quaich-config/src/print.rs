@@ -11,6 +11,7 @@ use crate::model::{
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
+mod discovery;
 mod health;
 mod tls;
 mod writer;
@@ -32,6 +33,7 @@ pub fn to_toml(config: &Config, origins: Option<&Origins>) -> String {
         Some(path) => out.text("listen", &format!("unix:{}", path.display())),
         None => out.flag("listen", false),
     }
+    discovery::subscribe(&mut out, config.subscribe.as_ref());
     for item in &config.apps {
         app(&mut out, item);
     }
@@ -191,6 +193,7 @@ fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
     );
     health::upstream(out, upstream);
     tls::upstream(out, upstream);
+    discovery::upstream(out, upstream);
     for server in &upstream.servers {
         out.tables(&format!("{path}.server"));
         out.text("url", &addr::show_server(server));

@@ -60,6 +60,7 @@ fn takes(kind: Kind) -> String {
     match kind {
         Kind::Text => "text".into(),
         Kind::TextOrOff => "text or `false`".into(),
+        Kind::TextOrTrue => "text or `true`".into(),
         Kind::Path => "path".into(),
         Kind::Bool => "`true`, `false`".into(),
         Kind::AutoBool => "`\"auto\"`, `true`, `\"off\"`".into(),

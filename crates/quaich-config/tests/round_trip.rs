@@ -259,6 +259,46 @@ prop_compose! {
     }
 }
 
+fn discover() -> impl Strategy<Value = Discover> {
+    prop_oneof![
+        ("[a-z]{1,9}\\.internal", 1_u16..).prop_map(|(host, port)| {
+            let url = format!("http://{host}:{port}");
+            let server = quaich_config::addr::server(&url, Path::new("/")).expect("a server");
+            Discover::Dns { server }
+        }),
+        ("_[a-z]{1,9}\\._tcp\\.[a-z]{1,9}", any::<bool>()).prop_map(|(name, tls)| {
+            let protocol = UpstreamProtocol::Http;
+            Discover::Srv {
+                name,
+                protocol,
+                tls,
+            }
+        }),
+        of("[a-z]{1,9}\\.example(:8000)?").prop_map(|key| Discover::Subscribe { key }),
+    ]
+}
+
+prop_compose! {
+    fn subscribe()(
+        (port, path, key_dir) in (1_u16.., file(), of(file())),
+        digest in select(vec![Digest::Sha1, Digest::Sha256, Digest::Sha384, Digest::Sha512]),
+        tolerance in time(),
+        allows: bool,
+    ) -> Subscribe {
+        let network = quaich_config::addr::network("10.0.0.0/8").expect("a network");
+        Subscribe {
+            listen: vec![
+                ListenAddr::Tcp(([127, 0, 0, 1], port).into()),
+                ListenAddr::Unix(path),
+            ],
+            key_dir,
+            digest,
+            allow: allows.then_some(network).into_iter().collect(),
+            tolerance,
+        }
+    }
+}
+
 fn check_kind() -> impl Strategy<Value = CheckKind> {
     let expect = vec(
         select(vec![(200, 299), (401, 401), (200, 204), (300, 399)]),
@@ -339,6 +379,7 @@ prop_compose! {
             (H2::Off, (false, false)),
         ]),
         tls in upstream_tls(),
+        (discover, resolver) in (of(discover()), vec(any::<u16>(), 0..3)),
         (health, passive, retry_after) in (of(health()), of(passive()), time()),
     ) -> Upstream {
         let has_paths = addrs.iter().any(|(addr, _)| matches!(addr, UpstreamAddr::Unix(_)));
@@ -357,8 +398,9 @@ prop_compose! {
         Upstream {
             name,
             servers: addrs.into_iter().enumerate().map(server).collect(),
-            discover: None,
-            resolve: Duration::from_secs(30),
+            discover: discover.filter(|d| !matches!(d, Discover::Dns { .. }) || !secure),
+            resolve: times[0],
+            resolver: resolver.into_iter().map(|port| ([127, 0, 0, 1], port).into()).collect(),
             balance: Balance::RoundRobin,
             slow_start: Duration::ZERO,
             sticky: None,
@@ -499,7 +541,7 @@ prop_compose! {
             "[a-z\" ]{0,9}\\{status\\}".prop_map(AccessFormat::Template),
         ],
         socket in of(file()),
-        access_log: bool,
+        (access_log, subscribe) in (any::<bool>(), subscribe()),
     ) -> Config {
         let listeners = server.listeners.len();
         // Who asks for certificates of clients must speak TLS.
@@ -524,6 +566,7 @@ prop_compose! {
             log: Log { level: "info".into(), output: output.clone(), format: "auto".into() },
             access_log: AccessLog { output, format },
             admin: Admin { socket },
+            subscribe: Some(subscribe),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The keys of where requests go: `upstream`, `site`, `route`, actions. Read through `keys`.
 
-use super::{HEALTH, HSTS, Keys, Kind, PASSIVE, SITE_CLIENT, UPSTREAM_TLS, key, later};
+use super::{DISCOVER, HEALTH, HSTS, Keys, Kind, PASSIVE, SITE_CLIENT, UPSTREAM_TLS, key, later};
 
 /// `[upstream.NAME]`
 pub static UPSTREAM: Keys = Keys {
@@ -63,7 +63,24 @@ pub static UPSTREAM: Keys = Keys {
             "",
             "How https servers are checked.",
         ),
-        later("discover"),
+        key(
+            "discover",
+            Kind::Table(&DISCOVER),
+            "",
+            "Where other servers come from while quaich runs.",
+        ),
+        key(
+            "resolve",
+            Kind::Duration,
+            "30s",
+            "Names are looked up again when the time that the name server gave is over, at the latest after this.",
+        ),
+        key(
+            "resolver",
+            Kind::Texts,
+            "",
+            "Name servers, \"127.0.0.1:5353\"; those of /etc/resolv.conf if absent.",
+        ),
         later("slow_start"),
         later("sticky"),
         key(
@@ -88,7 +105,6 @@ pub static UPSTREAM: Keys = Keys {
         later("retry_budget"),
         later("max_queue"),
         later("send_proxy"),
-        later("resolve"),
     ],
 };
 

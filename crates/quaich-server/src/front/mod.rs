@@ -68,6 +68,7 @@ struct Front {
     upstreams: Vec<Arc<Group>>,
     threads: Vec<DataThread>,
     _upkeep: Upkeep,
+    upkeep_counters: Arc<Counters>,
 }
 
 /// A data thread from outside.
@@ -113,6 +114,8 @@ impl Front {
         let threads = config.server.threads.max(1);
         let tls = terminator(&config, &setup.material)?;
         let upstreams = upstreams(&setup, threads);
+        let upkeep_counters = Arc::<Counters>::default();
+        let upkeep = Upkeep::start(&upstreams, &upkeep_counters)?;
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
             upstreams: upstreams.clone(),
@@ -134,10 +137,10 @@ impl Front {
         for _ in &threads {
             started.recv().map_err(std::io::Error::other)??;
         }
-        let upkeep = Upkeep::start(&upstreams)?;
         tell(&supervisor, &FromFront::Ready);
         Ok(Self {
             _upkeep: upkeep,
+            upkeep_counters,
             supervisor,
             access_log,
             tls,
@@ -201,7 +204,8 @@ impl Front {
                 }
             }
             ToFront::Status { id } => {
-                let body = status::gather(&self.threads, &self.upstreams);
+                let counted = &self.upkeep_counters;
+                let body = status::gather(&self.threads, counted, &self.upstreams);
                 tell(&self.supervisor, &FromFront::Status { id, body });
             }
             ToFront::Order { id, server, order } => {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::DataThread;
 use super::event_loop::{AppStatus, Command};
+use crate::observe::counters::Counters;
 use crate::upstream::group::Group;
 use crate::upstream::server::{Health, Mode, Server};
 
@@ -15,10 +16,11 @@ use crate::upstream::server::{Health, Mode, Server};
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Sums of all threads.
-pub(super) fn gather(threads: &[DataThread], upstreams: &[Arc<Group>]) -> Value {
+pub(super) fn gather(threads: &[DataThread], upkeep: &Counters, upstreams: &[Arc<Group>]) -> Value {
     let mut counters = BTreeMap::<&str, u64>::new();
-    for thread in threads {
-        for (name, value) in thread.counters.values() {
+    let of_threads = threads.iter().map(|thread| &*thread.counters);
+    for counters_of in of_threads.chain([upkeep]) {
+        for (name, value) in counters_of.values() {
             *counters.entry(name).or_default() += value;
         }
     }

@@ -52,6 +52,12 @@ counters! {
     upstream_reuses,
     /// Requests sent again over another connection.
     upstream_retries,
+    /// Names of servers looked up.
+    dns_lookups,
+    /// Look-ups of names that found nothing.
+    dns_failures,
+    /// Answers that were other than the one before.
+    dns_changes,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

@@ -93,8 +93,19 @@ impl Group {
         servers.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// These are the servers from now on. One that was there before, equal in all, stays as it is:
-    /// health, mode, connections. Requests on those that are gone end undisturbed.
+    /// These are the servers from now on, beside those of the configuration.
+    pub fn found(&self, servers: Vec<UpstreamServer>) {
+        let mut all = self.settings.servers.clone();
+        for server in servers {
+            if !all.iter().any(|known| known.id == server.id) {
+                all.push(server);
+            }
+        }
+        self.replace(&all);
+    }
+
+    /// These are the servers from now on. One that was there before, equal in all but its weight,
+    /// stays as it is: health, mode, connections. Requests on those that are gone end undisturbed.
     pub fn replace(&self, settings: &[UpstreamServer]) {
         let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +113,8 @@ impl Group {
         let mut places: Vec<usize> = old.iter().map(|server| server.place()).collect();
         let mut free = (0..).filter(|place| !old.iter().any(|s| s.place() == *place));
         let new = settings.iter().map(|settings| {
-            if let Some(same) = old.iter().find(|server| server.settings() == settings) {
+            if let Some(same) = old.iter().find(|server| server.is(settings)) {
+                same.give_weight(settings.weight);
                 return same.clone();
             }
             let place = free.next().unwrap_or(places.len());

@@ -3,6 +3,7 @@
 //! What all threads share of an upstream is its [`group::Group`]; each thread has an [`Upstream`]
 //! over it, with connections of its own.
 
+pub mod addresses;
 pub mod connect;
 pub mod endpoint;
 pub mod group;

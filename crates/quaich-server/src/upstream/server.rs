@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use quaich_config::model::{self, UpstreamServer};
 
+use super::addresses::Addresses;
 use super::health::Condition;
 use super::pool::Shelf;
 pub use crate::link::{Mode, Order};
@@ -26,10 +27,13 @@ pub struct Server {
     settings: UpstreamServer,
     /// Index in the tables that are kept by server; free again once this one is gone.
     place: usize,
+    addresses: Addresses,
     shelf: Shelf,
     condition: Condition,
     mode: AtomicU8,
     weight: AtomicU32,
+    /// As configured or discovered; an operator may have changed `weight` since.
+    given_weight: AtomicU32,
     running: AtomicUsize,
     served: AtomicU64,
     failed: AtomicU64,
@@ -48,11 +52,13 @@ impl Server {
             None => Condition::default(),
         };
         Self {
+            addresses: Addresses::new(&settings.addr),
             shelf: Shelf::new(upstream.keepalive, threads),
             place,
             condition,
             mode: AtomicU8::new(Mode::Ready as u8),
             weight: AtomicU32::new(settings.weight),
+            given_weight: AtomicU32::new(settings.weight),
             running: AtomicUsize::new(0),
             served: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -66,11 +72,13 @@ impl Server {
         let settings = quaich_config::addr::server("a:80", std::path::Path::new("/"));
         let settings = settings.expect("a server");
         std::sync::Arc::new(Self {
+            addresses: Addresses::new(&settings.addr),
             shelf: Shelf::new(keepalive, threads),
             place: 0,
             condition: Condition::default(),
             mode: AtomicU8::new(0),
             weight: AtomicU32::new(1),
+            given_weight: AtomicU32::new(1),
             running: AtomicUsize::new(0),
             served: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -91,6 +99,30 @@ impl Server {
     /// Its index in tables of a thread. Two servers of one upstream never have the same at once.
     pub fn place(&self) -> usize {
         self.place
+    }
+
+    /// Where it can be connected to.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Whether it is the server of these settings, whatever its weight.
+    pub(super) fn is(&self, settings: &UpstreamServer) -> bool {
+        let weight = self.settings.weight;
+        self.settings.id == settings.id
+            && self.settings
+                == UpstreamServer {
+                    weight,
+                    ..settings.clone()
+                }
+    }
+
+    /// Takes over a weight from the configuration or from discovery, unless it was given before:
+    /// an operator may have changed it since.
+    pub(super) fn give_weight(&self, weight: u32) {
+        if self.given_weight.swap(weight, Ordering::Relaxed) != weight {
+            self.set_weight(weight);
+        }
     }
 
     /// Kept connections that no thread holds.

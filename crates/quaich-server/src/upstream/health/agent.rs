@@ -37,7 +37,7 @@ impl fmt::Display for Words {
 
 /// Asks the agent of `server`, which listens at `port`.
 pub(super) async fn ask(server: &Server, port: Option<u16>) -> Result<Words, String> {
-    let socket = dial::dial(&server.settings().addr, port).await;
+    let socket = dial::dial(server, port).await;
     let stream = Stream::Plain(socket.map_err(|error| why(&error))?);
     let mut line = Vec::new();
     let mut buffer = [0; MAX_LINE];

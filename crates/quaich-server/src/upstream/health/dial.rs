@@ -24,7 +24,7 @@ pub(super) async fn server(
     port: Option<u16>,
     offer: Offer,
 ) -> io::Result<(Stream, bool)> {
-    let socket = dial(&server.settings().addr, port).await?;
+    let socket = dial(server, port).await?;
     let hello: &[u8] = match group.settings().send_proxy {
         SendProxy::Off => b"",
         SendProxy::V1 => LOCAL_V1,
@@ -55,18 +55,15 @@ pub(super) async fn server(
 }
 
 /// Connects without TLS.
-pub(super) async fn dial(addr: &UpstreamAddr, other: Option<u16>) -> io::Result<Socket> {
-    let (host, port) = match addr {
-        UpstreamAddr::Unix(path) => return connect::unix(path).await,
-        UpstreamAddr::Tcp { host, port } => (host, other.unwrap_or(*port)),
-    };
-    let addrs = match host.parse() {
-        Ok(ip) => vec![SocketAddr::new(ip, port)],
-        Err(_) => connect::resolve(host, port).await?,
-    };
+pub(super) async fn dial(server: &Server, other: Option<u16>) -> io::Result<Socket> {
+    if let UpstreamAddr::Unix(path) = &server.settings().addr {
+        return connect::unix(path).await;
+    }
     let mut last = io::Error::other("its name has no address");
-    for addr in addrs {
-        match connect::tcp(addr).await {
+    let addrs = server.addresses().get().await;
+    for addr in addrs.iter().flat_map(|addrs| addrs.iter()) {
+        let port = other.unwrap_or(addr.port());
+        match connect::tcp(SocketAddr::new(addr.ip(), port)).await {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }
