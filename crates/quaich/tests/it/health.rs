@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
+use quaich_testkit::h2::H2Origin;
 use quaich_testkit::{Origin, Peer, Quaich, TempSite, eventually};
 use serde_json::Value;
 
@@ -270,6 +271,19 @@ fn without_a_path_a_check_connects() {
     let _origin = Origin::start_unix(&path, |conversation| drop(conversation.request()));
     let up = quaich.log().wait_for("a server is up");
     assert!(up.contains("connected"), "{up}");
+}
+
+#[test]
+fn a_server_that_speaks_http2_only_is_checked_so() {
+    let origin = H2Origin::answering(|peer, request| {
+        let well = request.header(":path") == Some("/healthz");
+        peer.answer(request.stream, if well { "all is well" } else { "a" });
+    });
+    let keys = "health = { path = \"/healthz\", body = \"is well\", initial = \"down\" }";
+    let quaich = to(&[origin.url()], keys);
+    let up = quaich.log().wait_for("a server is up");
+    assert!(up.contains("1 check: status 200"), "{up}");
+    quaich.get("/").expect_body("a");
 }
 
 #[test]

@@ -84,8 +84,17 @@ fn requests_that_run_at_a_drained_server_end_undisturbed() {
         table.contains("upstream up · 0 of 1 servers take requests"),
         "{table}"
     );
-    go.send(()).expect("the origin waits");
-    client.response().expect_body("a");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| quaich.cli(["drain", "a", "--wait"]));
+        go.send(()).expect("the origin waits");
+        client.response().expect_body("a");
+        let said = waiting.join().expect("it ends");
+        assert!(
+            said.stdout.contains("nothing runs there"),
+            "{}",
+            said.stdout
+        );
+    });
     eventually("the status says that nothing runs there", || {
         let table = quaich.cli(["status"]).stdout;
         table.contains("drain (empty)").then_some(())
