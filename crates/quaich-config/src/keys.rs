@@ -5,10 +5,12 @@
 
 mod routing;
 mod serving;
+mod sticky;
 mod tls;
 
 pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
+pub use sticky::STICKY;
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
 
 /// What a key takes.
@@ -46,6 +48,8 @@ pub enum Kind {
     Pairs,
     /// `{ ... }` with fixed keys.
     Table(&'static Keys),
+    /// `{ ... }` with fixed keys, or `false`/`"off"`.
+    TableOrOff(&'static Keys),
     /// A time with a unit, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
     DurationOrTable(&'static Keys),
     /// `[[...]]`
@@ -60,6 +64,7 @@ impl Kind {
     pub fn inner(self) -> Option<&'static Keys> {
         match self {
             Self::Table(keys)
+            | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),

@@ -11,6 +11,7 @@ use crate::model::{
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
+mod sticky;
 mod tls;
 mod writer;
 
@@ -189,10 +190,12 @@ fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
         &show_duration(upstream.keepalive_timeout),
     );
     tls::upstream(out, upstream);
+    sticky::sticky(out, upstream.sticky.as_ref());
     for server in &upstream.servers {
         out.tables(&format!("{path}.server"));
         out.text("url", &addr::show_server(server));
         out.text("id", &server.id);
+        out.maybe_text("cookie", server.cookie.as_deref());
     }
 }
 
@@ -217,6 +220,14 @@ fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {
         conditions(out, item);
         if let Some(item) = &item.files {
             files(out, item);
+        }
+        if let Some(item) = &item.sendfile {
+            out.inline("sendfile", |out| {
+                out.text("root", &item.root.to_string_lossy());
+                if !item.prefix.is_empty() {
+                    out.text("prefix", &item.prefix);
+                }
+            });
         }
         action(out, &item.action, config);
         if let Some(bytes) = item.max_body {

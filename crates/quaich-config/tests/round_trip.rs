@@ -10,6 +10,9 @@ use proptest::sample::select;
 use quaich_config::model::*;
 use quaich_config::{Surroundings, parse, print, render};
 
+#[path = "round_trip/sticky.rs"]
+mod sticky;
+
 fn name() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_-]{0,8}"
 }
@@ -276,6 +279,7 @@ prop_compose! {
             (H2::Off, (false, false)),
         ]),
         tls in upstream_tls(),
+        sticky in of(sticky::sticky()),
     ) -> Upstream {
         let server = |(index, (addr, id))| UpstreamServer {
             id: format!("{id}{index}"),
@@ -285,7 +289,7 @@ prop_compose! {
             weight: 1,
             backup: false,
             max_conns: 0,
-            cookie: None,
+            cookie: Some(format!("c{index}")),
             modifiers: (0, 0),
         };
         Upstream {
@@ -295,7 +299,7 @@ prop_compose! {
             resolve: Duration::from_secs(30),
             balance: Balance::RoundRobin,
             slow_start: Duration::ZERO,
-            sticky: None,
+            sticky,
             health: None,
             passive: None,
             retry_after: Duration::from_secs(1),
@@ -383,7 +387,7 @@ prop_compose! {
         query in btree_map("[a-zä=. ]{1,9}", text(), 0..3),
         header in btree_map("[a-z-]{1,9}", text(), 0..3),
         prefix in select(vec!["", "/x", "/x/y"]),
-        (files, action) in (of(files()), action()),
+        (files, action, protected) in (of(files()), action(), of(file())),
         (max_body, timeout, log) in (of(any::<u64>()), of(time()), any::<bool>()),
     ) -> Route {
         let fields = |map: std::collections::BTreeMap<String, String>| {
@@ -398,6 +402,7 @@ prop_compose! {
             header: fields(header),
             prefix: prefix.into(),
             files,
+            sendfile: sticky::sendfile(&action, protected),
             action,
             max_body,
             timeout,

@@ -1,5 +1,7 @@
 //! `[upstream.NAME]`, and the upstreams that `proxy = URL` stands for.
 
+mod sticky;
+
 use std::time::Duration;
 
 use crate::addr::{self, AddrError};
@@ -56,7 +58,14 @@ fn upstream(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
     for table in fields.tables(cx, "server") {
         let id = table.text(cx, "id");
         match table.text(cx, "url") {
-            Some(url) => wrong |= !add(cx, &mut upstream, &mut seen, (&url, id)),
+            Some(url) => {
+                let added = add(cx, &mut upstream, &mut seen, (&url, id));
+                wrong |= !added;
+                let cookie = sticky::server_name(cx, &table);
+                if let Some(server) = upstream.servers.last_mut().filter(|_| added) {
+                    server.cookie = cookie;
+                }
+            }
             None => {
                 wrong = true;
                 if !table.has("url") {
@@ -74,6 +83,7 @@ fn upstream(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
     }
     let places: Vec<Span> = seen.into_iter().map(|(_, span)| span).collect();
     check(cx, &upstream, fields, &places);
+    sticky::check(cx, &upstream, fields);
     upstream
 }
 
@@ -134,7 +144,7 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         resolve: Duration::from_secs(30),
         balance: Balance::RoundRobin,
         slow_start: Duration::ZERO,
-        sticky: None,
+        sticky: sticky::lower(cx, fields),
         health: None,
         passive: None,
         retry_after: Duration::from_secs(1),
