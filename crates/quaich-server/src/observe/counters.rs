@@ -52,6 +52,10 @@ counters! {
     upstream_reuses,
     /// Requests sent again over another connection.
     upstream_retries,
+    /// Requests that went to the server that their client belongs to.
+    sticky_hits,
+    /// Requests that went to another, since that one could not be used.
+    sticky_redispatches,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.
