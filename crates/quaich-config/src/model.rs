@@ -253,6 +253,8 @@ pub struct Route {
     pub prefix: String,
     /// Files that are tried before the action.
     pub files: Option<Files>,
+    /// Files that an app or upstream may name in its answer, to be sent in its place.
+    pub sendfile: Option<SendFile>,
     /// What answers (when `files` has nothing).
     pub action: Action,
     /// Overrides `Server::max_body`.
@@ -333,6 +335,15 @@ pub struct Files {
     pub hidden: bool,
     /// Which symbolic links are followed.
     pub symlinks: Symlinks,
+}
+
+/// `sendfile = { root, prefix }`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SendFile {
+    /// Absolute path of the directory.
+    pub root: PathBuf,
+    /// What `X-Accel-Redirect` has before a path below the root; no slash at its end, `""` = nothing.
+    pub prefix: String,
 }
 
 /// Which symbolic links below a static root are followed.

@@ -13,6 +13,7 @@ use crate::units::{show_duration, show_rate, show_size};
 
 mod discovery;
 mod health;
+mod sticky;
 mod tls;
 mod writer;
 
@@ -194,10 +195,12 @@ fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
     health::upstream(out, upstream);
     tls::upstream(out, upstream);
     discovery::upstream(out, upstream);
+    sticky::sticky(out, upstream.sticky.as_ref());
     for server in &upstream.servers {
         out.tables(&format!("{path}.server"));
         out.text("url", &addr::show_server(server));
         out.text("id", &server.id);
+        out.maybe_text("cookie", server.cookie.as_deref());
     }
 }
 
@@ -222,6 +225,14 @@ fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {
         conditions(out, item);
         if let Some(item) = &item.files {
             files(out, item);
+        }
+        if let Some(item) = &item.sendfile {
+            out.inline("sendfile", |out| {
+                out.text("root", &item.root.to_string_lossy());
+                if !item.prefix.is_empty() {
+                    out.text("prefix", &item.prefix);
+                }
+            });
         }
         action(out, &item.action, config);
         if let Some(bytes) = item.max_body {

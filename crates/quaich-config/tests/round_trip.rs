@@ -10,6 +10,9 @@ use proptest::sample::select;
 use quaich_config::model::*;
 use quaich_config::{Surroundings, parse, print, render};
 
+#[path = "round_trip/sticky.rs"]
+mod sticky;
+
 fn name() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_-]{0,8}"
 }
@@ -381,6 +384,7 @@ prop_compose! {
         tls in upstream_tls(),
         (discover, resolver) in (of(discover()), vec(any::<u16>(), 0..3)),
         (health, passive, retry_after) in (of(health()), of(passive()), time()),
+        sticky in of(sticky::sticky()),
     ) -> Upstream {
         let has_paths = addrs.iter().any(|(addr, _)| matches!(addr, UpstreamAddr::Unix(_)));
         let health = health.filter(|health| health.port.is_none() || !has_paths);
@@ -392,7 +396,7 @@ prop_compose! {
             weight: 1,
             backup: false,
             max_conns: 0,
-            cookie: None,
+            cookie: Some(format!("c{index}")),
             modifiers: (0, 0),
         };
         Upstream {
@@ -403,7 +407,7 @@ prop_compose! {
             resolver: resolver.into_iter().map(|port| ([127, 0, 0, 1], port).into()).collect(),
             balance: Balance::RoundRobin,
             slow_start: Duration::ZERO,
-            sticky: None,
+            sticky,
             health,
             passive,
             retry_after,
@@ -491,7 +495,7 @@ prop_compose! {
         query in btree_map("[a-zä=. ]{1,9}", text(), 0..3),
         header in btree_map("[a-z-]{1,9}", text(), 0..3),
         prefix in select(vec!["", "/x", "/x/y"]),
-        (files, action) in (of(files()), action()),
+        (files, action, protected) in (of(files()), action(), of(file())),
         (max_body, timeout, log) in (of(any::<u64>()), of(time()), any::<bool>()),
     ) -> Route {
         let fields = |map: std::collections::BTreeMap<String, String>| {
@@ -506,6 +510,7 @@ prop_compose! {
             header: fields(header),
             prefix: prefix.into(),
             files,
+            sendfile: sticky::sendfile(&action, protected),
             action,
             max_body,
             timeout,

@@ -202,6 +202,7 @@ fn short_form(cx: &mut Lower<'_>, names: &mut Names<'_>, fields: &Fields<'_>) ->
         header: Vec::new(),
         prefix: String::new(),
         files,
+        sendfile: None,
         action,
         max_body: None,
         timeout: None,

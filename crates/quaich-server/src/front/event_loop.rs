@@ -17,7 +17,7 @@ use crate::deadline::Deadlines;
 use crate::generation::{Generation, Parts};
 use crate::handler::Channel;
 use crate::heap;
-use crate::link::FromFront;
+use crate::link::{FromFront, Secret};
 use crate::listener::accept::{self, Acceptor, Admission};
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::Counters;
@@ -43,6 +43,7 @@ pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) routes: Arc<RouteTable>,
     pub(super) upstreams: Vec<Arc<Group>>,
+    pub(super) sticky_secrets: Arc<[Secret]>,
     pub(super) admission: Admission,
     pub(super) supervisor: Supervisor,
     pub(super) access_log: Option<AccessLog>,
@@ -57,6 +58,7 @@ pub(super) struct Wiring {
     pub(super) index: usize,
     pub(super) listeners: Vec<OwnedFd>,
     pub(super) roots: Vec<OwnedFd>,
+    pub(super) protected: Vec<OwnedFd>,
     /// Doorbell of each app.
     pub(super) doorbells: Vec<OwnedFd>,
 }
@@ -153,7 +155,9 @@ fn start(wiring: Wiring, shared: &Shared, counters: Arc<Counters>) -> std::io::R
     let parts = Parts {
         routes: shared.routes.clone(),
         upstreams: shared.upstreams.clone(),
+        sticky_secrets: shared.sticky_secrets.clone(),
         roots: wiring.roots,
+        protected: wiring.protected,
         channels,
         deadlines: deadlines.clone(),
         counters: counters.clone(),

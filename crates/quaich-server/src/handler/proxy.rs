@@ -6,14 +6,17 @@
 
 mod both_ways;
 mod request;
+mod stay;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use quaich_proto::h1::Version;
 
-use self::both_ways::{Ended, Sending, both_ways};
+use self::both_ways::{Ended, From, Sending, both_ways};
 use self::request::request;
+use self::stay::Stay;
+use super::offered::{self, Protected};
 use super::{tunnel, websocket};
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind, Side};
@@ -32,9 +35,11 @@ pub async fn run(
     scope: &mut Scope<'_, '_>,
     route: &Route,
     upstream: &Upstream,
+    protected: Option<&Protected>,
 ) -> Result<(), Error> {
     scope.body.look_ahead().await?;
-    let request = request(scope, route);
+    let stay = Stay::new(upstream, scope.exchange);
+    let request = request(scope, route, stay.sticky());
     let timeout = route.timeout.unwrap_or(upstream.timeout());
     let mut attempts = Attempts {
         left: upstream.retries(),
@@ -45,10 +50,15 @@ pub async fn run(
         tried: Vec::new(),
     };
     loop {
-        let mut link = connect(scope, upstream, &mut attempts).await?;
+        let mut link = connect(scope, upstream, &stay, &mut attempts).await?;
         scope.exchange.timings.mark_connected();
         note_server(scope, link.slot.server());
-        let ended = exchange(scope, &mut link.conn, &request, timeout).await;
+        stay.count(link.slot.server(), &scope.thread.counters);
+        let from = From {
+            server: link.slot.server(),
+            stay: &stay,
+        };
+        let ended = exchange(scope, &mut link.conn, &request, (&from, timeout)).await;
         let outcome = outcome(scope.exchange, &ended);
         upstream.group().report(link.slot.server(), outcome);
         match ended {
@@ -58,6 +68,16 @@ pub async fn run(
                 return Ok(());
             }
             Ok(Ended::Closed | Ended::Switched) => return Ok(()),
+            Ok(Ended::Offered(offer, reusable)) => {
+                match reusable {
+                    true => {
+                        link.conn.rest();
+                        upstream.keep(link);
+                    }
+                    false => drop(link),
+                }
+                return offered::send(scope, protected, &offer, Side::Upstream).await;
+            }
             Err(Failed { safe: true, .. }) if attempts.again() => {
                 scope.exchange.notes.retries += 1;
                 scope.thread.counters.upstream_retries.add();
@@ -104,10 +124,12 @@ impl Attempts {
 async fn connect(
     scope: &mut Scope<'_, '_>,
     upstream: &Upstream,
+    stay: &Stay<'_>,
     attempts: &mut Attempts,
 ) -> Result<Link, Error> {
     loop {
         let wish = Wish {
+            known: stay.wish(&attempts.tried)?,
             tried: &attempts.tried,
             ..Wish::default()
         };
@@ -151,7 +173,7 @@ async fn exchange(
     scope: &mut Scope<'_, '_>,
     conn: &mut Conn,
     request: &Request,
-    timeout: Duration,
+    (from, timeout): (&From<'_>, Duration),
 ) -> Result<Ended, Failed> {
     let Scope {
         exchange,
@@ -177,7 +199,7 @@ async fn exchange(
     let outcome = match sending {
         Ok(sending) => {
             let client = (&mut **body, &mut **reply);
-            both_ways(exchange, client, (&mut up, &mut down), sending).await
+            both_ways(exchange, client, (&mut up, &mut down), sending, from).await
         }
         Err(error) => Err(error),
     };
@@ -188,6 +210,12 @@ async fn exchange(
                 true => Ended::Reusable,
                 false => Ended::Closed,
             })
+        }
+        Ok(Ended::Offered(offer, reusable)) => {
+            if reusable {
+                body.finish_whole();
+            }
+            Ok(Ended::Offered(offer, reusable && down.is_reusable()))
         }
         Ok(Ended::Switched) => {
             let over_http2 = matches!(down, Download::Http2(_));

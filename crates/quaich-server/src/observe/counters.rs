@@ -58,6 +58,10 @@ counters! {
     dns_failures,
     /// Answers that were other than the one before.
     dns_changes,
+    /// Requests that went to the server that their client belongs to.
+    sticky_hits,
+    /// Requests that went to another, since that one could not be used.
+    sticky_redispatches,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

@@ -13,6 +13,7 @@ pub mod request;
 pub mod secure;
 pub mod server;
 pub mod sessions;
+pub mod sticky;
 pub mod wire;
 
 use std::cell::RefCell;
@@ -26,6 +27,7 @@ use crate::observe::counters::Counters;
 use endpoint::{Endpoint, Found, Want};
 use group::{Group, Outcome, Slot, Wish};
 use server::Server;
+use sticky::Sticky;
 use wire::Conn;
 
 /// One group of servers, as one thread sees it.
@@ -33,6 +35,7 @@ pub struct Upstream {
     group: Arc<Group>,
     /// By `Server::place`.
     endpoints: RefCell<Vec<Option<Rc<Endpoint>>>>,
+    sticky: Option<Sticky>,
     deadlines: Rc<Deadlines>,
     counters: Arc<Counters>,
 }
@@ -54,10 +57,16 @@ pub struct Unreachable {
 }
 
 impl Upstream {
-    /// An upstream for this thread.
-    pub fn new(group: &Arc<Group>, deadlines: &Rc<Deadlines>, counters: &Arc<Counters>) -> Self {
+    /// An upstream for this thread. Sticky cookies are signed with `secret`.
+    pub fn new(
+        group: &Arc<Group>,
+        secret: &[u8],
+        deadlines: &Rc<Deadlines>,
+        counters: &Arc<Counters>,
+    ) -> Self {
         Self {
             group: group.clone(),
+            sticky: Sticky::new(group.settings(), secret),
             endpoints: RefCell::default(),
             deadlines: deadlines.clone(),
             counters: counters.clone(),
@@ -67,6 +76,11 @@ impl Upstream {
     /// What all threads share of it.
     pub fn group(&self) -> &Arc<Group> {
         &self.group
+    }
+
+    /// How clients stay with their servers, if they are to.
+    pub fn sticky(&self) -> Option<&Sticky> {
+        self.sticky.as_ref()
     }
 
     /// The longest wait for a byte of an answer.

@@ -2,6 +2,7 @@
 
 mod discover;
 mod health;
+mod sticky;
 
 use std::time::Duration;
 
@@ -59,7 +60,14 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
     for table in fields.tables(cx, "server") {
         let id = table.text(cx, "id");
         match table.text(cx, "url") {
-            Some(url) => wrong |= !add(cx, &mut upstream, &mut seen, (&url, id)),
+            Some(url) => {
+                let added = add(cx, &mut upstream, &mut seen, (&url, id));
+                wrong |= !added;
+                let cookie = sticky::server_name(cx, &table);
+                if let Some(server) = upstream.servers.last_mut().filter(|_| added) {
+                    server.cookie = cookie;
+                }
+            }
             None => {
                 wrong = true;
                 if !table.has("url") {
@@ -80,6 +88,7 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
     }
     let places: Vec<Span> = seen.into_iter().map(|(_, span)| span).collect();
     check(cx, &upstream, fields, &places);
+    sticky::check(cx, &upstream, fields);
     upstream
 }
 
@@ -141,7 +150,7 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         resolver: discover::resolver(cx, fields),
         balance: Balance::RoundRobin,
         slow_start: Duration::ZERO,
-        sticky: None,
+        sticky: sticky::lower(cx, fields),
         health: health::health(cx, fields),
         passive: health::passive(cx, fields),
         retry_after: fields.time(cx, "retry_after"),
