@@ -10,7 +10,7 @@ use crate::origin::Origin;
 
 /// The table, and where each listener of it stands.
 pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> (Server, Vec<Place>) {
-    let (listeners, places) = listeners::lower(cx, fields).into_iter().unzip();
+    let (listeners, places): (_, Vec<Place>) = listeners::lower(cx, fields).into_iter().unzip();
     let server = Server {
         listeners,
         threads: threads(cx, fields),
@@ -37,16 +37,16 @@ pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> (Server, Vec<Pla
         server_header: server_header(cx, fields),
         date_header: fields.flag(cx, "date_header"),
     };
-    check_proxies(cx, fields, &server, &places);
+    check_proxies(cx, &server, &places);
     (server, places)
 }
 
 /// Who may say who the client is must be known: an address that listens to nobody, or with
 /// `require` serves nobody, is a mistake.
-fn check_proxies(cx: &mut Lower<'_>, fields: &Fields<'_>, server: &Server, places: &[Place]) {
+fn check_proxies(cx: &mut Lower<'_>, server: &Server, places: &[Place]) {
     let asks = |l: &Listener| l.proxy_protocol != ProxyProtocol::Off;
     let mut listeners = server.listeners.iter().zip(places);
-    if !server.trust.is_empty() || fields.has("trust") {
+    if !server.trust.is_empty() {
         return;
     }
     if let Some((_, place)) = listeners.find(|(listener, _)| asks(listener)) {
