@@ -81,30 +81,51 @@ fn listener() -> impl Strategy<Value = Listener> {
         Just(ListenAddr::Fd(3)),
         name().prop_map(ListenAddr::Systemd),
     ];
-    let spoken = select(vec![(true, true), (true, false), (false, true)]);
-    let settings = (name(), any::<bool>(), 0_u32..=0o777, spoken);
-    (addr, any::<bool>(), settings).prop_map(|(addr, named, (name, tls, mode, (h1, h2)))| {
-        let shown = quaich_config::addr::show_listen(&addr);
-        if named {
-            Listener {
-                name,
-                addr,
-                mode,
-                tls,
-                h1,
-                h2,
+    let tcp = OtherProtocol::Tcp { upstream: 1 };
+    let spoken = select(vec![
+        (true, true, None),
+        (true, false, None),
+        (false, true, None),
+        (false, false, Some(OtherProtocol::Uwsgi)),
+        (false, false, Some(OtherProtocol::FastCgi)),
+        (false, false, Some(OtherProtocol::Scgi)),
+        (false, false, Some(tcp)),
+    ]);
+    let proxy = select(vec![
+        ProxyProtocol::Off,
+        ProxyProtocol::Accept,
+        ProxyProtocol::Require,
+    ]);
+    let settings = (name(), any::<bool>(), 0_u32..=0o777, (spoken, proxy));
+    (addr, any::<bool>(), settings).prop_map(
+        |(addr, named, (name, tls, mode, (spoken, proxy_protocol)))| {
+            let (h1, h2, other) = spoken;
+            let shown = quaich_config::addr::show_listen(&addr);
+            if named {
+                Listener {
+                    name,
+                    addr,
+                    mode,
+                    tls,
+                    h1,
+                    h2,
+                    other,
+                    proxy_protocol,
+                }
+            } else {
+                Listener {
+                    name: shown,
+                    addr,
+                    mode: 0o660,
+                    tls: false,
+                    h1: true,
+                    h2: true,
+                    other: None,
+                    proxy_protocol: ProxyProtocol::Off,
+                }
             }
-        } else {
-            Listener {
-                name: shown,
-                addr,
-                mode: 0o660,
-                tls: false,
-                h1: true,
-                h2: true,
-            }
-        }
-    })
+        },
+    )
 }
 
 fn hosts() -> impl Strategy<Value = Vec<HostPattern>> {
@@ -370,7 +391,11 @@ prop_compose! {
         name in name(),
         addrs in vec((upstream_addr(), text()), 1..4),
         times in vec(time(), 3),
-        retries in 0_u32..10,
+        (retries, send_proxy) in (0_u32..10, select(vec![
+            SendProxy::Off,
+            SendProxy::V1,
+            SendProxy::V2,
+        ])),
         // Servers of one upstream speak what `h2` allows.
         (h2, (secure, h2c)) in select(vec![
             (H2::Auto, (false, false)),
@@ -416,7 +441,7 @@ prop_compose! {
             max_queue: 0,
             queue_timeout: Duration::from_secs(5),
             keepalive_age: Duration::ZERO,
-            send_proxy: SendProxy::Off,
+            send_proxy,
             params: Params::Wsgi,
             connect_timeout: times[0],
             timeout: times[1],
@@ -549,6 +574,13 @@ prop_compose! {
         (access_log, subscribe) in (any::<bool>(), subscribe()),
     ) -> Config {
         let listeners = server.listeners.len();
+        let mut tcp = upstream.clone();
+        tcp.name = "takes-any-bytes".into();
+        tcp.servers.truncate(1);
+        for server in &mut tcp.servers {
+            (server.tls, server.protocol) = (false, UpstreamProtocol::Tcp);
+        }
+        (tcp.tls, tcp.h2) = (UpstreamTls::default(), H2::Auto);
         // Who asks for certificates of clients must speak TLS.
         let secure = server.listeners.last().is_some_and(|last| last.tls);
         let tls_client = own_client.filter(|own| secure && *own != tls.client);
@@ -566,7 +598,7 @@ prop_compose! {
             server,
             tls,
             apps: vec![app],
-            upstreams: vec![upstream],
+            upstreams: vec![upstream, tcp],
             sites: routes.into_iter().enumerate().map(site).collect(),
             log: Log { level: "info".into(), output: output.clone(), format: "auto".into() },
             access_log: AccessLog { output, format },

@@ -14,7 +14,7 @@ pub static UPSTREAM: Keys = Keys {
             "servers",
             Kind::Texts,
             "",
-            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\"; \"http+unix:/path\", \"https+unix:/path\", \"h2c+unix:/path\".",
+            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\"; \"http+unix:/path\", \"https+unix:/path\", \"h2c+unix:/path\". \"tcp://host:port\" and \"tcp+unix:/path\" for listeners with tcp.",
         ),
         key(
             "server",
@@ -58,6 +58,12 @@ pub static UPSTREAM: Keys = Keys {
             Kind::AutoBool,
             "auto",
             "HTTP/2 with https servers: if the server chooses it, always, or never.",
+        ),
+        key(
+            "send_proxy",
+            Kind::Switch(&["off", "v1", "v2"]),
+            "off",
+            "Begin each connection with the PROXY protocol of this version; connections are then not kept.",
         ),
         key(
             "tls",
@@ -111,7 +117,6 @@ pub static UPSTREAM: Keys = Keys {
         later("retry_on"),
         later("retry_budget"),
         later("max_queue"),
-        later("send_proxy"),
     ],
 };
 

@@ -8,9 +8,11 @@ mod both_ways;
 mod request;
 mod stay;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quaich_config::model::SendProxy;
 use quaich_proto::h1::Version;
 
 use self::both_ways::{Ended, From, Sending, both_ways};
@@ -23,6 +25,7 @@ use crate::error::{Error, Kind, Side};
 use crate::exchange::Exchange;
 use crate::observe::log;
 use crate::route::Route;
+use crate::upstream::announce::Ends;
 use crate::upstream::endpoint::Want;
 use crate::upstream::group::{Outcome, Wish};
 use crate::upstream::request::Request;
@@ -46,6 +49,7 @@ pub async fn run(
         want: Want {
             fresh: false,
             upgrade: request.protocol().is_some(),
+            client: announced(scope, upstream),
         },
         tried: Vec::new(),
     };
@@ -87,6 +91,15 @@ pub async fn run(
             Err(Failed { error, .. }) => return Err(error),
         }
     }
+}
+
+/// Whose request it is, for servers that want to know it of the connection.
+fn announced(scope: &Scope<'_, '_>, upstream: &Upstream) -> Option<Ends> {
+    if upstream.send_proxy() == SendProxy::Off {
+        return None;
+    }
+    let client = &scope.exchange.client;
+    Some((SocketAddr::new(client.addr?, client.port), scope.local?))
 }
 
 fn note_server(scope: &mut Scope<'_, '_>, server: &Server) {

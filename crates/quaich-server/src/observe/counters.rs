@@ -26,6 +26,11 @@ counters! {
     connections,
     /// Connections closed at once because of a limit.
     refused,
+    /// Connections closed because the PROXY protocol header was missing, malformed or from a peer that
+    /// is not trusted.
+    proxy_refused,
+    /// Connections of TCP listeners that were given to a server.
+    tunnels,
     /// Requests begun.
     requests,
     /// Responses with a status of 1xx to 3xx.

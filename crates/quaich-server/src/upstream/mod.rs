@@ -4,6 +4,7 @@
 //! over it, with connections of its own.
 
 pub mod addresses;
+pub mod announce;
 pub mod connect;
 pub mod endpoint;
 pub mod group;
@@ -21,9 +22,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quaich_config::model::SendProxy;
+
 use crate::deadline::Deadlines;
 use crate::error::Error;
 use crate::observe::counters::Counters;
+use crate::stream::Stream;
+use announce::Ends;
 use endpoint::{Endpoint, Found, Want};
 use group::{Group, Outcome, Slot, Wish};
 use server::Server;
@@ -91,6 +96,38 @@ impl Upstream {
     /// Attempts after the first.
     pub fn retries(&self) -> u32 {
         self.group.settings().retries
+    }
+
+    /// Whether servers are told who the client of a connection is.
+    pub fn send_proxy(&self) -> SendProxy {
+        self.group.settings().send_proxy
+    }
+
+    /// A new connection to the server that is chosen for `wish`, for the bytes of a client. `client` is
+    /// whose, if the server wants to know.
+    pub async fn dial(
+        &self,
+        client: Option<Ends>,
+        wish: &Wish<'_>,
+    ) -> Result<(Stream, Slot), Unreachable> {
+        let slot = self.group.choose(wish).map_err(|error| Unreachable {
+            error,
+            server: None,
+        })?;
+        let timeout = self.group.settings().connect_timeout;
+        match self.endpoint(slot.server()).dial(client, timeout).await {
+            Ok(stream) => {
+                self.counters.upstream_connects.add();
+                Ok((stream, slot))
+            }
+            Err(error) => {
+                self.group.report(slot.server(), Outcome::Unreachable);
+                Err(Unreachable {
+                    error,
+                    server: Some(slot.server().clone()),
+                })
+            }
+        }
     }
 
     /// A connection to the server that is chosen for `wish`.

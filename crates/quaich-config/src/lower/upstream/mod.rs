@@ -3,6 +3,7 @@
 mod discover;
 mod health;
 mod sticky;
+mod tcp;
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::model::{
     UpstreamProtocol, UpstreamServer, UpstreamTls,
 };
 use crate::source::Span;
+
+pub(crate) use tcp::{is_tcp, takes_requests};
 
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>) -> Vec<Upstream> {
     let tables = top.named(cx, "upstream");
@@ -86,7 +89,9 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
         let diagnostic = Diagnostic::error("no-servers", fields.place("servers"), message);
         fields.missing(cx, diagnostic.help("servers = [\"10.0.0.11:9000\"]"));
     }
+    tcp::settle(&mut upstream, fields);
     let places: Vec<Span> = seen.into_iter().map(|(_, span)| span).collect();
+    tcp::check_alike(cx, &upstream, &places);
     check(cx, &upstream, fields, &places);
     sticky::check(cx, &upstream, fields);
     upstream
@@ -159,7 +164,11 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         max_queue: 0,
         queue_timeout: Duration::from_secs(5),
         keepalive_age: Duration::ZERO,
-        send_proxy: SendProxy::Off,
+        send_proxy: match fields.word(cx, "send_proxy").as_str() {
+            "v1" => SendProxy::V1,
+            "v2" => SendProxy::V2,
+            _ => SendProxy::Off,
+        },
         params: Params::Wsgi,
         connect_timeout: fields.time(cx, "connect_timeout"),
         timeout: fields.time(cx, "timeout"),
