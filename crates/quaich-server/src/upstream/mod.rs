@@ -4,6 +4,7 @@
 //! over it, with connections of its own.
 
 pub mod addresses;
+pub mod announce;
 pub mod connect;
 pub mod endpoint;
 pub mod group;
@@ -13,6 +14,7 @@ pub mod request;
 pub mod secure;
 pub mod server;
 pub mod sessions;
+pub mod sticky;
 pub mod wire;
 
 use std::cell::RefCell;
@@ -20,12 +22,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quaich_config::model::SendProxy;
+
 use crate::deadline::Deadlines;
 use crate::error::Error;
 use crate::observe::counters::Counters;
+use crate::stream::Stream;
+use announce::Ends;
 use endpoint::{Endpoint, Found, Want};
 use group::{Group, Outcome, Slot, Wish};
 use server::Server;
+use sticky::Sticky;
 use wire::Conn;
 
 /// One group of servers, as one thread sees it.
@@ -33,6 +40,7 @@ pub struct Upstream {
     group: Arc<Group>,
     /// By `Server::place`.
     endpoints: RefCell<Vec<Option<Rc<Endpoint>>>>,
+    sticky: Option<Sticky>,
     deadlines: Rc<Deadlines>,
     counters: Arc<Counters>,
 }
@@ -54,10 +62,16 @@ pub struct Unreachable {
 }
 
 impl Upstream {
-    /// An upstream for this thread.
-    pub fn new(group: &Arc<Group>, deadlines: &Rc<Deadlines>, counters: &Arc<Counters>) -> Self {
+    /// An upstream for this thread. Sticky cookies are signed with `secret`.
+    pub fn new(
+        group: &Arc<Group>,
+        secret: &[u8],
+        deadlines: &Rc<Deadlines>,
+        counters: &Arc<Counters>,
+    ) -> Self {
         Self {
             group: group.clone(),
+            sticky: Sticky::new(group.settings(), secret),
             endpoints: RefCell::default(),
             deadlines: deadlines.clone(),
             counters: counters.clone(),
@@ -69,6 +83,11 @@ impl Upstream {
         &self.group
     }
 
+    /// How clients stay with their servers, if they are to.
+    pub fn sticky(&self) -> Option<&Sticky> {
+        self.sticky.as_ref()
+    }
+
     /// The longest wait for a byte of an answer.
     pub fn timeout(&self) -> Duration {
         self.group.settings().timeout
@@ -77,6 +96,38 @@ impl Upstream {
     /// Attempts after the first.
     pub fn retries(&self) -> u32 {
         self.group.settings().retries
+    }
+
+    /// Whether servers are told who the client of a connection is.
+    pub fn send_proxy(&self) -> SendProxy {
+        self.group.settings().send_proxy
+    }
+
+    /// A new connection to the server that is chosen for `wish`, for the bytes of a client. `client` is
+    /// whose, if the server wants to know.
+    pub async fn dial(
+        &self,
+        client: Option<Ends>,
+        wish: &Wish<'_>,
+    ) -> Result<(Stream, Slot), Unreachable> {
+        let slot = self.group.choose(wish).map_err(|error| Unreachable {
+            error,
+            server: None,
+        })?;
+        let timeout = self.group.settings().connect_timeout;
+        match self.endpoint(slot.server()).dial(client, timeout).await {
+            Ok(stream) => {
+                self.counters.upstream_connects.add();
+                Ok((stream, slot))
+            }
+            Err(error) => {
+                self.group.report(slot.server(), Outcome::Unreachable);
+                Err(Unreachable {
+                    error,
+                    server: Some(slot.server().clone()),
+                })
+            }
+        }
     }
 
     /// A connection to the server that is chosen for `wish`.

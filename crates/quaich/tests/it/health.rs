@@ -274,6 +274,19 @@ fn without_a_path_a_check_connects() {
 }
 
 #[test]
+fn a_check_over_the_proxy_protocol_is_for_nobody() {
+    let a = Patient::new("a");
+    let quaich = to_patients(
+        &[&a],
+        "send_proxy = \"v1\"\nhealth = { path = \"/healthz\" }",
+    );
+    let request = a.origin.wait_for_requests(1);
+    let begin = "PROXY UNKNOWN\r\nGET /healthz HTTP/1.1\r\n";
+    assert!(request.head.starts_with(begin), "{}", request.head);
+    wait_for_state(&quaich, "a", "up");
+}
+
+#[test]
 fn a_server_that_speaks_http2_only_is_checked_so() {
     let origin = H2Origin::answering(|peer, request| {
         let well = request.header(":path") == Some("/healthz");
