@@ -33,7 +33,10 @@ pub(crate) fn lower(
             .collect(),
         prefix: prefix(cx, fields),
         files: files.flatten(),
-        sendfile: fields.has("sendfile").then(|| sendfile(cx, fields)).flatten(),
+        sendfile: fields
+            .has("sendfile")
+            .then(|| sendfile(cx, fields))
+            .flatten(),
         action: Action::NotFound,
         max_body: fields.size(cx, "max_body"),
         timeout: fields.duration(cx, "timeout"),
@@ -42,7 +45,11 @@ pub(crate) fn lower(
     let action = action::action(cx, names, fields)?;
     if route.sendfile.is_some() && !matches!(action, Action::App(_) | Action::Upstream(_)) {
         let message = "`sendfile` is for answers of an app or upstream, and this route has none";
-        cx.report(Diagnostic::error("bad-value", fields.place("sendfile"), message));
+        cx.report(Diagnostic::error(
+            "bad-value",
+            fields.place("sendfile"),
+            message,
+        ));
     }
     Some(Route { action, ..route })
 }
@@ -118,7 +125,10 @@ fn sendfile(cx: &mut Lower<'_>, route: &Fields<'_>) -> Option<SendFile> {
         fields.missing(cx, diagnostic.help("sendfile = { root = \"protected\" }"));
     }
     let prefix = prefix(cx, &fields);
-    Some(SendFile { root: root?, prefix })
+    Some(SendFile {
+        root: root?,
+        prefix,
+    })
 }
 
 fn prefix(cx: &mut Lower<'_>, fields: &Fields<'_>) -> String {

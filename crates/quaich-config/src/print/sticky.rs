@@ -19,7 +19,10 @@ pub(super) fn sticky(out: &mut TomlWriter<'_>, sticky: Option<&Sticky>) {
             StickyBy::ClientIp => out.flag("client_ip", true),
         }
         out.maybe_path("secret_file", sticky.secret_file.as_deref());
-        out.text("fallback", if sticky.fallback { "rebalance" } else { "fail" });
+        out.text(
+            "fallback",
+            if sticky.fallback { "rebalance" } else { "fail" },
+        );
     });
 }
 

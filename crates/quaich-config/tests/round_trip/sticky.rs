@@ -31,8 +31,7 @@ prop_compose! {
 pub(super) fn sticky() -> impl Strategy<Value = Sticky> {
     let by = prop_oneof![
         cookie().prop_map(StickyBy::Cookie),
-        ("[A-Z]{1,9}", any::<bool>())
-            .prop_map(|(cookie, prefix)| StickyBy::App { cookie, prefix }),
+        ("[A-Z]{1,9}", any::<bool>()).prop_map(|(cookie, prefix)| StickyBy::App { cookie, prefix }),
         "[a-z]{1,9}(-[a-z]{1,5})?".prop_map(StickyBy::Header),
         Just(StickyBy::ClientIp),
     ];

@@ -27,6 +27,7 @@ mod proxy;
 mod proxy_faults;
 mod routing;
 mod slow_clients;
+mod sticky;
 mod tls_clients;
 mod transports;
 mod upstream_h2;

@@ -50,18 +50,18 @@ pub(super) fn lower(cx: &mut Lower<'_>, upstream: &Fields<'_>) -> Option<Sticky>
             let message = format!("`{first}` and `{second}` are two ways to recognise a client");
             let place = fields.place(second);
             let diagnostic = Diagnostic::error("bad-value", place, message);
-            cx.report(diagnostic.also(fields.place(first), "the other").help("keep one"));
+            cx.report(
+                diagnostic
+                    .also(fields.place(first), "the other")
+                    .help("keep one"),
+            );
             return None;
         }
     };
     for (name, needed) in ONLY_WITH {
         if fields.has(name) && needed != way {
             let message = format!("`{name}` goes with `{needed}`, not with `{way}`");
-            cx.report(Diagnostic::error(
-                "bad-value",
-                fields.place(name),
-                message,
-            ));
+            cx.report(Diagnostic::error("bad-value", fields.place(name), message));
         }
     }
     Some(Sticky {
@@ -78,7 +78,11 @@ fn by(cx: &mut Lower<'_>, fields: &Fields<'_>, way: &str) -> Option<StickyBy> {
     }
     let name = fields.text(cx, way)?;
     if !is_token(&name.0) {
-        cx.bad_word(way, &name, "a name is letters, digits and some of !#$%&'*+-.^_`|~");
+        cx.bad_word(
+            way,
+            &name,
+            "a name is letters, digits and some of !#$%&'*+-.^_`|~",
+        );
         return None;
     }
     Some(match way {
@@ -134,7 +138,11 @@ fn domain(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Option<String> {
     let domain = fields.text(cx, "domain")?;
     match addr::host(&domain.0) {
         Ok(HostPattern::Exact(name)) if !name.starts_with('[') => return Some(name),
-        _ => cx.bad_word("domain", &domain, "expected one host name such as \"example.org\""),
+        _ => cx.bad_word(
+            "domain",
+            &domain,
+            "expected one host name such as \"example.org\"",
+        ),
     }
     None
 }
@@ -184,7 +192,10 @@ pub(super) fn server_name(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Option<Str
     if is_cookie_value(&word.0) {
         return Some(word.0);
     }
-    cx.bad_word("cookie", &word, "expected visible ASCII without `\"`, `,`, `;` and `\\`");
+    cx.bad_word(
+        "cookie",
+        &word,
+        "expected visible ASCII without `\"`, `,`, `;` and `\\`",
+    );
     None
 }
-

@@ -12,11 +12,7 @@ use crate::upstream::sticky::Sticky;
 
 /// The request for the server: the client's, without what belongs to the client's connection, with
 /// the fields that say who asked.
-pub(super) fn request(
-    scope: &Scope<'_, '_>,
-    route: &Route,
-    sticky: Option<&Sticky>,
-) -> Request {
+pub(super) fn request(scope: &Scope<'_, '_>, route: &Route, sticky: Option<&Sticky>) -> Request {
     let exchange = &*scope.exchange;
     let from = &exchange.request;
     let path = match strip_mount(from.path(), &route.prefix) {

@@ -37,11 +37,7 @@ pub(super) fn remove(headers: &mut Headers, name: &[u8]) {
 }
 
 /// Puts `server` and the mark before the value of each cookie `name` that is set.
-pub(super) fn mark(
-    headers: &mut Headers,
-    name: &[u8],
-    server: &str,
-) -> Result<(), InvalidField> {
+pub(super) fn mark(headers: &mut Headers, name: &[u8], server: &str) -> Result<(), InvalidField> {
     let ours = headers.get_all(HeaderId::SetCookie);
     let ours: Vec<Vec<u8>> = ours
         .filter(|value| is_named(value, name))
@@ -56,7 +52,14 @@ pub(super) fn mark(
             continue;
         };
         let rest = value.get(equal + 1..).unwrap_or_default();
-        let marked = [name, b"=", server.as_bytes(), &[MARK], rest.trim_ascii_start()].concat();
+        let marked = [
+            name,
+            b"=",
+            server.as_bytes(),
+            &[MARK],
+            rest.trim_ascii_start(),
+        ]
+        .concat();
         headers.push(b"Set-Cookie", &marked)?;
     }
     Ok(())
@@ -166,11 +169,19 @@ mod tests {
             (200, &[("Expires", "x")], true),
             (302, &[("ETag", "\"a\"")], false),
             (302, &[("ETag", "\"a\""), ("Cache-Control", "public")], true),
-            (200, &[("ETag", "\"a\""), ("Cache-Control", "No-Store")], false),
+            (
+                200,
+                &[("ETag", "\"a\""), ("Cache-Control", "No-Store")],
+                false,
+            ),
             (200, &[("Cache-Control", "private, max-age=60")], false),
             (200, &[("ETag", "\"a\""), ("Pragma", "no-cache")], false),
         ] {
-            assert_eq!(is_cacheable(status, &headers(fields)), expected, "{fields:?}");
+            assert_eq!(
+                is_cacheable(status, &headers(fields)),
+                expected,
+                "{fields:?}"
+            );
         }
     }
 }

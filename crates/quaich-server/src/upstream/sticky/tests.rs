@@ -39,11 +39,11 @@ fn known((group, sticky): &(Group, Sticky), cookie: &str) -> Option<String> {
 }
 
 #[test]
-fn the_last_cookie_that_names_a_server_counts() {
+fn the_first_cookie_that_names_a_server_counts() {
     let plain = sticky("{ cookie = \"S\", plain = true }");
     assert_eq!(known(&plain, "a=1; S=one; b").as_deref(), Some("one"));
-    assert_eq!(known(&plain, "S=one; S=two.x").as_deref(), Some("two.x"));
-    assert_eq!(known(&plain, "S=one; S=three").as_deref(), Some("one"));
+    assert_eq!(known(&plain, "S=two.x; S=one").as_deref(), Some("two.x"));
+    assert_eq!(known(&plain, "S=three; S=one").as_deref(), Some("one"));
     assert_eq!(known(&plain, "s=one; S=; S"), None);
 }
 
@@ -61,7 +61,10 @@ fn a_signed_value_is_known_again_and_says_nothing_of_the_server() {
     let value = field.split(['=', ';']).nth(1).unwrap();
     assert_eq!(field, format!("S={value}; path=/; HttpOnly; Secure"));
     assert_eq!(value.len(), 22);
-    assert_eq!(known(&signed, &format!("S={value}")).as_deref(), Some("one"));
+    assert_eq!(
+        known(&signed, &format!("S={value}")).as_deref(),
+        Some("one")
+    );
     for forged in ["one", "a:80", &value[1..], "AAAAAAAAAAAAAAAAAAAAAA"] {
         assert_eq!(known(&signed, &format!("S={forged}")), None);
     }
