@@ -3,11 +3,15 @@
 //! It drives the check for unknown keys, did-you-mean, defaults, the JSON Schema and the reference.
 //! A key that is not in this version stands here too, so that it is refused by name.
 
+mod discovery;
+mod health;
 mod routing;
 mod serving;
 mod sticky;
 mod tls;
 
+pub use discovery::{DISCOVER, SUBSCRIBE};
+pub use health::{HEALTH, PASSIVE};
 pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
 pub use sticky::STICKY;
@@ -20,6 +24,8 @@ pub enum Kind {
     Text,
     /// A text, or `false`/`"off"` for none.
     TextOrOff,
+    /// A text, or `true`.
+    TextOrTrue,
     /// A file or directory; relative ones start at the file that they stand in.
     Path,
     /// `true` or `false`.
@@ -52,6 +58,8 @@ pub enum Kind {
     TableOrOff(&'static Keys),
     /// A time with a unit, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
     DurationOrTable(&'static Keys),
+    /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
+    BoolOrTable(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -66,6 +74,7 @@ impl Kind {
             Self::Table(keys)
             | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
+            | Self::BoolOrTable(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,
@@ -186,13 +195,18 @@ pub static TOP: Keys = Keys {
             "quaich's own messages, and the access log.",
         ),
         key("admin", Kind::Table(&ADMIN), "", "The control socket."),
+        key(
+            "subscribe",
+            Kind::Table(&SUBSCRIBE),
+            "",
+            "Where instances of uWSGI announce themselves.",
+        ),
         later("acl"),
         later("cache"),
         later("limit"),
         later("auth"),
         later("waf"),
         later("trace"),
-        later("subscribe"),
         later("store"),
     ],
 };

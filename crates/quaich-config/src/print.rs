@@ -11,6 +11,8 @@ use crate::model::{
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
+mod discovery;
+mod health;
 mod sticky;
 mod tls;
 mod writer;
@@ -32,6 +34,7 @@ pub fn to_toml(config: &Config, origins: Option<&Origins>) -> String {
         Some(path) => out.text("listen", &format!("unix:{}", path.display())),
         None => out.flag("listen", false),
     }
+    discovery::subscribe(&mut out, config.subscribe.as_ref());
     for item in &config.apps {
         app(&mut out, item);
     }
@@ -189,7 +192,9 @@ fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
         "keepalive_timeout",
         &show_duration(upstream.keepalive_timeout),
     );
+    health::upstream(out, upstream);
     tls::upstream(out, upstream);
+    discovery::upstream(out, upstream);
     sticky::sticky(out, upstream.sticky.as_ref());
     for server in &upstream.servers {
         out.tables(&format!("{path}.server"));

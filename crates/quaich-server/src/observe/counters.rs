@@ -56,6 +56,12 @@ counters! {
     sticky_hits,
     /// Requests that went to another, since that one could not be used.
     sticky_redispatches,
+    /// Names of servers looked up.
+    dns_lookups,
+    /// Look-ups of names that found nothing.
+    dns_failures,
+    /// Answers that were other than the one before.
+    dns_changes,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

@@ -1,14 +1,17 @@
 //! What all threads share of one upstream: its servers, and whose turn it is.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use quaich_config::model::{self, UpstreamServer};
+use tokio::sync::Notify;
 
+use super::health;
 use super::secure::Secure;
 use super::server::Server;
 use crate::error::{Error, Kind};
-use crate::link::UpstreamMaterial;
+use crate::link::{Order, UpstreamMaterial};
 
 /// One upstream, as all threads see it.
 #[derive(Debug)]
@@ -20,6 +23,12 @@ pub struct Group {
     /// Counts the changes of what can be chosen.
     version: AtomicU64,
     turn: AtomicUsize,
+    /// Rung when the servers are others than before.
+    replaced: Notify,
+    /// Held by whoever takes a server out.
+    turn_out: Mutex<()>,
+    /// What the operator has said of servers, by name; also of those that may come.
+    orders: Mutex<HashMap<String, Order>>,
 }
 
 /// What is known of a request before a server is chosen for it.
@@ -60,6 +69,9 @@ impl Group {
             servers: RwLock::new(Arc::new([])),
             version: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
+            replaced: Notify::new(),
+            turn_out: Mutex::default(),
+            orders: Mutex::default(),
         };
         group.replace(&settings.servers);
         group
@@ -81,29 +93,68 @@ impl Group {
         servers.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// These are the servers from now on. One that was there before, equal in all, stays as it is:
-    /// health, mode, connections. Requests on those that are gone end undisturbed.
+    /// These are the servers from now on, beside those of the configuration.
+    pub fn found(&self, servers: Vec<UpstreamServer>) {
+        let mut all = self.settings.servers.clone();
+        for server in servers {
+            if !all.iter().any(|known| known.id == server.id) {
+                all.push(server);
+            }
+        }
+        self.replace(&all);
+    }
+
+    /// These are the servers from now on. One that was there before, equal in all but its weight,
+    /// stays as it is: health, mode, connections. Requests on those that are gone end undisturbed.
     pub fn replace(&self, settings: &[UpstreamServer]) {
         let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let old = servers.clone();
         let mut places: Vec<usize> = old.iter().map(|server| server.place()).collect();
         let mut free = (0..).filter(|place| !old.iter().any(|s| s.place() == *place));
         let new = settings.iter().map(|settings| {
-            if let Some(same) = old.iter().find(|server| server.settings() == settings) {
+            if let Some(same) = old.iter().find(|server| server.is(settings)) {
+                same.give_weight(settings.weight);
                 return same.clone();
             }
             let place = free.next().unwrap_or(places.len());
             places.push(place);
-            Arc::new(Server::new(
-                settings.clone(),
-                &self.settings,
-                place,
-                self.threads,
-            ))
+            let server = Server::new(settings.clone(), &self.settings, place, self.threads);
+            if let Some(order) = orders.get(server.name()) {
+                server.obey(order);
+            }
+            Arc::new(server)
         });
         *servers = new.collect();
-        drop(servers);
+        drop((servers, orders));
         self.changed();
+        self.replaced.notify_one();
+    }
+
+    /// Rung when the servers are others than before; for one listener.
+    pub(super) fn replaced(&self) -> &Notify {
+        &self.replaced
+    }
+
+    /// To be held by whoever takes a server out because of what requests tell.
+    pub(super) fn turn_out(&self) -> &Mutex<()> {
+        &self.turn_out
+    }
+
+    /// Does what the operator says of the server called `name`, now and whenever there is one of
+    /// that name. Whether anything is different now.
+    pub fn order(&self, name: &str, order: Order) -> bool {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.entry(name.to_owned()).or_default().add(order);
+        drop(orders);
+        let servers = self.servers();
+        let named = servers.iter().filter(|server| server.name() == name);
+        let news = named.fold(false, |news, server| server.obey(&order) | news);
+        if news {
+            self.changed();
+            health::relieve(self);
+        }
+        news
     }
 
     /// Health, mode or weight of a server have changed: whoever chooses looks anew.
@@ -135,10 +186,10 @@ impl Group {
 
     /// Tells how an exchange with a server went.
     pub fn report(&self, server: &Server, outcome: Outcome) {
-        match outcome {
-            Outcome::Answered(_) => {}
-            Outcome::Unreachable | Outcome::Failed => server.note_failure(),
+        if !matches!(outcome, Outcome::Answered(_)) {
+            server.note_failure();
         }
+        health::learn(self, server, outcome);
     }
 }
 

@@ -3,9 +3,11 @@
 //! What all threads share of an upstream is its [`group::Group`]; each thread has an [`Upstream`]
 //! over it, with connections of its own.
 
+pub mod addresses;
 pub mod connect;
 pub mod endpoint;
 pub mod group;
+pub mod health;
 pub mod pool;
 pub mod request;
 pub mod secure;

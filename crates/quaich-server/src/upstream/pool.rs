@@ -5,7 +5,8 @@
 //! many of its own. A connection over TLS stays on its thread.
 
 use std::cell::RefCell;
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,6 +63,14 @@ impl Shelf {
             idle.push((fd, Instant::now()));
         }
         self.count.store(idle.len(), Ordering::Relaxed);
+    }
+
+    fn retain(&self, keep: impl Fn(&OwnedFd) -> bool) {
+        if self.count.load(Ordering::Relaxed) > 0 {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|(fd, _)| keep(fd));
+            self.count.store(idle.len(), Ordering::Relaxed);
+        }
     }
 
     fn reap(&self, older: Duration) {
@@ -134,6 +143,15 @@ impl Pool {
         }
     }
 
+    /// Closes connections to addresses that the server has no more.
+    pub fn leave_vanished(&self) {
+        let addresses = self.server.addresses();
+        let stays = |fd: BorrowedFd<'_>| peer(fd).is_none_or(|peer| addresses.include(&peer));
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|(conn, _)| stays(conn.as_fd()));
+        self.server.shelf().retain(|fd| stays(fd.as_fd()));
+    }
+
     /// Closes connections that were idle for too long.
     pub fn reap(&self) {
         // Oldest first: the pool is a stack.
@@ -145,6 +163,11 @@ impl Pool {
         idle.drain(..old);
         self.server.shelf().reap(self.timeout);
     }
+}
+
+/// Whom the socket is connected to; `None` = not over TCP.
+pub fn peer(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+    SocketAddr::try_from(rustix::net::getpeername(socket).ok()??).ok()
 }
 
 #[cfg(test)]

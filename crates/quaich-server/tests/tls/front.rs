@@ -41,6 +41,7 @@ impl Front {
             access_log: None,
             log: None,
             apps: Vec::new(),
+            orders: Vec::new(),
         };
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,

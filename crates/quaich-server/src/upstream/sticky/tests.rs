@@ -4,7 +4,7 @@ use quaich_config::Surroundings;
 
 use super::*;
 use crate::link::UpstreamMaterial;
-use crate::upstream::server::{Health, Mode};
+use crate::upstream::server::Mode;
 
 /// An upstream of these keys.
 pub(super) fn group(keys: &str) -> Group {
@@ -119,9 +119,8 @@ fn equal_values_and_addresses_stay_until_their_server_is_lost() {
         let find = || sticky.known(&group, &fields, address);
         let first = find().expect("all are up");
         assert!(Arc::ptr_eq(&find().expect("as before"), &first));
-        first.set_health(Health::Down);
+        first.set_mode(Mode::Maint);
         assert!(!Arc::ptr_eq(&find().expect("the other"), &first));
-        first.set_health(Health::Up);
         first.set_mode(Mode::Drain);
         assert!(!Arc::ptr_eq(&find().expect("the other"), &first));
     }
@@ -130,7 +129,7 @@ fn equal_values_and_addresses_stay_until_their_server_is_lost() {
     let fields = headers(&[("X-User", "ada")]);
     let find = || strict.known(&group, &fields, None).expect("one");
     let first = find();
-    first.set_health(Health::Down);
+    first.set_mode(Mode::Maint);
     assert!(Arc::ptr_eq(&find(), &first));
 }
 

@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::io::IoSlice;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -45,6 +45,11 @@ impl Conn {
     /// Whether the server closed it, or sent something unasked.
     pub fn is_disturbed(&self) -> bool {
         self.socket.is_disturbed()
+    }
+
+    /// The socket below.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.socket().as_fd()
     }
 
     /// Whether another thread could use it.
