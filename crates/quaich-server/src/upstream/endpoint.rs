@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::connect;
 use super::group::Group;
-use super::pool::Pool;
+use super::pool::{Limits, Pool};
 use super::secure::{Offer, Secure, is_http2};
 use super::server::Server;
 use super::sessions::Sessions;
@@ -31,7 +31,8 @@ pub struct Endpoint {
     server: Arc<Server>,
     h2: H2,
     secure: Arc<Secure>,
-    pool: Pool,
+    pool: Pool<http1::Conn>,
+    idle: Duration,
     sessions: Sessions,
     /// Whether the next connection is likely to speak HTTP/2, so that others may wait for it.
     expects_http2: Cell<bool>,
@@ -62,12 +63,17 @@ impl Endpoint {
     /// A server with no connections yet.
     pub fn new(server: Arc<Server>, group: &Group, deadlines: &Rc<Deadlines>) -> Self {
         let (settings, h2) = (server.settings(), group.settings().h2);
+        let limits = Limits {
+            idle: group.settings().keepalive_timeout,
+            age: group.settings().keepalive_age,
+        };
         let h2c = settings.protocol == UpstreamProtocol::H2c;
         Self {
             expects_http2: Cell::new(h2c || (settings.tls && h2 != H2::Off)),
             h2,
             secure: group.secure().clone(),
-            pool: Pool::new(server.clone(), group.settings().keepalive_timeout),
+            pool: Pool::new(server.clone(), limits, deadlines),
+            idle: limits.idle,
             sessions: Sessions::new(deadlines.clone()),
             opening: Mutex::default(),
             deadlines: deadlines.clone(),
@@ -93,7 +99,7 @@ impl Endpoint {
     /// Closes connections that were idle for too long.
     pub fn reap(&self) {
         self.pool.reap();
-        self.sessions.reap(self.pool.timeout());
+        self.sessions.reap(self.idle);
     }
 
     /// A kept connection that is still good as far as is known, or else a new one within `timeout`,
@@ -134,7 +140,7 @@ impl Endpoint {
         }
         // A server that was seen to speak HTTP/1.1 keeps its connections here.
         (!want.fresh)
-            .then(|| self.pool.take(&self.deadlines))
+            .then(|| self.pool.take())
             .flatten()
             .map(Conn::Http1)
     }
