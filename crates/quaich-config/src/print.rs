@@ -12,6 +12,7 @@ use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
 mod tls;
+mod upstream;
 mod writer;
 
 pub use writer::TomlWriter;
@@ -35,7 +36,7 @@ pub fn to_toml(config: &Config, origins: Option<&Origins>) -> String {
         app(&mut out, item);
     }
     for item in config.upstreams.iter().filter(|upstream| !is_url(upstream)) {
-        upstream(&mut out, item);
+        upstream::upstream(&mut out, item);
     }
     for item in &config.sites {
         site(&mut out, item, config);
@@ -175,25 +176,6 @@ fn app(out: &mut TomlWriter<'_>, app: &App) {
     );
     out.maybe_text("user", app.user.as_deref());
     out.maybe_text("group", app.group.as_deref());
-}
-
-fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
-    let path = format!("upstream.{}", upstream.name);
-    out.table(&path);
-    out.text("connect_timeout", &show_duration(upstream.connect_timeout));
-    out.text("timeout", &show_duration(upstream.timeout));
-    out.number("retries", upstream.retries);
-    out.number("keepalive", upstream.keepalive);
-    out.text(
-        "keepalive_timeout",
-        &show_duration(upstream.keepalive_timeout),
-    );
-    tls::upstream(out, upstream);
-    for server in &upstream.servers {
-        out.tables(&format!("{path}.server"));
-        out.text("url", &addr::show_server(server));
-        out.text("id", &server.id);
-    }
 }
 
 fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {

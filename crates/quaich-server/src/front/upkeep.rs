@@ -59,6 +59,8 @@ async fn run(upstreams: Vec<Arc<Group>>, ended: oneshot::Receiver<()>) {
         async move { deadlines.run(|_| {}).await }
     });
     // Each upstream's tasks are spawned here.
-    let _ = (upstreams, deadlines);
+    for upstream in upstreams {
+        tokio::task::spawn_local(async move { upstream.grow_shares().await });
+    }
     let _ = ended.await;
 }

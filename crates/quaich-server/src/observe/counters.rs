@@ -52,6 +52,14 @@ counters! {
     upstream_reuses,
     /// Requests sent again over another connection.
     upstream_retries,
+    /// Requests that were not sent again because of `retry_budget`.
+    upstream_retries_refused,
+    /// Requests that waited because every server had `max_conns`.
+    upstream_queued,
+    /// Requests that found that queue full.
+    upstream_queue_full,
+    /// Requests that waited in it for too long.
+    upstream_queue_timeouts,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::connect;
 use super::group::Group;
 use super::pool::{Limits, Pool};
+use super::race;
 use super::secure::{Offer, Secure, is_http2};
 use super::server::Server;
 use super::sessions::Sessions;
@@ -210,14 +211,7 @@ impl Endpoint {
         match &self.server.settings().addr {
             UpstreamAddr::Unix(path) => connect::unix(path).await,
             UpstreamAddr::Tcp { host, port } => {
-                let mut last = io::Error::from(io::ErrorKind::NotFound);
-                for addr in self.addresses(host, *port).await? {
-                    match connect::tcp(addr).await {
-                        Ok(socket) => return Ok(socket),
-                        Err(error) => last = error,
-                    }
-                }
-                Err(last)
+                race::tcp(&self.addresses(host, *port).await?).await
             }
         }
     }

@@ -33,6 +33,8 @@ pub(super) enum Ended {
     Closed,
     /// The connection now carries another protocol.
     Switched,
+    /// With an answer that the client is not to see: another server may have a better one.
+    Unwanted,
 }
 
 impl Ended {
@@ -72,12 +74,13 @@ struct Progress {
     probe: bool,
 }
 
-/// Request body up and response down at the same time. Ends with the response.
+/// Request body up and response down at the same time. Ends with the response, or before it begins if
+/// the request `repeats` because of its status.
 pub(super) async fn both_ways(
     exchange: &mut Exchange,
     (body, reply): (&mut Body<'_>, &mut Reply<'_>),
     (up, down): (&mut Upload<'_>, &mut Download<'_>),
-    sending: Sending,
+    (sending, repeats): (Sending, &dyn Fn(u16) -> bool),
 ) -> Result<Ended, Error> {
     let progress = Progress {
         sending: Cell::new(sending),
@@ -89,7 +92,7 @@ pub(super) async fn both_ways(
     };
     let patience = up.patience();
     let mut rising = pin!(rise(body, up, &progress));
-    let mut falling = pin!(download(exchange, reply, down, &progress));
+    let mut falling = pin!(download(exchange, reply, down, (&progress, repeats)));
     poll_fn(|cx| {
         loop {
             let sends = progress.sending.get() == Sending::Rest;
@@ -177,7 +180,7 @@ async fn download(
     exchange: &mut Exchange,
     reply: &mut Reply<'_>,
     down: &mut Download<'_>,
-    progress: &Progress,
+    (progress, repeats): (&Progress, &dyn Fn(u16) -> bool),
 ) -> Result<Ended, Error> {
     final_head(exchange, reply, down).await?;
     exchange.timings.mark_first_byte();
@@ -190,6 +193,9 @@ async fn download(
     .await;
     if exchange.response.status == 101 {
         return Ok(Ended::Switched);
+    }
+    if repeats(exchange.response.status) {
+        return Ok(Ended::Unwanted);
     }
     let length = length(exchange);
     drop_hop_by_hop(&mut exchange.response);
