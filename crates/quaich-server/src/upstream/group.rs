@@ -9,7 +9,7 @@ use quaich_config::model::{self, UpstreamServer};
 
 use super::balance::plan::{Denied, Plan};
 use super::budget::Budget;
-use super::common::Common;
+use super::fleet::Fleet;
 use super::queue::Queue;
 use super::secure::Secure;
 use super::server::Server;
@@ -32,7 +32,7 @@ pub struct Group {
     /// Counts the changes of what can be chosen.
     version: AtomicU64,
     plan: Mutex<Arc<Plan>>,
-    common: Arc<Common>,
+    fleet: Arc<Fleet>,
     budget: Budget,
 }
 
@@ -63,15 +63,15 @@ pub enum Outcome {
 impl Group {
     /// The servers of the configuration, for `threads` threads.
     pub fn new(settings: &model::Upstream, material: &UpstreamMaterial, threads: usize) -> Self {
-        let common = Arc::new(Common::new(settings));
+        let fleet = Arc::new(Fleet::new(settings));
         let group = Self {
             settings: settings.clone(),
             secure: Arc::new(Secure::new(settings, material)),
             threads,
             servers: RwLock::new(Arc::new([])),
             version: AtomicU64::new(0),
-            plan: Mutex::new(Arc::new(Plan::empty(&common))),
-            common,
+            plan: Mutex::new(Arc::new(Plan::empty(&fleet))),
+            fleet,
             budget: Budget::new(settings.retry_budget),
         };
         group.replace(&settings.servers);
@@ -108,7 +108,7 @@ impl Group {
             }
             let place = free.next().unwrap_or(places.len());
             places.push(place);
-            let shared = (self.threads, &self.common);
+            let shared = (self.threads, &self.fleet);
             let new = Server::new(settings.clone(), &self.settings, place, shared);
             if !is_first {
                 new.start_slowly();
@@ -128,7 +128,7 @@ impl Group {
     /// may have somewhere to go.
     pub fn changed(&self) {
         self.version.fetch_add(1, Ordering::Release);
-        let queue = &self.common.queue;
+        let queue = &self.fleet.queue;
         if queue.is_waited_in() {
             // Which backups are in use is known from then on.
             drop(self.plan());
@@ -181,7 +181,7 @@ impl Group {
 
     /// Requests that wait for room.
     pub fn queue(&self) -> &Queue {
-        &self.common.queue
+        &self.fleet.queue
     }
 
     /// Gives servers that start slowly the share that is due to them, for as long as the upstream
@@ -192,7 +192,7 @@ impl Group {
             return;
         }
         loop {
-            self.common.ramping.notified().await;
+            self.fleet.ramping.notified().await;
             while self.grow_once() {
                 tokio::time::sleep((whole / 50).clamp(GROW_STEP, MOST_GROW_STEP)).await;
             }

@@ -5,9 +5,9 @@
 
 pub mod balance;
 pub mod budget;
-mod common;
 pub mod connect;
 pub mod endpoint;
+mod fleet;
 pub mod group;
 pub mod pool;
 pub mod queue;

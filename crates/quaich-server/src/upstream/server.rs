@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quaich_config::model::{self, UpstreamServer};
 
-use super::common::Common;
+use super::fleet::Fleet;
 use super::pool::Shelf;
 use crate::clock::precise_micros;
 
@@ -54,19 +54,19 @@ pub struct Server {
     slow_start: Duration,
     /// No longer a server of its upstream.
     gone: AtomicBool,
-    common: Arc<Common>,
+    fleet: Arc<Fleet>,
 }
 
 /// All of its weight.
 const FULL: u32 = 100;
 
 impl Server {
-    /// A server that is up and ready, one of those that share `common`.
+    /// A server that is up and ready, one of those that share `fleet`.
     pub(super) fn new(
         settings: UpstreamServer,
         upstream: &model::Upstream,
         place: usize,
-        (threads, common): (usize, &Arc<Common>),
+        (threads, fleet): (usize, &Arc<Fleet>),
     ) -> Self {
         Self {
             shelf: Shelf::new(upstream.keepalive, threads),
@@ -75,7 +75,7 @@ impl Server {
             returned: AtomicU64::new(0),
             slow_start: upstream.slow_start,
             gone: AtomicBool::new(false),
-            common: common.clone(),
+            fleet: fleet.clone(),
             health: AtomicU8::new(Health::Up as u8),
             mode: AtomicU8::new(Mode::Ready as u8),
             weight: AtomicU32::new(settings.weight),
@@ -92,8 +92,8 @@ impl Server {
         let mut upstream = super::balance::samples::upstream(model::Balance::RoundRobin);
         upstream.keepalive = keepalive;
         let settings = super::balance::samples::server("a:80", 1);
-        let common = Arc::new(Common::new(&upstream));
-        Arc::new(Self::new(settings, &upstream, 0, (threads, &common)))
+        let fleet = Arc::new(Fleet::new(&upstream));
+        Arc::new(Self::new(settings, &upstream, 0, (threads, &fleet)))
     }
 
     /// Name in logs and commands.
@@ -171,7 +171,7 @@ impl Server {
         if !self.slow_start.is_zero() {
             self.returned.store(precise_micros(), Ordering::Relaxed);
             self.ramp.store(1, Ordering::Relaxed);
-            self.common.ramping.notify_one();
+            self.fleet.ramping.notify_one();
         }
     }
 
@@ -209,7 +209,7 @@ impl Server {
 
     /// Whether a client that waits for any server may be given to it.
     pub(super) fn takes_strangers(&self) -> bool {
-        let in_use = || self.common.backups.load(Ordering::Relaxed);
+        let in_use = || self.fleet.backups.load(Ordering::Relaxed);
         self.takes_new() && (!self.settings.backup || in_use())
     }
 
@@ -228,8 +228,8 @@ impl Server {
     }
 
     /// What it shares with the other servers of its upstream.
-    pub(super) fn common(&self) -> &Arc<Common> {
-        &self.common
+    pub(super) fn fleet(&self) -> &Arc<Fleet> {
+        &self.fleet
     }
 
     /// Requests that it works on now.
@@ -262,7 +262,7 @@ impl Server {
         };
         if begun {
             self.served.fetch_add(1, Ordering::Relaxed);
-            self.common.begun();
+            self.fleet.begun();
         }
         begun
     }
@@ -271,7 +271,7 @@ impl Server {
     pub(super) fn end(&self) {
         // Whoever waits for room has said so before it looked.
         self.running.fetch_sub(1, Ordering::SeqCst);
-        self.common.ended();
+        self.fleet.ended();
     }
 
     pub(super) fn note_failure(&self) {

@@ -16,7 +16,7 @@ impl Slot {
     pub(super) fn claim(server: &Arc<Server>) -> Option<Self> {
         let begun = server.try_begin();
         begun.then(|| {
-            server.common().board.touch(server);
+            server.fleet().board.touch(server);
             Self::of_begun(server)
         })
     }
@@ -37,10 +37,10 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.server.end();
-        let common = self.server.common();
-        common.board.touch(&self.server);
-        if common.queue.is_waited_in() {
-            common.queue.offer(&self.server);
+        let fleet = self.server.fleet();
+        fleet.board.touch(&self.server);
+        if fleet.queue.is_waited_in() {
+            fleet.queue.offer(&self.server);
         }
     }
 }

@@ -9,7 +9,7 @@ use quaich_config::model::Balance;
 
 use super::ring::Ring;
 use super::tier::{Search, Tier};
-use crate::upstream::common::Common;
+use crate::upstream::fleet::Fleet;
 use crate::upstream::group::Wish;
 use crate::upstream::server::Server;
 use crate::upstream::slot::Slot;
@@ -24,7 +24,7 @@ pub struct Plan {
     backup: Tier,
     /// Of all servers that are no backups, if the upstream hashes.
     ring: Option<Arc<Ring>>,
-    common: Arc<Common>,
+    fleet: Arc<Fleet>,
 }
 
 /// Why there is no slot.
@@ -38,14 +38,14 @@ pub enum Denied {
 
 impl Plan {
     /// Of no servers.
-    pub fn empty(common: &Arc<Common>) -> Self {
+    pub fn empty(fleet: &Arc<Fleet>) -> Self {
         Self {
             version: 0,
             all: Arc::new([]),
             main: Tier::default(),
             backup: Tier::default(),
             ring: None,
-            common: common.clone(),
+            fleet: fleet.clone(),
         }
     }
 
@@ -56,8 +56,8 @@ impl Plan {
             servers.iter().filter(usable).cloned().collect()
         };
         let (main, backup) = (usable(false), usable(true));
-        let common = &self.common;
-        common.backups.store(main.is_empty(), Ordering::Relaxed);
+        let fleet = &self.fleet;
+        fleet.backups.store(main.is_empty(), Ordering::Relaxed);
         let ring = matches!(balance, Balance::Hash(_)).then(|| match &self.ring {
             Some(ring) if Arc::ptr_eq(&self.all, &servers) => ring.clone(),
             _ => Arc::new(Ring::new(servers.iter().map(|s| (s.name(), points(s))))),
@@ -66,12 +66,12 @@ impl Plan {
             version,
             main: match &ring {
                 Some(ring) => Tier::hashed(ring.clone(), &servers, &main),
-                None => Tier::new(balance, main, common),
+                None => Tier::new(balance, main, fleet),
             },
             backup: Tier::small(balance, backup),
             all: servers,
             ring,
-            common: common.clone(),
+            fleet: fleet.clone(),
         }
     }
 
@@ -89,10 +89,10 @@ impl Plan {
         {
             return Slot::claim(known).ok_or(Denied::Full);
         }
-        let common = &*self.common;
+        let fleet = &*self.fleet;
         let search = |tier: &Tier, again: bool| {
             tier.claim(&Search {
-                common,
+                fleet,
                 hash: wish.hash,
                 accepts: &|server| again || !is_tried(server),
             })

@@ -12,7 +12,7 @@ use super::lot::{Lot, random};
 use super::plan::Denied;
 use super::ring::Ring;
 use super::schedule::Schedule;
-use crate::upstream::common::Common;
+use crate::upstream::fleet::Fleet;
 use crate::upstream::server::Server;
 use crate::upstream::slot::Slot;
 
@@ -42,20 +42,20 @@ enum Way {
     TwoRandom(Lot),
     /// `Tier::servers` has those that are down, too; the sum of the weights of the others.
     Hash(Arc<Ring>, u64),
-    /// `Common::board` knows.
+    /// `Fleet::board` knows.
     Board,
 }
 
 /// What is looked for.
 pub(super) struct Search<'s> {
-    pub(super) common: &'s Common,
+    pub(super) fleet: &'s Fleet,
     pub(super) hash: Option<u64>,
     pub(super) accepts: &'s dyn Fn(&Arc<Server>) -> bool,
 }
 
 impl Tier {
     /// Servers that may be used, any number of them. Arranges the board.
-    pub(super) fn new(balance: &Balance, servers: Vec<Arc<Server>>, common: &Common) -> Self {
+    pub(super) fn new(balance: &Balance, servers: Vec<Arc<Server>>, fleet: &Fleet) -> Self {
         let many = servers.len() > FEW;
         let limited = servers.iter().any(|server| server.settings().max_conns > 0);
         let way = match balance {
@@ -70,8 +70,8 @@ impl Tier {
             _ => Order::Turns,
         };
         match way {
-            Some(_) => common.board.clear(),
-            None => common.board.arrange(order, &servers),
+            Some(_) => fleet.board.clear(),
+            None => fleet.board.arrange(order, &servers),
         }
         Self {
             servers: servers.into(),
@@ -113,7 +113,7 @@ impl Tier {
             Way::Random(lot) => self.draw(lot, search),
             Way::TwoRandom(lot) => self.draw_two(lot, search),
             Way::Hash(ring, total) => self.by_hash(ring, *total, search),
-            Way::Board => search.common.board.claim(search.accepts),
+            Way::Board => search.fleet.board.claim(search.accepts),
         };
         slot.ok_or_else(|| {
             let mut usable = self.servers.iter().filter(|server| server.takes_new());
@@ -138,7 +138,7 @@ impl Tier {
     }
 
     fn by_turns(&self, schedule: &Schedule, search: &Search<'_>) -> Option<Slot> {
-        let turn = search.common.turn();
+        let turn = search.fleet.turn();
         // The next in turn, and whoever follows when that one cannot.
         (0..schedule.period()).find_map(|later| {
             let index = schedule.at(turn.wrapping_add(later))?;
@@ -147,7 +147,7 @@ impl Tier {
     }
 
     fn least(&self, schedule: Option<&Schedule>, search: &Search<'_>) -> Option<Slot> {
-        let turn = search.common.turn();
+        let turn = search.fleet.turn();
         let start = schedule.and_then(|schedule| schedule.at(turn));
         let start = start.unwrap_or(turn as usize % self.servers.len().max(1));
         let (before, after) = self.servers.split_at_checked(start)?;
@@ -180,7 +180,7 @@ impl Tier {
 
     /// The server of the key, or the next one on the ring that has no more than its part to do.
     fn by_hash(&self, ring: &Ring, total: u64, search: &Search<'_>) -> Option<Slot> {
-        let running = search.common.running() as u64 + 1;
+        let running = search.fleet.running() as u64 + 1;
         let is_calm = |server: &Server| {
             let here = server.running();
             // A quarter more than its part of all running requests.

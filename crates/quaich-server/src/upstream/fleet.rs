@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 use super::balance::board::Board;
 use super::queue::Queue;
 
-/// What the servers of one upstream have in common.
+/// What the servers of one upstream have in fleet.
 #[derive(Debug)]
-pub struct Common {
+pub struct Fleet {
     /// Requests that wait for room.
     pub(super) queue: Queue,
     /// The order of the servers, where there are many.
@@ -26,7 +26,7 @@ pub struct Common {
     running: Option<AtomicUsize>,
 }
 
-impl Common {
+impl Fleet {
     /// For the servers of one upstream.
     pub(super) fn new(settings: &model::Upstream) -> Self {
         let hashes = matches!(settings.balance, Balance::Hash(_));
