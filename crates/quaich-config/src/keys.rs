@@ -3,10 +3,14 @@
 //! It drives the check for unknown keys, did-you-mean, defaults, the JSON Schema and the reference.
 //! A key that is not in this version stands here too, so that it is refused by name.
 
+mod discovery;
+mod health;
 mod routing;
 mod serving;
 mod tls;
 
+pub use discovery::{DISCOVER, SUBSCRIBE};
+pub use health::{HEALTH, PASSIVE};
 pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
@@ -18,6 +22,8 @@ pub enum Kind {
     Text,
     /// A text, or `false`/`"off"` for none.
     TextOrOff,
+    /// A text, or `true`.
+    TextOrTrue,
     /// A file or directory; relative ones start at the file that they stand in.
     Path,
     /// `true` or `false`.
@@ -48,6 +54,8 @@ pub enum Kind {
     Table(&'static Keys),
     /// A time with a unit, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
     DurationOrTable(&'static Keys),
+    /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
+    BoolOrTable(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -61,6 +69,7 @@ impl Kind {
         match self {
             Self::Table(keys)
             | Self::DurationOrTable(keys)
+            | Self::BoolOrTable(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,
@@ -181,13 +190,18 @@ pub static TOP: Keys = Keys {
             "quaich's own messages, and the access log.",
         ),
         key("admin", Kind::Table(&ADMIN), "", "The control socket."),
+        key(
+            "subscribe",
+            Kind::Table(&SUBSCRIBE),
+            "",
+            "Where instances of uWSGI announce themselves.",
+        ),
         later("acl"),
         later("cache"),
         later("limit"),
         later("auth"),
         later("waf"),
         later("trace"),
-        later("subscribe"),
         later("store"),
     ],
 };

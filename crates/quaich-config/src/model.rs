@@ -11,16 +11,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod discovery;
 mod tls;
 mod upstream;
 
+pub use discovery::{Digest, Discover, Subscribe};
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,
     UnknownSni, UpstreamTls,
 };
 pub use upstream::{
-    Balance, CheckKind, Discover, HashKey, Health, Params, Passive, RetryOn, SendProxy, Sticky,
-    StickyBy, StickyCookie, Upstream, UpstreamAddr, UpstreamProtocol, UpstreamServer,
+    Balance, CheckKind, HashKey, Health, Params, Passive, RetryOn, SendProxy, Sticky, StickyBy,
+    StickyCookie, Upstream, UpstreamAddr, UpstreamProtocol, UpstreamServer,
 };
 
 /// One whole configuration. Sites refer to apps and upstreams by index into these lists.
@@ -42,6 +44,8 @@ pub struct Config {
     pub access_log: AccessLog,
     /// `[admin]`
     pub admin: Admin,
+    /// `[subscribe]`
+    pub subscribe: Option<Subscribe>,
 }
 
 /// `[server]`: what holds for the whole process tree.

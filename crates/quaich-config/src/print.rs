@@ -11,6 +11,8 @@ use crate::model::{
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
+mod discovery;
+mod health;
 mod tls;
 mod upstream;
 mod writer;
@@ -32,6 +34,7 @@ pub fn to_toml(config: &Config, origins: Option<&Origins>) -> String {
         Some(path) => out.text("listen", &format!("unix:{}", path.display())),
         None => out.flag("listen", false),
     }
+    discovery::subscribe(&mut out, config.subscribe.as_ref());
     for item in &config.apps {
         app(&mut out, item);
     }

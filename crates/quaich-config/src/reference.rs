@@ -60,6 +60,7 @@ fn takes(kind: Kind) -> String {
     match kind {
         Kind::Text => "text".into(),
         Kind::TextOrOff => "text or `false`".into(),
+        Kind::TextOrTrue => "text or `true`".into(),
         Kind::Path => "path".into(),
         Kind::Bool => "`true`, `false`".into(),
         Kind::AutoBool => "`\"auto\"`, `true`, `\"off\"`".into(),
@@ -76,6 +77,7 @@ fn takes(kind: Kind) -> String {
         Kind::Texts => "text or list".into(),
         Kind::Pairs => "table of texts".into(),
         Kind::Table(inner) => format!("`{}`", inner.header),
+        Kind::BoolOrTable(inner) => format!("`true`, `false` or `{}`", inner.header),
         Kind::DurationOrTable(inner) => format!("duration, `true`, `false` or `{}`", inner.header),
         Kind::Tables(inner) => format!("list of `{}`", inner.header),
         Kind::Named(inner) => format!("`{}`", inner.header),

@@ -59,6 +59,7 @@ fn of_kind(kind: Kind) -> Value {
     match kind {
         Kind::Text | Kind::Path => json!({ "type": "string" }),
         Kind::TextOrOff => json!({ "anyOf": [{ "type": "string" }, { "const": false }] }),
+        Kind::TextOrTrue => json!({ "anyOf": [{ "type": "string" }, { "const": true }] }),
         Kind::Bool => json!({ "enum": [true, false, "off"] }),
         Kind::AutoBool => json!({ "enum": ["auto", true, false, "off"] }),
         Kind::Count(0, high) => json!({ "anyOf": [number(0, high), off] }),
@@ -81,6 +82,9 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Table(inner) => table(inner),
         Kind::DurationOrTable(inner) => {
             json!({ "anyOf": [text(DURATION), { "enum": [true, false, "off"] }, table(inner)] })
+        }
+        Kind::BoolOrTable(inner) => {
+            json!({ "anyOf": [{ "enum": [true, false, "off"] }, table(inner)] })
         }
         Kind::Tables(inner) => json!({ "type": "array", "items": table(inner) }),
         Kind::Named(inner) => json!({

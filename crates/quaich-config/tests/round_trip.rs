@@ -279,6 +279,109 @@ fn retry_on() -> impl Strategy<Value = RetryOn> {
     (any::<bool>(), statuses).prop_map(|(timeout, statuses)| RetryOn { timeout, statuses })
 }
 
+fn discover() -> impl Strategy<Value = Discover> {
+    prop_oneof![
+        ("[a-z]{1,9}\\.internal", 1_u16..).prop_map(|(host, port)| {
+            let url = format!("http://{host}:{port}");
+            let server = quaich_config::addr::server(&url, Path::new("/")).expect("a server");
+            Discover::Dns { server }
+        }),
+        ("_[a-z]{1,9}\\._tcp\\.[a-z]{1,9}", any::<bool>()).prop_map(|(name, tls)| {
+            let protocol = UpstreamProtocol::Http;
+            Discover::Srv {
+                name,
+                protocol,
+                tls,
+            }
+        }),
+        of("[a-z]{1,9}\\.example(:8000)?").prop_map(|key| Discover::Subscribe { key }),
+    ]
+}
+
+prop_compose! {
+    fn subscribe()(
+        (port, path, key_dir) in (1_u16.., file(), of(file())),
+        digest in select(vec![Digest::Sha1, Digest::Sha256, Digest::Sha384, Digest::Sha512]),
+        tolerance in time(),
+        allows: bool,
+    ) -> Subscribe {
+        let network = quaich_config::addr::network("10.0.0.0/8").expect("a network");
+        Subscribe {
+            listen: vec![
+                ListenAddr::Tcp(([127, 0, 0, 1], port).into()),
+                ListenAddr::Unix(path),
+            ],
+            key_dir,
+            digest,
+            allow: allows.then_some(network).into_iter().collect(),
+            tolerance,
+        }
+    }
+}
+
+fn check_kind() -> impl Strategy<Value = CheckKind> {
+    let expect = vec(
+        select(vec![(200, 299), (401, 401), (200, 204), (300, 399)]),
+        1..4,
+    );
+    let body = of(prop_oneof!["[^~]{1,20}", Just("~^ok [0-9]+".to_owned())]);
+    let page = (
+        select(vec!["GET", "HEAD", "M-SEARCH"]),
+        "/[a-z?=%0-9]{0,20}",
+    );
+    prop_oneof![
+        Just(CheckKind::Connect),
+        Just(CheckKind::Agent),
+        (
+            page,
+            of("[a-z]{1,9}\\.example(:80)?"),
+            any::<bool>(),
+            expect,
+            body
+        )
+            .prop_map(
+                |((method, path), host, http10, expect, body)| CheckKind::Http {
+                    method: method.into(),
+                    path,
+                    host,
+                    http10,
+                    expect,
+                    body,
+                }
+            ),
+    ]
+}
+
+prop_compose! {
+    fn health()(
+        kind in check_kind(),
+        times in vec(time(), 2),
+        (fall, rise) in (1_u32..1000, 1_u32..1000),
+        port in 1_u16..,
+        initially_up: bool,
+    ) -> Health {
+        Health {
+            // Unix sockets have no other port.
+            port: (kind == CheckKind::Agent).then_some(port),
+            kind,
+            every: times[0],
+            timeout: times[1],
+            fall,
+            rise,
+            initially_up,
+        }
+    }
+}
+
+prop_compose! {
+    fn passive()(
+        (errors, max_ejected) in (1_u32..1000, 0_u8..=100),
+        times in vec(time(), 2),
+    ) -> Passive {
+        Passive { errors, within: times[0], eject: times[1], max_ejected }
+    }
+}
+
 prop_compose! {
     fn upstream()(
         name in name(),
@@ -299,7 +402,11 @@ prop_compose! {
         (balance, slow_start) in (balance(), select(vec![Duration::ZERO, Duration::from_secs(30)])),
         (weight, spare, max_conns) in (0_u32..=65_535, any::<bool>(), 0_usize..3),
         (retry_on, retry_budget) in (retry_on(), 0_u8..=100),
+        (discover, resolver) in (of(discover()), vec(any::<u16>(), 0..3)),
+        (health, passive, retry_after) in (of(health()), of(passive()), time()),
     ) -> Upstream {
+        let has_paths = addrs.iter().any(|(addr, _)| matches!(addr, UpstreamAddr::Unix(_)));
+        let health = health.filter(|health| health.port.is_none() || !has_paths);
         let server = |(index, (addr, id))| UpstreamServer {
             id: format!("{id}{index}"),
             addr,
@@ -314,14 +421,15 @@ prop_compose! {
         Upstream {
             name,
             servers: addrs.into_iter().enumerate().map(server).collect(),
-            discover: None,
-            resolve: Duration::from_secs(30),
+            discover: discover.filter(|d| !matches!(d, Discover::Dns { .. }) || !secure),
+            resolve: times[0],
+            resolver: resolver.into_iter().map(|port| ([127, 0, 0, 1], port).into()).collect(),
             balance,
             slow_start,
             sticky: None,
-            health: None,
-            passive: None,
-            retry_after: Duration::from_secs(1),
+            health,
+            passive,
+            retry_after,
             retry_on,
             retry_budget,
             max_queue: 7,
@@ -456,7 +564,7 @@ prop_compose! {
             "[a-z\" ]{0,9}\\{status\\}".prop_map(AccessFormat::Template),
         ],
         socket in of(file()),
-        access_log: bool,
+        (access_log, subscribe) in (any::<bool>(), subscribe()),
     ) -> Config {
         let listeners = server.listeners.len();
         // Who asks for certificates of clients must speak TLS.
@@ -481,6 +589,7 @@ prop_compose! {
             log: Log { level: "info".into(), output: output.clone(), format: "auto".into() },
             access_log: AccessLog { output, format },
             admin: Admin { socket },
+            subscribe: Some(subscribe),
         }
     }
 }

@@ -5,6 +5,7 @@
 pub mod front;
 pub mod link;
 
+pub mod discovery;
 pub mod downstream;
 pub mod exchange;
 pub mod forwarded;

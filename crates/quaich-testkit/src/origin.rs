@@ -99,7 +99,15 @@ impl Origin {
     /// # Panics
     /// When no port is free.
     pub fn start(serve: impl Fn(&mut Conversation) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        Self::start_at("127.0.0.1:0", serve)
+    }
+
+    /// The same at an address that the test has chosen.
+    ///
+    /// # Panics
+    /// When it is taken.
+    pub fn start_at(addr: &str, serve: impl Fn(&mut Conversation) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(addr).expect("the address is free");
         let place = Place::Tcp(
             listener
                 .local_addr()

@@ -1,6 +1,6 @@
 //! The keys of where requests go: `upstream`, `site`, `route`, actions. Read through `keys`.
 
-use super::{HSTS, Keys, Kind, SITE_CLIENT, UPSTREAM_TLS, key, later};
+use super::{DISCOVER, HEALTH, HSTS, Keys, Kind, PASSIVE, SITE_CLIENT, UPSTREAM_TLS, key, later};
 
 /// `[upstream.NAME]`
 pub static UPSTREAM: Keys = Keys {
@@ -99,12 +99,44 @@ pub static UPSTREAM: Keys = Keys {
             "",
             "How https servers are checked.",
         ),
-        later("discover"),
+        key(
+            "discover",
+            Kind::Table(&DISCOVER),
+            "",
+            "Where other servers come from while quaich runs.",
+        ),
+        key(
+            "resolve",
+            Kind::Duration,
+            "30s",
+            "Names are looked up again when the time that the name server gave is over, at the latest after this.",
+        ),
+        key(
+            "resolver",
+            Kind::Texts,
+            "",
+            "Name servers, \"127.0.0.1:5353\"; those of /etc/resolv.conf if absent.",
+        ),
         later("sticky"),
-        later("health"),
-        later("passive"),
+        key(
+            "health",
+            Kind::BoolOrTable(&HEALTH),
+            "false",
+            "Checks that quaich makes itself; true = connecting every 5 seconds.",
+        ),
+        key(
+            "passive",
+            Kind::BoolOrTable(&PASSIVE),
+            "true",
+            "What is learnt from the requests of clients, where there are several servers.",
+        ),
+        key(
+            "retry_after",
+            Kind::DurationOrZero,
+            "1s",
+            "A server that could not be connected to gets no requests until a probe, made every so often, succeeds; 0s = requests go on.",
+        ),
         later("send_proxy"),
-        later("resolve"),
     ],
 };
 

@@ -129,6 +129,19 @@ impl<'d> Fields<'d> {
         }
     }
 
+    /// `Some(None)` for `true`.
+    pub(crate) fn text_or_true(&self, cx: &mut Lower<'_>, name: &str) -> Option<Option<Word>> {
+        let value = &self.entry(cx, name)?.value;
+        match &value.data {
+            Data::Bool(true) => Some(None),
+            Data::Text(text) => Some(Some((text.clone(), value.span))),
+            _ => {
+                cx.wrong_type(name, value, "a text or true");
+                None
+            }
+        }
+    }
+
     /// Words of a list or a single one. Absent: `None`.
     pub(crate) fn texts(&self, cx: &mut Lower<'_>, name: &str) -> Option<Vec<Word>> {
         let value = &self.entry(cx, name)?.value;
@@ -388,6 +401,31 @@ impl<'d> Fields<'d> {
                 }
             }
         }
+    }
+
+    /// A table below this one; `None` = it is off. `true` reads as an empty table.
+    pub(crate) fn bool_or_table(&self, cx: &mut Lower<'_>, name: &str) -> Option<Fields<'d>> {
+        let Kind::BoolOrTable(keys) = self.key(name).kind else {
+            unreachable!("{name} is on, off or a table")
+        };
+        let path = join(&self.path, name);
+        let place = self.place(name);
+        let flag = match self.entry(cx, name).map(|entry| &entry.value) {
+            None => self.key(name).default == "true",
+            Some(value) if is_off(value) => false,
+            Some(value) => match &value.data {
+                Data::Bool(_) => true,
+                Data::Table(table) => {
+                    return Some(Fields::open(cx, keys, Some(table), (path, value.span)));
+                }
+                _ => {
+                    let expected = format!("true, false or a table: {}", keys.header);
+                    cx.wrong_type(name, value, &expected);
+                    false
+                }
+            },
+        };
+        flag.then(|| Fields::absent(keys, path, place))
     }
 
     /// The tables of `[[...name]]`.

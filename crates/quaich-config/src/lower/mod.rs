@@ -15,6 +15,7 @@ mod route;
 mod server;
 mod shadow;
 mod site;
+mod subscribe;
 mod tls;
 mod unknown;
 mod upstream;
@@ -54,6 +55,7 @@ pub(crate) fn lower(cx: &mut Lower<'_>, root: &Table) -> Config {
     let log = access::log(cx, &log);
     let admin = top.table(cx, "admin");
     let admin = access::admin(cx, &admin);
+    let subscribe = subscribe::lower(cx, &top);
     let mut names = site::Names {
         apps: &apps,
         upstreams: &mut upstreams,
@@ -72,6 +74,7 @@ pub(crate) fn lower(cx: &mut Lower<'_>, root: &Table) -> Config {
         log,
         access_log,
         admin,
+        subscribe,
     }
 }
 

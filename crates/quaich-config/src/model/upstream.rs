@@ -1,11 +1,12 @@
 //! `[upstream.NAME]`: servers that run elsewhere, and how one of them is chosen and kept well.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{H2, UpstreamTls};
+use super::{Discover, H2, UpstreamTls};
 
 /// `[upstream.NAME]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,8 +17,10 @@ pub struct Upstream {
     pub servers: Vec<UpstreamServer>,
     /// Where other servers come from.
     pub discover: Option<Discover>,
-    /// How long the addresses of a name are used when the name server does not say.
+    /// How long the addresses of a name are used at most; less where the name server says so.
     pub resolve: Duration,
+    /// Name servers; empty = those of the system.
+    pub resolver: Vec<SocketAddr>,
     /// Who gets the next request.
     pub balance: Balance,
     /// From its return to its full share of requests; 0 = at once.
@@ -283,29 +286,4 @@ pub enum Params {
     Nginx,
     /// As Apache's `mod_proxy_fcgi`, `mod_proxy_uwsgi` and `mod_proxy_scgi`.
     Apache,
-}
-
-/// `discover = { ... }`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Discover {
-    /// Every address of a name is a server; looked up again when its time is over.
-    Dns {
-        /// URL whose host is the name.
-        server: UpstreamServer,
-    },
-    /// Every target of an SRV record is a server; priorities and weights count.
-    Srv {
-        /// `_http._tcp.shop.internal`
-        name: String,
-        /// What the servers speak.
-        protocol: UpstreamProtocol,
-        /// Inside TLS.
-        tls: bool,
-    },
-    /// Servers that announce themselves to `[subscribe]` under a key; `None` = under the host that
-    /// the request is for.
-    Subscribe {
-        /// Host, and port if there is one.
-        key: Option<String>,
-    },
 }

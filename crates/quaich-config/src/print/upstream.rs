@@ -1,6 +1,6 @@
 //! Prints `[upstream.NAME]`.
 
-use super::{TomlWriter, tls};
+use super::{TomlWriter, discovery, health, tls};
 use crate::addr;
 use crate::model::{Balance, HashKey, RetryOn, Upstream, UpstreamServer};
 use crate::units::show_duration;
@@ -21,7 +21,9 @@ pub(super) fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
     let (idle, age) = (upstream.keepalive_timeout, upstream.keepalive_age);
     out.text("keepalive_timeout", &show_duration(idle));
     out.text("keepalive_age", &show_duration(age));
+    health::upstream(out, upstream);
     tls::upstream(out, upstream);
+    discovery::upstream(out, upstream);
     for item in &upstream.servers {
         out.tables(&format!("{path}.server"));
         server(out, item);

@@ -4,6 +4,7 @@
 //! shares nothing with the others that a request would have to lock.
 
 mod event_loop;
+mod orders;
 mod status;
 mod upkeep;
 
@@ -67,6 +68,7 @@ struct Front {
     upstreams: Vec<Arc<Group>>,
     threads: Vec<DataThread>,
     _upkeep: Upkeep,
+    upkeep_counters: Arc<Counters>,
 }
 
 /// A data thread from outside.
@@ -112,6 +114,8 @@ impl Front {
         let threads = config.server.threads.max(1);
         let tls = terminator(&config, &setup.material)?;
         let upstreams = upstreams(&setup, threads);
+        let upkeep_counters = Arc::<Counters>::default();
+        let upkeep = Upkeep::start(&upstreams, &upkeep_counters)?;
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
             upstreams: upstreams.clone(),
@@ -133,10 +137,10 @@ impl Front {
         for _ in &threads {
             started.recv().map_err(std::io::Error::other)??;
         }
-        let upkeep = Upkeep::start(&upstreams)?;
         tell(&supervisor, &FromFront::Ready);
         Ok(Self {
             _upkeep: upkeep,
+            upkeep_counters,
             supervisor,
             access_log,
             tls,
@@ -200,8 +204,13 @@ impl Front {
                 }
             }
             ToFront::Status { id } => {
-                let body = status::gather(&self.threads);
+                let counted = &self.upkeep_counters;
+                let body = status::gather(&self.threads, counted, &self.upstreams);
                 tell(&self.supervisor, &FromFront::Status { id, body });
+            }
+            ToFront::Order { id, server, order } => {
+                let answer = orders::carry_out(&self.upstreams, id, &server, order);
+                tell(&self.supervisor, &answer);
             }
             ToFront::Material(material) => {
                 for (upstream, material) in self.upstreams.iter().zip(&material.upstreams) {
@@ -287,7 +296,12 @@ fn upstreams(setup: &Setup, threads: usize) -> Vec<Arc<Group>> {
     settings
         .map(|(index, settings)| {
             let material = setup.material.upstreams.get(index).unwrap_or(&nothing);
-            Arc::new(Group::new(settings, material, threads))
+            let group = Group::new(settings, material, threads);
+            let orders = setup.orders.iter();
+            for named in orders.filter(|named| named.upstream == settings.name) {
+                group.order(&named.server, named.order);
+            }
+            Arc::new(group)
         })
         .collect()
 }

@@ -60,6 +60,12 @@ counters! {
     upstream_queue_full,
     /// Requests that waited in it for too long.
     upstream_queue_timeouts,
+    /// Names of servers looked up.
+    dns_lookups,
+    /// Look-ups of names that found nothing.
+    dns_failures,
+    /// Answers that were other than the one before.
+    dns_changes,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -63,12 +63,4 @@ async fn finish(socket: Socket, pending: bool) -> io::Result<Socket> {
         }
     }
     Ok(socket)
-}
-
-/// Looks a name up on a thread of its own, since the system's resolver blocks.
-pub async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let host = host.to_owned();
-    tokio::task::spawn_blocking(move || Ok((host.as_str(), port).to_socket_addrs()?.collect()))
-        .await
-        .map_err(io::Error::other)?
 }

@@ -1,18 +1,18 @@
 //! One server of an upstream: its address and its connections.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use quaich_config::model::{H2, UpstreamAddr, UpstreamProtocol};
 use tokio::sync::Mutex;
 
 use super::connect;
 use super::group::Group;
-use super::pool::{Limits, Pool};
+use super::pool::{self, Limits, Pool};
 use super::race;
 use super::secure::{Offer, Secure, is_http2};
 use super::server::Server;
@@ -23,9 +23,6 @@ use crate::error::{Error, Kind};
 use crate::observe::log;
 use crate::socket::Socket;
 use crate::stream::Stream;
-
-/// How long a resolved name is used before it is looked up again.
-const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 
 /// One server, as one thread sees it.
 pub struct Endpoint {
@@ -40,7 +37,8 @@ pub struct Endpoint {
     /// Held by whoever opens a connection that others wait for.
     opening: Mutex<()>,
     deadlines: Rc<Deadlines>,
-    resolved: RefCell<Option<(Vec<SocketAddr>, Instant)>>,
+    /// Of the addresses that the kept connections go to.
+    version: Cell<u64>,
 }
 
 /// What an exchange wants of a connection.
@@ -78,7 +76,7 @@ impl Endpoint {
             sessions: Sessions::new(deadlines.clone()),
             opening: Mutex::default(),
             deadlines: deadlines.clone(),
-            resolved: RefCell::default(),
+            version: Cell::new(server.addresses().version()),
             server,
         }
     }
@@ -99,12 +97,13 @@ impl Endpoint {
 
     /// Closes connections that were idle for too long.
     pub fn reap(&self) {
+        self.leave_vanished();
         self.pool.reap();
         self.sessions.reap(self.idle);
     }
 
     /// A kept connection that is still good as far as is known, or else a new one within `timeout`,
-    /// the look-up of the name included.
+    /// the first look-up of the name included.
     pub async fn connection(&self, want: Want, timeout: Duration) -> Result<Found, Error> {
         let offer = match want.upgrade && self.server.settings().tls && self.h2 == H2::Auto {
             true => Offer::Http1,
@@ -134,6 +133,7 @@ impl Endpoint {
     }
 
     fn kept(&self, want: Want, offer: Offer) -> Option<Conn> {
+        self.leave_vanished();
         if offer == Offer::Usual
             && let Some(lease) = self.sessions.lease()
         {
@@ -156,20 +156,18 @@ impl Endpoint {
             deadline.clear();
             return Ok(Conn::Http1(http1::Conn::new(stream, deadline)));
         }
+        let peer = pool::peer(stream.socket().as_fd());
         let session = deadline
             .guard(http2::open(stream, &self.deadlines))
             .await
             .map_err(|_| Error::upstream(Kind::ConnectTimeout))??;
-        let lease = self.sessions.add(session);
+        let lease = self.sessions.add(session, peer);
         Ok(Conn::Http2(lease.ok_or(Error::upstream(Kind::Connect))?))
     }
 
     /// A connection, and whether it speaks HTTP/2.
     async fn open(&self, offer: Offer) -> Result<(Stream, bool), Error> {
-        let socket = self
-            .dial()
-            .await
-            .map_err(|_| Error::upstream(Kind::Connect))?;
+        let socket = self.dial().await.map_err(Error::upstream)?;
         if !self.server.settings().tls {
             return Ok((
                 Stream::Plain(socket),
@@ -207,35 +205,22 @@ impl Endpoint {
         Ok((stream, http2))
     }
 
-    async fn dial(&self) -> io::Result<Socket> {
-        match &self.server.settings().addr {
-            UpstreamAddr::Unix(path) => connect::unix(path).await,
-            UpstreamAddr::Tcp { host, port } => {
-                race::tcp(&self.addresses(host, *port).await?).await
-            }
+    async fn dial(&self) -> Result<Socket, Kind> {
+        if let UpstreamAddr::Unix(path) = &self.server.settings().addr {
+            return connect::unix(path).await.map_err(|_| Kind::Connect);
         }
+        let known = self.server.addresses().get().await;
+        let connected = race::tcp(&known.ok_or(Kind::NoServer)?).await;
+        connected.map_err(|_| Kind::Connect)
     }
 
-    /// The addresses of the server. When a name cannot be looked up any more, the last known
-    /// addresses stay in use.
-    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        if let Ok(ip) = host.parse() {
-            return Ok(vec![SocketAddr::new(ip, port)]);
-        }
-        let known = self.resolved.borrow().clone();
-        if let Some((addrs, at)) = &known
-            && at.elapsed() < RESOLVE_EVERY
-        {
-            return Ok(addrs.clone());
-        }
-        match (connect::resolve(host, port).await, known) {
-            (Ok(addrs), _) if !addrs.is_empty() => {
-                *self.resolved.borrow_mut() = Some((addrs.clone(), Instant::now()));
-                Ok(addrs)
-            }
-            (_, Some((addrs, _))) => Ok(addrs),
-            (Ok(_), None) => Err(io::ErrorKind::NotFound.into()),
-            (Err(error), None) => Err(error),
+    /// Closes kept connections to addresses that the server has no more.
+    fn leave_vanished(&self) {
+        let addresses = self.server.addresses();
+        let version = addresses.version();
+        if self.version.replace(version) != version {
+            self.pool.leave_vanished();
+            self.sessions.leave_vanished(addresses);
         }
     }
 }

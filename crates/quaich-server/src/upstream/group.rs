@@ -1,22 +1,25 @@
 //! What all threads share of one upstream: its servers, and what can be chosen now.
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use quaich_config::model::{self, UpstreamServer};
+use tokio::sync::Notify;
 
 use super::balance::plan::{Denied, Plan};
 use super::budget::Budget;
 use super::fleet::Fleet;
+use super::health;
 use super::queue::Queue;
 use super::secure::Secure;
 use super::server::Server;
 pub use super::slot::Slot;
 use crate::clock::{Millis, precise_micros};
 use crate::error::{Error, Kind};
-use crate::link::UpstreamMaterial;
+use crate::link::{Order, UpstreamMaterial};
 
 /// Between two looks at servers that start slowly.
 const GROW_STEP: Duration = Duration::from_millis(100);
@@ -34,6 +37,12 @@ pub struct Group {
     plan: Mutex<Arc<Plan>>,
     fleet: Arc<Fleet>,
     budget: Budget,
+    /// Rung when the servers are others than before.
+    replaced: Notify,
+    /// Held by whoever takes a server out.
+    turn_out: Mutex<()>,
+    /// What the operator has said of servers, by name; also of those that may come.
+    orders: Mutex<HashMap<String, Order>>,
 }
 
 /// What is known of a request before a server is chosen for it.
@@ -73,6 +82,9 @@ impl Group {
             plan: Mutex::new(Arc::new(Plan::empty(&fleet))),
             fleet,
             budget: Budget::new(settings.retry_budget),
+            replaced: Notify::new(),
+            turn_out: Mutex::default(),
+            orders: Mutex::default(),
         };
         group.replace(&settings.servers);
         group
@@ -94,34 +106,76 @@ impl Group {
         servers.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// These are the servers from now on. One that was there before, equal in all, stays as it is:
-    /// health, mode, connections. Requests on those that are gone end undisturbed.
+    /// These are the servers from now on, beside those of the configuration.
+    pub fn found(&self, servers: Vec<UpstreamServer>) {
+        let mut all = self.settings.servers.clone();
+        for server in servers {
+            if !all.iter().any(|known| known.id == server.id) {
+                all.push(server);
+            }
+        }
+        self.replace(&all);
+    }
+
+    /// These are the servers from now on. One that was there before, equal in all but its weight,
+    /// stays as it is: health, mode, connections. Requests on those that are gone end undisturbed.
     pub fn replace(&self, settings: &[UpstreamServer]) {
         let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let old = servers.clone();
         let is_first = old.is_empty();
         let mut places: Vec<usize> = old.iter().map(|server| server.place()).collect();
         let mut free = (0..).filter(|place| !old.iter().any(|s| s.place() == *place));
         let new = settings.iter().map(|settings| {
-            if let Some(same) = old.iter().find(|server| server.settings() == settings) {
+            if let Some(same) = old.iter().find(|server| server.is(settings)) {
+                same.give_weight(settings.weight);
                 return same.clone();
             }
             let place = free.next().unwrap_or(places.len());
             places.push(place);
             let shared = (self.threads, &self.fleet);
-            let new = Server::new(settings.clone(), &self.settings, place, shared);
-            if !is_first {
-                new.start_slowly();
+            let server = Server::new(settings.clone(), &self.settings, place, shared);
+            if let Some(order) = orders.get(server.name()) {
+                server.obey(order);
             }
-            Arc::new(new)
+            if !is_first {
+                server.start_slowly();
+            }
+            Arc::new(server)
         });
         *servers = new.collect();
-        let stays = |server: &Arc<Server>| servers.iter().any(|s| Arc::ptr_eq(s, server));
-        old.iter()
-            .filter(|server| !stays(server))
-            .for_each(|s| s.retire());
-        drop(servers);
+        let stay: HashSet<_> = servers.iter().map(Arc::as_ptr).collect();
+        let gone = old.iter().filter(|s| !stay.contains(&Arc::as_ptr(s)));
+        gone.for_each(|server| server.retire());
+        drop((servers, orders));
         self.changed();
+        self.replaced.notify_one();
+    }
+
+    /// Rung when the servers are others than before; for one listener.
+    pub(super) fn replaced(&self) -> &Notify {
+        &self.replaced
+    }
+
+    /// To be held by whoever takes a server out because of what requests tell.
+    pub(super) fn turn_out(&self) -> &Mutex<()> {
+        &self.turn_out
+    }
+
+    /// Does what the operator says of the server called `name`, now and whenever there is one of
+    /// that name. Whether anything is different now.
+    pub fn order(&self, name: &str, order: Order) -> bool {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.entry(name.to_owned()).or_default().add(order);
+        drop(orders);
+        let servers = self.servers();
+        let named = servers.iter().filter(|server| server.name() == name);
+        let news = named.fold(false, |news, server| server.obey(&order) | news);
+        if news {
+            self.changed();
+            health::relieve(self);
+        }
+        news
     }
 
     /// Health, mode or weight of a server have changed: whoever chooses looks anew, and whoever waits
@@ -211,9 +265,9 @@ impl Group {
 
     /// Tells how an exchange with a server went.
     pub fn report(&self, server: &Server, outcome: Outcome) {
-        match outcome {
-            Outcome::Answered(_) => {}
-            Outcome::Unreachable | Outcome::Failed => server.note_failure(),
+        if !matches!(outcome, Outcome::Answered(_)) {
+            server.note_failure();
         }
+        health::learn(self, server, outcome);
     }
 }

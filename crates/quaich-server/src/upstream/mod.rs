@@ -3,12 +3,14 @@
 //! What all threads share of an upstream is its [`group::Group`]; each thread has an [`Upstream`]
 //! over it, with connections of its own.
 
+pub mod addresses;
 pub mod balance;
 pub mod budget;
 pub mod connect;
 pub mod endpoint;
 mod fleet;
 pub mod group;
+pub mod health;
 pub mod pool;
 pub mod queue;
 mod race;

@@ -5,7 +5,8 @@
 //! many of its own. A connection over TLS stays on its thread.
 
 use std::cell::RefCell;
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,9 @@ use crate::socket::is_quiet;
 pub trait Kept: Sized {
     /// Whether the server closed it, or sent something unasked.
     fn is_disturbed(&self) -> bool;
+
+    /// The socket below.
+    fn as_fd(&self) -> BorrowedFd<'_>;
 
     /// Whether another thread could use it.
     fn is_movable(&self) -> bool;
@@ -87,6 +91,14 @@ impl Shelf {
             idle.push(shelved);
         }
         self.count.store(idle.len(), Ordering::Relaxed);
+    }
+
+    fn retain(&self, keep: impl Fn(&OwnedFd) -> bool) {
+        if self.count.load(Ordering::Relaxed) > 0 {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|shelved| keep(&shelved.fd));
+            self.count.store(idle.len(), Ordering::Relaxed);
+        }
     }
 
     fn reap(&self, limits: &Limits, now: Millis) {
@@ -181,6 +193,15 @@ impl<C: Kept> Pool<C> {
         }
     }
 
+    /// Closes connections to addresses that the server has no more.
+    pub fn leave_vanished(&self) {
+        let addresses = self.server.addresses();
+        let stays = |fd: BorrowedFd<'_>| peer(fd).is_none_or(|peer| addresses.include(&peer));
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|(conn, _)| stays(conn.as_fd()));
+        self.server.shelf().retain(|fd| stays(fd.as_fd()));
+    }
+
     /// Closes connections that were idle for too long or are too old.
     pub fn reap(&self) {
         let now = self.deadlines.now();
@@ -188,6 +209,11 @@ impl<C: Kept> Pool<C> {
         self.idle.borrow_mut().retain(allowed);
         self.server.shelf().reap(&self.limits, now);
     }
+}
+
+/// Whom the socket is connected to; `None` = not over TCP.
+pub fn peer(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+    SocketAddr::try_from(rustix::net::getpeername(socket).ok()??).ok()
 }
 
 #[cfg(test)]

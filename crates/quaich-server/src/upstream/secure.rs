@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use quaich_config::model::{self, H2};
+use quaich_config::model::{self, Discover, H2};
 
 use crate::link::UpstreamMaterial;
 use crate::tls::connector::Connector;
@@ -47,7 +47,10 @@ impl Secure {
             h2: settings.h2,
             offers: None,
         };
-        if settings.servers.iter().any(|server| server.tls) {
+        let found = settings.discover.as_ref();
+        if settings.servers.iter().any(|server| server.tls)
+            || found.is_some_and(Discover::speaks_tls)
+        {
             secure.offers = Some(RwLock::new(Arc::new(secure.offers(material))));
         }
         secure

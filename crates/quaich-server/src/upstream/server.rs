@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use quaich_config::model::{self, UpstreamServer};
 
+use super::addresses::Addresses;
 use super::fleet::Fleet;
+use super::health::Condition;
 use super::pool::Shelf;
 use crate::clock::precise_micros;
+pub use crate::link::{Mode, Order};
 
 /// What is known of the health of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,28 +25,19 @@ pub enum Health {
     Down,
 }
 
-/// What the operator wants of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[repr(u8)]
-pub enum Mode {
-    /// Requests go to it while it is up.
-    Ready,
-    /// Only requests of clients that belong to it already.
-    Drain,
-    /// Nothing goes to it, and it is not checked.
-    Maint,
-}
-
 /// One server, as all threads see it.
 #[derive(Debug)]
 pub struct Server {
     settings: UpstreamServer,
     /// Index in the tables that are kept by server; free again once this one is gone.
     place: usize,
+    addresses: Addresses,
     shelf: Shelf,
-    health: AtomicU8,
+    condition: Condition,
     mode: AtomicU8,
     weight: AtomicU32,
+    /// As configured or discovered; an operator may have changed `weight` since.
+    given_weight: AtomicU32,
     running: AtomicUsize,
     served: AtomicU64,
     failed: AtomicU64,
@@ -68,7 +62,12 @@ impl Server {
         place: usize,
         (threads, fleet): (usize, &Arc<Fleet>),
     ) -> Self {
+        let condition = match &upstream.health {
+            Some(health) => Condition::new(true, !health.initially_up),
+            None => Condition::default(),
+        };
         Self {
+            addresses: Addresses::new(&settings.addr),
             shelf: Shelf::new(upstream.keepalive, threads),
             place,
             ramp: AtomicU32::new(FULL),
@@ -76,9 +75,10 @@ impl Server {
             slow_start: upstream.slow_start,
             gone: AtomicBool::new(false),
             fleet: fleet.clone(),
-            health: AtomicU8::new(Health::Up as u8),
+            condition,
             mode: AtomicU8::new(Mode::Ready as u8),
             weight: AtomicU32::new(settings.weight),
+            given_weight: AtomicU32::new(settings.weight),
             running: AtomicUsize::new(0),
             served: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -111,6 +111,30 @@ impl Server {
         self.place
     }
 
+    /// Where it can be connected to.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Whether it is the server of these settings, whatever its weight.
+    pub(super) fn is(&self, settings: &UpstreamServer) -> bool {
+        let weight = self.settings.weight;
+        self.settings.id == settings.id
+            && self.settings
+                == UpstreamServer {
+                    weight,
+                    ..settings.clone()
+                }
+    }
+
+    /// Takes over a weight from the configuration or from discovery, unless it was given before:
+    /// an operator may have changed it since.
+    pub(super) fn give_weight(&self, weight: u32) {
+        if self.given_weight.swap(weight, Ordering::Relaxed) != weight {
+            self.set_weight(weight);
+        }
+    }
+
     /// Kept connections that no thread holds.
     pub(super) fn shelf(&self) -> &Shelf {
         &self.shelf
@@ -118,28 +142,25 @@ impl Server {
 
     /// What is known of it.
     pub fn health(&self) -> Health {
-        match self.health.load(Ordering::Relaxed) {
-            0 => Health::Up,
-            _ => Health::Down,
+        match self.condition.is_in() {
+            true => Health::Up,
+            false => Health::Down,
         }
     }
 
-    /// Notes what is known of it; whether that is news. Tell the group if it is.
-    pub fn set_health(&self, health: Health) -> bool {
-        let news = self.health.swap(health as u8, Ordering::Relaxed) != health as u8;
-        if news && health == Health::Up {
-            self.start_slowly();
-        }
-        news
+    /// What is known of it, in full.
+    pub fn condition(&self) -> &Condition {
+        &self.condition
+    }
+
+    /// What the operator and its agent want: the less it is to do, the more that counts.
+    pub fn mode(&self) -> Mode {
+        self.wanted().max(self.condition.agent_mode())
     }
 
     /// What the operator wants.
-    pub fn mode(&self) -> Mode {
-        match self.mode.load(Ordering::Relaxed) {
-            0 => Mode::Ready,
-            1 => Mode::Drain,
-            _ => Mode::Maint,
-        }
+    pub fn wanted(&self) -> Mode {
+        Mode::from_number(self.mode.load(Ordering::Relaxed))
     }
 
     /// Notes what the operator wants; whether that is news. Tell the group if it is.
@@ -153,12 +174,27 @@ impl Server {
 
     /// Its share of new clients, compared with the others'.
     pub fn weight(&self) -> u32 {
-        self.weight.load(Ordering::Relaxed)
+        self.condition.weighted(self.weight.load(Ordering::Relaxed))
     }
 
     /// Changes its share; whether that is news. Tell the group if it is.
     pub fn set_weight(&self, weight: u32) -> bool {
         self.weight.swap(weight, Ordering::Relaxed) != weight
+    }
+
+    /// Does what the operator says; whether that is news. Tell the group if it is.
+    pub(super) fn obey(&self, order: &Order) -> bool {
+        let mut news = false;
+        if let Some(mode) = order.mode {
+            news |= self.set_mode(mode);
+        }
+        if let Some(weight) = order.weight {
+            news |= self.set_weight(weight);
+        }
+        if news {
+            self.condition.tell();
+        }
+        news
     }
 
     /// Its weight now, in hundredths: less while it starts slowly. 0 only for a weight of 0.
@@ -213,9 +249,14 @@ impl Server {
         self.takes_new() && (!self.settings.backup || in_use())
     }
 
+    /// Requests at once, as configured or as its agent says; 0 = any number.
+    pub fn max_conns(&self) -> usize {
+        self.condition.max_conns(self.settings.max_conns)
+    }
+
     /// Whether it has `max_conns` requests.
     pub fn is_full(&self) -> bool {
-        let most = self.settings.max_conns;
+        let most = self.max_conns();
         most > 0 && self.running() >= most
     }
 
@@ -249,7 +290,7 @@ impl Server {
 
     /// Counts one more running request, unless it has `max_conns`.
     pub(super) fn try_begin(&self) -> bool {
-        let begun = match self.settings.max_conns {
+        let begun = match self.max_conns() {
             0 => {
                 self.running.fetch_add(1, Ordering::Relaxed);
                 true

@@ -15,7 +15,7 @@ use quaich_app::identity::Identity;
 use quaich_app::process;
 use quaich_config::model::Config;
 use quaich_server::link::{
-    AppFds, FromFront, Link, LinkReader, LinkWriter, Material, Setup, ToFront,
+    AppFds, FromFront, Link, LinkReader, LinkWriter, Material, NamedOrder, Setup, ToFront,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
@@ -53,14 +53,14 @@ impl Front {
     /// Starts a process and sends it everything. `channels` in the order of the apps.
     pub(super) fn start(
         equipment: &Equipment,
-        material: Material,
+        (material, orders): (Material, Vec<NamedOrder>),
         channels: &[Channel],
         incarnation: u64,
         heard: mpsc::Sender<Heard>,
     ) -> io::Result<Front> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        let (start, fds) = equipment.pack(material, channels)?;
+        let (start, fds) = equipment.pack(material, orders, channels)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0("quaich");
         command
@@ -98,6 +98,7 @@ impl Equipment {
     fn pack(
         &self,
         material: Material,
+        orders: Vec<NamedOrder>,
         channels: &[Channel],
     ) -> io::Result<(ToFront, Vec<OwnedFd>)> {
         let mut parcel = Parcel::default();
@@ -125,6 +126,7 @@ impl Equipment {
             access_log,
             log,
             apps,
+            orders,
         };
         Ok((ToFront::Start(Box::new(setup)), parcel.fds))
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use quaich_app::backoff::Backoff;
 use quaich_app::pool::{Notice, Pool};
 use quaich_app::worker::{Event, Launch};
-use quaich_server::link::ToFront;
+use quaich_server::link::{NamedOrder, ToFront};
 use quaich_server::observe::log;
 use rustix::process::{Pid, WaitOptions, wait};
 use std::os::unix::process::ExitStatusExt;
@@ -34,6 +34,7 @@ pub(crate) mod front;
 mod fronts;
 mod holder;
 mod notify;
+mod orders;
 mod report;
 mod signals;
 pub(crate) mod sockets;
@@ -171,6 +172,8 @@ struct Supervisor {
     told: Option<Instant>,
     started: Instant,
     asked: status::Asked,
+    /// What the operator has said of servers, for fronts to come.
+    orders: Vec<NamedOrder>,
     /// Looks after `plan.certificates`.
     care: Care,
     agent: Agent,
@@ -219,6 +222,7 @@ impl Supervisor {
             told: None,
             started: Instant::now(),
             asked: status::Asked::default(),
+            orders: Vec::new(),
             care: Care::default(),
             agent: Agent::new(agent),
             failure: None,
@@ -357,6 +361,7 @@ impl Supervisor {
     ) {
         match command {
             Command::Status => self.ask_status(reply, now),
+            Command::Server { name, order } => self.ask_order(name, order, reply, now),
             Command::Renew { name } => {
                 let _ = reply.send(self.renew(name.as_deref(), now));
             }

@@ -11,6 +11,7 @@ mod certificates;
 mod cli;
 mod client_certificates;
 mod corpus;
+mod discovery;
 mod docs;
 mod examples;
 mod files;

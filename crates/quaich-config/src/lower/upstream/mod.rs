@@ -1,9 +1,9 @@
 //! `[upstream.NAME]`, and the upstreams that `proxy = URL` stands for.
 
 mod balance;
+mod discover;
+mod health;
 mod retry;
-
-use std::time::Duration;
 
 use crate::addr::{self, AddrError};
 use crate::diagnostic::Diagnostic;
@@ -12,8 +12,8 @@ use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::tls::pair;
 use crate::model::{
-    H2, HostPattern, Params, SendProxy, Upstream, UpstreamAddr, UpstreamProtocol, UpstreamServer,
-    UpstreamTls,
+    Discover, H2, HostPattern, Params, SendProxy, Upstream, UpstreamAddr, UpstreamProtocol,
+    UpstreamServer, UpstreamTls,
 };
 use crate::source::Span;
 
@@ -21,7 +21,7 @@ pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>) -> Vec<Upstream> {
     let tables = top.named(cx, "upstream");
     tables
         .into_iter()
-        .map(|(name, fields)| upstream(cx, name.0, &fields))
+        .map(|(name, fields)| upstream(cx, top, name.0, &fields))
         .collect()
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn from_url(
     Some(upstreams.len() - 1)
 }
 
-fn upstream(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
+fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<'_>) -> Upstream {
     let mut upstream = settings(cx, name, fields);
     let mut seen: Vec<(String, Span)> = Vec::new();
     let mut wrong = false;
@@ -73,7 +73,10 @@ fn upstream(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
             }
         }
     }
-    if upstream.servers.is_empty() && !wrong {
+    upstream.discover = discover::lower(cx, top, fields);
+    discover::name_of_certificates(&mut upstream);
+    let discovers = upstream.discover.is_some() || fields.has("discover");
+    if upstream.servers.is_empty() && !wrong && !discovers {
         let message = format!("upstream `{}` has no servers", upstream.name);
         let diagnostic = Diagnostic::error("no-servers", fields.place("servers"), message);
         fields.missing(cx, diagnostic.help("servers = [\"10.0.0.11:9000\"]"));
@@ -134,13 +137,14 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         name,
         servers: Vec::new(),
         discover: None,
-        resolve: Duration::from_secs(30),
+        resolve: fields.time(cx, "resolve"),
+        resolver: discover::resolver(cx, fields),
         balance: balance::balance(cx, fields),
         slow_start: fields.time(cx, "slow_start"),
         sticky: None,
-        health: None,
-        passive: None,
-        retry_after: Duration::from_secs(1),
+        health: health::health(cx, fields),
+        passive: health::passive(cx, fields),
+        retry_after: fields.time(cx, "retry_after"),
         retry_on: retry::retry_on(cx, fields),
         retry_budget: retry::budget(cx, fields),
         max_queue: fields.usize(cx, "max_queue"),
@@ -198,8 +202,11 @@ fn server_name(cx: &mut Lower<'_>, word: &Word) -> Option<String> {
 /// What the scheme of the servers and the settings say to each other.
 fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &[Span]) {
     balance::check(cx, upstream, fields);
+    health::check(cx, upstream, fields, places);
     let servers = || upstream.servers.iter().zip(places);
-    if fields.has("tls") && !upstream.servers.is_empty() && servers().all(|(s, _)| !s.tls) {
+    let found = upstream.discover.as_ref().is_some_and(Discover::speaks_tls);
+    if fields.has("tls") && !found && !upstream.servers.is_empty() && servers().all(|(s, _)| !s.tls)
+    {
         let message = format!(
             "`tls` is not used: upstream `{}` has no https servers",
             upstream.name

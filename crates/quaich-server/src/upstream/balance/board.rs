@@ -149,7 +149,7 @@ impl State {
 impl Order {
     /// Whether the running requests of `server` count.
     fn minds(self, server: &Server) -> bool {
-        self == Self::Load || server.settings().max_conns > 0
+        self == Self::Load || server.max_conns() > 0
     }
 }
 

@@ -18,6 +18,7 @@ pub fn upstream(balance: Balance) -> Upstream {
         servers: Vec::new(),
         discover: None,
         resolve: Duration::from_secs(30),
+        resolver: Vec::new(),
         balance,
         slow_start: Duration::ZERO,
         sticky: None,

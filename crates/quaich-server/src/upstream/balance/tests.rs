@@ -7,7 +7,7 @@ use quaich_config::model::{Balance, HashKey};
 
 use super::samples::group;
 use crate::upstream::group::{Group, Slot, Wish};
-use crate::upstream::server::{Health, Mode};
+use crate::upstream::server::Mode;
 
 const HASH: Balance = Balance::Hash(HashKey::Path);
 
@@ -138,13 +138,13 @@ fn equal_keys_go_to_equal_servers_and_few_move_when_one_fails() {
     let again: Vec<_> = (0..2000).map(|key| keyed(&group, key)).collect();
     assert_eq!(before, again);
     let victim = group.servers()[3].clone();
-    victim.set_health(Health::Down);
+    victim.set_mode(Mode::Maint);
     group.changed();
     for (key, before) in before.iter().enumerate() {
         let after = keyed(&group, key as u64);
         assert_eq!(after == *before, before != victim.name());
     }
-    victim.set_health(Health::Up);
+    victim.set_mode(Mode::Ready);
     group.changed();
     let back: Vec<_> = (0..2000).map(|key| keyed(&group, key)).collect();
     assert_eq!(before, back);
@@ -175,7 +175,7 @@ fn backups_are_used_only_while_nobody_else_is_there() {
         (0..100).for_each(|_| drop(choose(&group)));
         assert_eq!(group.servers()[2].served(), 0);
         group.servers()[0].set_mode(Mode::Maint);
-        group.servers()[1].set_health(Health::Down);
+        group.servers()[1].set_mode(Mode::Maint);
         group.changed();
         assert_eq!(choose(&group).server().place(), 2);
         group.servers()[0].set_mode(Mode::Ready);
@@ -222,7 +222,7 @@ fn a_server_that_was_tried_is_tried_again_only_when_no_other_is_there() {
 #[test]
 fn nobody_is_chosen_among_none() {
     let group = plain(Balance::RoundRobin, &[1]);
-    group.servers()[0].set_health(Health::Down);
+    group.servers()[0].set_mode(Mode::Maint);
     group.changed();
     assert!(group.choose(&Wish::default()).is_err());
 }

@@ -57,7 +57,7 @@ impl Tier {
     /// Servers that may be used, any number of them. Arranges the board.
     pub(super) fn new(balance: &Balance, servers: Vec<Arc<Server>>, fleet: &Fleet) -> Self {
         let many = servers.len() > FEW;
-        let limited = servers.iter().any(|server| server.settings().max_conns > 0);
+        let limited = servers.iter().any(|server| server.max_conns() > 0);
         let way = match balance {
             Balance::RoundRobin if many && limited => None,
             Balance::RoundRobin => Schedule::new(&shares(&servers)).map(Way::Turns),

@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::io::IoSlice;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -43,6 +43,10 @@ pub struct Conn {
 impl Kept for Conn {
     fn is_disturbed(&self) -> bool {
         self.socket.is_disturbed()
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.socket().as_fd()
     }
 
     fn is_movable(&self) -> bool {
