@@ -6,6 +6,8 @@ use std::time::Duration;
 use quaich_config::model::{Balance, HashKey};
 
 use super::samples::group;
+use crate::clock::precise_micros;
+use crate::link::UpstreamMaterial;
 use crate::upstream::group::{Group, Slot, Wish};
 use crate::upstream::server::Mode;
 
@@ -217,6 +219,33 @@ fn a_server_that_was_tried_is_tried_again_only_when_no_other_is_there() {
             assert!(group.choose(&wish(&servers)).is_ok());
         }
     }
+}
+
+#[test]
+fn a_server_that_returns_gets_a_growing_share() {
+    let mut settings = super::samples::upstream(Balance::RoundRobin);
+    settings.slow_start = Duration::from_secs(100);
+    for name in ["a:80", "b:80"] {
+        settings.servers.push(super::samples::server(name, 1));
+    }
+    let group = Group::new(&settings, &UpstreamMaterial::default(), 1);
+    let servers = group.servers();
+    let (back, now) = (&servers[1], precise_micros());
+    let shares = || {
+        group.changed();
+        let before = back.served();
+        (0..1010).for_each(|_| drop(choose(&group)));
+        back.served() - before
+    };
+    assert_eq!(shares(), 505, "at its start it has all");
+    back.set_mode(Mode::Maint);
+    back.set_mode(Mode::Ready);
+    assert_eq!(shares(), 10, "one hundredth of the weight");
+    assert!(back.grow(now + 50_000_000));
+    assert!((330..=340).contains(&shares()), "half of the weight");
+    assert!(back.grow(now + 150_000_000));
+    assert!(!back.grow(now + 150_000_001), "it has all again");
+    assert_eq!(shares(), 505);
 }
 
 #[test]
