@@ -6,7 +6,7 @@ use crate::addr;
 use crate::lower::show_path;
 use crate::model::{
     AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, Listener, LogOutput,
-    OtherProtocol, ProxyProtocol, Route, SendProxy, Server, Site, Symlinks, Upstream,
+    OtherProtocol, Params, ProxyProtocol, Route, SendProxy, Server, Site, Symlinks, Upstream,
 };
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
@@ -219,11 +219,23 @@ fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
             SendProxy::V2 => "v2",
         },
     );
+    out.text(
+        "params",
+        match upstream.params {
+            Params::Wsgi => "wsgi",
+            Params::Nginx => "nginx",
+            Params::Apache => "apache",
+        },
+    );
     tls::upstream(out, upstream);
     for server in &upstream.servers {
         out.tables(&format!("{path}.server"));
         out.text("url", &addr::show_server(server));
         out.text("id", &server.id);
+        if server.modifiers != (0, 0) {
+            out.number("modifier1", server.modifiers.0);
+            out.number("modifier2", server.modifiers.1);
+        }
     }
 }
 
@@ -256,6 +268,11 @@ fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {
         if let Some(time) = item.timeout {
             out.text("timeout", &show_duration(time));
         }
+        let variables = item.variables.iter();
+        out.pairs(
+            "variables",
+            variables.map(|(name, text)| (&**name, &**text)),
+        );
         out.flag("log", item.log);
     }
 }

@@ -18,6 +18,7 @@ mod site;
 mod tls;
 mod unknown;
 mod upstream;
+mod variables;
 
 use std::path::PathBuf;
 

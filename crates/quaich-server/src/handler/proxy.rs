@@ -5,16 +5,19 @@
 //! when the first attempt cannot have had an effect.
 
 mod both_ways;
+mod held;
 mod request;
+mod variables;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaich_config::model::SendProxy;
+use quaich_config::model::{SendProxy, UpstreamProtocol};
 use quaich_proto::h1::Version;
 
 use self::both_ways::{Ended, Sending, both_ways};
+use self::held::Held;
 use self::request::request;
 use super::{tunnel, websocket};
 use crate::downstream::service::Scope;
@@ -37,7 +40,9 @@ pub async fn run(
     upstream: &Upstream,
 ) -> Result<(), Error> {
     scope.body.look_ahead().await?;
-    let request = request(scope, route);
+    let held = Held::hold(scope, upstream).await?;
+    let mut request = request(scope, route, held.length(scope.exchange.request.body));
+    let params = upstream.group().settings().params;
     let timeout = route.timeout.unwrap_or(upstream.timeout());
     let mut attempts = Attempts {
         left: upstream.retries(),
@@ -52,7 +57,10 @@ pub async fn run(
         let mut link = connect(scope, upstream, &mut attempts).await?;
         scope.exchange.timings.mark_connected();
         note_server(scope, link.slot.server());
-        let ended = exchange(scope, &mut link.conn, &request, timeout).await;
+        let protocol = link.slot.server().settings().protocol;
+        variables::prepare(scope, route, (protocol, params), &mut request);
+        let ended = exchange(scope, &mut link.conn, (&request, &held), timeout).await;
+        advise(&ended, link.slot.server(), &request);
         let outcome = outcome(scope.exchange, &ended);
         upstream.group().report(link.slot.server(), outcome);
         match ended {
@@ -93,6 +101,27 @@ fn outcome(exchange: &Exchange, ended: &Result<Ended, Failed>) -> Outcome {
     match ended {
         Err(Failed { error, .. }) if error.side == Side::Upstream => Outcome::Failed,
         _ => Outcome::Answered(exchange.response.status),
+    }
+}
+
+/// What a uWSGI server may mean by closing without a word.
+fn advise(ended: &Result<Ended, Failed>, server: &Server, request: &Request) {
+    /// Its `buffer-size`, unless it is told otherwise.
+    const BUFFER_SIZE: usize = 4096;
+    let protocol = server.settings().protocol;
+    let size = request
+        .variables(protocol)
+        .map_or(0, |variables| variables.size() + variables.len() * 4);
+    if let Err(Failed { error, .. }) = ended
+        && error.kind == Kind::UpstreamClosed
+        && protocol == UpstreamProtocol::Uwsgi
+        && size > BUFFER_SIZE
+    {
+        log::warn_limited!(
+            "a server closed without an answer to {size} bytes of variables; uWSGI takes no more \
+             than its `buffer-size`, which is {BUFFER_SIZE} unless it is set";
+            server = server.name()
+        );
     }
 }
 
@@ -163,7 +192,7 @@ struct Failed {
 async fn exchange(
     scope: &mut Scope<'_, '_>,
     conn: &mut Conn,
-    request: &Request,
+    (request, held): (&Request, &Held),
     timeout: Duration,
 ) -> Result<Ended, Failed> {
     let Scope {
@@ -173,7 +202,10 @@ async fn exchange(
         ..
     } = scope;
     body.goes_to_stream(matches!(conn, Conn::Http2(_)));
-    let whole = body.whole_buffered();
+    let whole = match held.is_some() {
+        true => held.memory(),
+        false => body.whole_buffered(),
+    };
     let is_empty = whole.is_some_and(<[u8]>::is_empty);
     let begun = conn.begin(request, is_empty, timeout).await;
     let (mut up, mut down) = begun.map_err(|error| Failed {
@@ -190,7 +222,8 @@ async fn exchange(
     let outcome = match sending {
         Ok(sending) => {
             let client = (&mut **body, &mut **reply);
-            both_ways(exchange, client, (&mut up, &mut down), sending).await
+            let server = (&mut up, &mut down);
+            both_ways(exchange, client, server, (sending, held.file())).await
         }
         Err(error) => Err(error),
     };
@@ -222,7 +255,7 @@ async fn exchange(
             Err(Failed {
                 error,
                 // ... and a body of which a part is gone cannot be sent again.
-                safe: harmless && unanswered && body.received() == 0,
+                safe: harmless && unanswered && (held.is_some() || body.received() == 0),
             })
         }
     }

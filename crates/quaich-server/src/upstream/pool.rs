@@ -95,6 +95,11 @@ impl Pool {
         self.timeout
     }
 
+    /// Whether any connection is kept.
+    pub fn keeps(&self) -> bool {
+        self.server.shelf().bound_share > 0
+    }
+
     /// The connection used last that is still open.
     pub fn take(&self, deadlines: &Rc<Deadlines>) -> Option<Conn> {
         loop {

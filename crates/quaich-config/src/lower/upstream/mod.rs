@@ -1,6 +1,7 @@
 //! `[upstream.NAME]`, and the upstreams that `proxy = URL` stands for.
 
 mod tcp;
+mod wires;
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::tls::pair;
 use crate::model::{
-    Balance, H2, HostPattern, Params, RetryOn, SendProxy, Upstream, UpstreamAddr, UpstreamProtocol,
+    Balance, H2, HostPattern, RetryOn, SendProxy, Upstream, UpstreamAddr, UpstreamProtocol,
     UpstreamServer, UpstreamTls,
 };
 use crate::source::Span;
@@ -55,12 +56,11 @@ fn upstream(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
     let mut seen: Vec<(String, Span)> = Vec::new();
     let mut wrong = false;
     for word in fields.texts(cx, "servers").unwrap_or_default() {
-        wrong |= !add(cx, &mut upstream, &mut seen, (&word, None));
+        wrong |= !add(cx, &mut upstream, &mut seen, &word, None);
     }
     for table in fields.tables(cx, "server") {
-        let id = table.text(cx, "id");
         match table.text(cx, "url") {
-            Some(url) => wrong |= !add(cx, &mut upstream, &mut seen, (&url, id)),
+            Some(url) => wrong |= !add(cx, &mut upstream, &mut seen, &url, Some(&table)),
             None => {
                 wrong = true;
                 if !table.has("url") {
@@ -88,12 +88,17 @@ fn add(
     cx: &mut Lower<'_>,
     upstream: &mut Upstream,
     seen: &mut Vec<(String, Span)>,
-    (url, id): (&Word, Option<Word>),
+    url: &Word,
+    table: Option<&Fields<'_>>,
 ) -> bool {
+    let id = table.and_then(|table| table.text(cx, "id"));
     let span = id.as_ref().map_or(url.1, |id| id.1);
-    let Some(server) = server(cx, "servers", url, id) else {
+    let Some(mut server) = server(cx, "servers", url, id) else {
         return false;
     };
+    if let Some(table) = table {
+        wires::modifiers(cx, table, &mut server);
+    }
     if let Some((_, first)) = seen.iter().find(|(known, _)| *known == server.id) {
         let message = format!(
             "server `{}` stands twice in upstream `{}`",
@@ -122,8 +127,8 @@ fn server(cx: &mut Lower<'_>, key: &str, url: &Word, id: Option<Word>) -> Option
         }
         Err(AddrError::Later(what)) => {
             let message = format!("{what} are not in this version of quaich");
-            let help = "servers of this version are http://host:port, https://host, h2c://host:port and \
-                        http+unix:/path";
+            let help = "servers of this version are http://host:port, https://host, h2c://host:port, \
+                        uwsgi://host:port, fastcgi://host:port, scgi://host:port and http+unix:/path";
             cx.report(Diagnostic::error("not-yet", url.1, message).help(help));
             None
         }
@@ -154,7 +159,7 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
             "v2" => SendProxy::V2,
             _ => SendProxy::Off,
         },
-        params: Params::Wsgi,
+        params: wires::params(cx, fields),
         connect_timeout: fields.time(cx, "connect_timeout"),
         timeout: fields.time(cx, "timeout"),
         retries: u32::try_from(fields.usize(cx, "retries")).unwrap_or(u32::MAX),
@@ -204,6 +209,7 @@ fn server_name(cx: &mut Lower<'_>, word: &Word) -> Option<String> {
 
 /// What the scheme of the servers and the settings say to each other.
 fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &[Span]) {
+    wires::check(cx, upstream, fields);
     let servers = || upstream.servers.iter().zip(places);
     if fields.has("tls") && !upstream.servers.is_empty() && servers().all(|(s, _)| !s.tls) {
         let message = format!(
@@ -224,7 +230,7 @@ fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &
                 cx.report(diagnostic.help("tls = { sni = \"api.internal\" }"));
             }
         } else if upstream.h2 == H2::On && !is_h2c(server) {
-            let message = format!("`h2 = true` needs TLS or h2c, and `{shown}` is plain HTTP");
+            let message = format!("`h2 = true` needs TLS or h2c, and `{shown}` has neither");
             let help = "h2c://host:port speaks HTTP/2 without TLS";
             let diagnostic = Diagnostic::error("bad-value", *span, message).help(help);
             cx.report(diagnostic.also(fields.place("h2"), "set here"));
