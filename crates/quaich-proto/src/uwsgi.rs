@@ -9,6 +9,9 @@ use crate::cgi::{Limits, TooLarge, Variables};
 /// Bytes before the variables.
 pub const HEADER: usize = 4;
 
+/// What of uWSGI's own variables is about a request.
+const ALLOWED: &[&[u8]] = &[b"UWSGI_SCHEME", b"UWSGI_FASTROUTER_KEY"];
+
 /// What a packet begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -82,7 +85,7 @@ pub fn encode(
 /// follows. Packets whose `modifier1` is not in `modifiers` are refused.
 ///
 /// Variables that would change how a uWSGI server runs (`UWSGI_FILE`, `UWSGI_SETENV` ...) are left
-/// out: of all those names only `UWSGI_SCHEME` is meant for a request.
+/// out: of all those names only `UWSGI_SCHEME` and the key of the fastrouter are about the request.
 pub fn parse_request(
     input: &[u8],
     limits: &Limits,
@@ -108,7 +111,7 @@ pub fn parse_request(
         if count >= limits.max_variables {
             return Err(BadPacket::TooLarge);
         }
-        if !name.starts_with(b"UWSGI_") || name == b"UWSGI_SCHEME" {
+        if !name.starts_with(b"UWSGI_") || ALLOWED.contains(&name) {
             variables.push(name, value);
         }
     }

@@ -110,6 +110,11 @@ impl RequestReader {
         &self.variables
     }
 
+    /// The same, to be taken.
+    pub fn variables_mut(&mut self) -> &mut Variables {
+        &mut self.variables
+    }
+
     /// The names that [`RequestStep::Values`] asks for.
     pub fn asked(&self) -> &Variables {
         &self.asked
