@@ -8,6 +8,7 @@ mod acme;
 mod apps;
 mod browser;
 mod certificates;
+mod cgi_listeners;
 mod cli;
 mod client_certificates;
 mod corpus;
