@@ -15,6 +15,7 @@ mod corpus;
 mod docs;
 mod examples;
 mod files;
+mod forwarding;
 mod frameworks;
 mod grpc;
 mod h2_conformance;
