@@ -10,7 +10,7 @@ OF_THE_TRANSPORT = {"HTTP_HOST", "HTTP_VIA", "HTTP_X_REQUEST_ID", "HTTP_FORWARDE
 def reflect(environ):
     # Not every server knows where its input ends.
     length = -1 if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
-    body = environ["wsgi.input"].read(length)
+    body = environ["wsgi.input"].read(length) if length else b""
     fields = {
         name: value
         for name, value in environ.items()
