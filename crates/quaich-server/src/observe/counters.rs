@@ -52,6 +52,8 @@ counters! {
     upstream_reuses,
     /// Requests sent again over another connection.
     upstream_retries,
+    /// Request bodies that were read whole before a server was asked, for its protocol needs their length.
+    bodies_held,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.
