@@ -107,7 +107,10 @@ impl Page {
                 .ok_or_else(|| "it takes no request".to_owned());
         }
         let deadline = self.deadlines.register();
-        Ok(Conn::Http1(http1::Conn::new(stream, deadline), Dialect::Http))
+        Ok(Conn::Http1(
+            http1::Conn::new(stream, deadline),
+            Dialect::Http,
+        ))
     }
 
     fn request(&self, server: &UpstreamServer, port: Option<u16>) -> Request {
