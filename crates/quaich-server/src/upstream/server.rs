@@ -138,13 +138,6 @@ impl Server {
         }
     }
 
-    /// As if a check had found this.
-    #[cfg(test)]
-    pub(super) fn find(&self, health: Health) {
-        let reason = super::health::Reason::Checks;
-        self.condition.set_for_tests(reason, health == Health::Down);
-    }
-
     /// What is known of it, in full.
     pub fn condition(&self) -> &Condition {
         &self.condition
