@@ -16,6 +16,7 @@ use std::time::Duration;
 use quaich_config::model::Config;
 use tokio::sync::mpsc;
 
+use crate::discovery::subscription::{Doors, Subscriptions};
 use crate::link::{AppFds, FromFront, Link, Material, Setup, ToFront, UpstreamMaterial};
 use crate::listener::accept::Admission;
 use crate::observe::access_log::AccessLog;
@@ -26,7 +27,7 @@ use crate::tls::Terminator;
 use crate::upstream::group::Group;
 use crate::upstream::wire::worker::AppRegion;
 use event_loop::{Command, Shared, Wiring};
-use upkeep::Upkeep;
+use upkeep::{Announced, Upkeep};
 
 /// How long the writer of the access log may take for its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
@@ -68,6 +69,7 @@ struct Front {
     threads: Vec<DataThread>,
     _upkeep: Upkeep,
     upkeep_counters: Arc<Counters>,
+    subscriptions: Option<Arc<Subscriptions>>,
 }
 
 /// A data thread from outside.
@@ -113,8 +115,13 @@ impl Front {
         let threads = config.server.threads.max(1);
         let tls = terminator(&config, &setup.material)?;
         let upstreams = upstreams(&setup, threads);
+        let subscriptions;
         let upkeep_counters = Arc::<Counters>::default();
-        let upkeep = Upkeep::start(&upstreams, &upkeep_counters)?;
+        let upkeep = {
+            let announced = announced(&setup, &mut fds)?;
+            subscriptions = announced.as_ref().map(|a| a.subscriptions.clone());
+            Upkeep::start(&upstreams, &upkeep_counters, announced)?
+        };
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
             upstreams: upstreams.clone(),
@@ -140,6 +147,7 @@ impl Front {
         Ok(Self {
             _upkeep: upkeep,
             upkeep_counters,
+            subscriptions,
             supervisor,
             access_log,
             tls,
@@ -203,7 +211,11 @@ impl Front {
                 }
             }
             ToFront::Status { id } => {
-                let body = status::gather(&self.threads, &self.upkeep_counters);
+                let body = status::gather(
+                    &self.threads,
+                    &self.upkeep_counters,
+                    self.subscriptions.as_deref(),
+                );
                 tell(&self.supervisor, &FromFront::Status { id, body });
             }
             ToFront::Material(material) => {
@@ -293,6 +305,21 @@ fn upstreams(setup: &Setup, threads: usize) -> Vec<Arc<Group>> {
             Arc::new(Group::new(settings, material, threads))
         })
         .collect()
+}
+
+/// What takes announcements, if there is `[subscribe]`.
+fn announced(setup: &Setup, fds: &mut Fds) -> std::io::Result<Option<Announced>> {
+    let (Some(settings), Some(ours)) = (&setup.config.subscribe, &setup.subscribe) else {
+        return Ok(None);
+    };
+    let sockets = ours.sockets.iter().map(|index| fds.take(*index));
+    let sockets = sockets.collect::<std::io::Result<_>>()?;
+    let keys = ours.keys.map(|index| fds.take(index)).transpose()?;
+    Ok(Some(Announced {
+        subscriptions: Subscriptions::new(settings),
+        settings: settings.clone(),
+        doors: Doors { sockets, keys },
+    }))
 }
 
 fn map_regions(setup: &Setup, fds: &Fds) -> std::io::Result<Vec<Arc<AppRegion>>> {

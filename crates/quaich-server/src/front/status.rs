@@ -7,13 +7,18 @@ use serde_json::{Value, json};
 
 use super::DataThread;
 use super::event_loop::{AppStatus, Command};
+use crate::discovery::subscription::Subscriptions;
 use crate::observe::counters::Counters;
 
 /// A thread that does not answer in this time is left out.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Sums of all threads.
-pub(super) fn gather(threads: &[DataThread], upkeep: &Counters) -> Value {
+pub(super) fn gather(
+    threads: &[DataThread],
+    upkeep: &Counters,
+    subscriptions: Option<&Subscriptions>,
+) -> Value {
     let mut counters = BTreeMap::<&str, u64>::new();
     let of_threads = threads.iter().map(|thread| &*thread.counters);
     for counters_of in of_threads.chain([upkeep]) {
@@ -43,5 +48,6 @@ pub(super) fn gather(threads: &[DataThread], upkeep: &Counters) -> Value {
         "requests": counters.get("requests"),
         "counters": counters,
         "apps": apps,
+        "subscriptions": subscriptions.map(Subscriptions::status),
     })
 }

@@ -10,8 +10,12 @@ use tokio::sync::oneshot;
 
 use crate::clock::{self, Clock};
 use crate::deadline::Deadlines;
+use quaich_config::model;
+
 use crate::discovery::dns::{self, Starting};
+use crate::discovery::subscription::{self, Doors, Subscriptions};
 use crate::observe::counters::Counters;
+use crate::observe::log;
 use crate::upstream::group::Group;
 
 /// How long names may take to be looked up before requests are let in.
@@ -23,12 +27,20 @@ pub(super) struct Upkeep {
     handle: Option<JoinHandle<()>>,
 }
 
+/// Instances that announce themselves.
+pub(super) struct Announced {
+    pub(super) subscriptions: Arc<Subscriptions>,
+    pub(super) settings: model::Subscribe,
+    pub(super) doors: Doors,
+}
+
 impl Upkeep {
     /// Starts looking after `upstreams`. Returns when their names were looked up, or that takes too
     /// long.
     pub(super) fn start(
         upstreams: &[Arc<Group>],
         counters: &Arc<Counters>,
+        announced: Option<Announced>,
     ) -> std::io::Result<Self> {
         let (end, ended) = oneshot::channel();
         let (starting, started) = std::sync::mpsc::channel();
@@ -44,7 +56,7 @@ impl Upkeep {
             .name("upkeep".to_owned())
             .spawn(move || {
                 let Ok(runtime) = runtime() else { return };
-                runtime.block_on(run(upstreams, counters, starting, ended));
+                runtime.block_on(run(upstreams, counters, (starting, announced), ended));
             })?;
         // Whoever asks first shall find servers. Nobody sends: it ends with the last look-up.
         let _ = started.recv_timeout(FIRST_LOOK_UPS);
@@ -69,7 +81,7 @@ impl Drop for Upkeep {
 async fn run(
     upstreams: Vec<Arc<Group>>,
     counters: Arc<Counters>,
-    starting: Starting,
+    (starting, announced): (Starting, Option<Announced>),
     ended: oneshot::Receiver<()>,
 ) {
     let deadlines = Deadlines::new(Clock::of_thread());
@@ -80,6 +92,18 @@ async fn run(
     // Each upstream's tasks are spawned here.
     for group in &upstreams {
         dns::follow(group, &counters, &starting);
+    }
+    if let Some(announced) = announced {
+        let Announced {
+            subscriptions,
+            settings,
+            doors,
+        } = announced;
+        if let Err(error) =
+            subscription::serve(&subscriptions, &settings, doors, &upstreams, &counters)
+        {
+            log::error!("announcements cannot be received: {error}");
+        }
     }
     drop(starting);
     let _ = ended.await;

@@ -58,6 +58,10 @@ counters! {
     dns_failures,
     /// Answers that were other than the one before.
     dns_changes,
+    /// Announcements of instances that were believed.
+    subscriptions,
+    /// Those that were not, or were malformed.
+    subscriptions_refused,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

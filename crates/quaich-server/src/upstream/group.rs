@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use quaich_config::model::{self, UpstreamServer};
+use quaich_config::model::{self, Discover, UpstreamServer};
 
 use super::secure::Secure;
-use super::server::Server;
+use super::server::{Health, Server};
+use super::sites::Sites;
 use crate::error::{Error, Kind};
 use crate::link::UpstreamMaterial;
 
@@ -20,6 +21,8 @@ pub struct Group {
     /// Counts the changes of what can be chosen.
     version: AtomicU64,
     turn: AtomicUsize,
+    /// Groups by key, where servers announce themselves under the host of a request.
+    sites: Option<Sites>,
 }
 
 /// What is known of a request before a server is chosen for it.
@@ -53,16 +56,40 @@ pub enum Outcome {
 impl Group {
     /// The servers of the configuration, for `threads` threads.
     pub fn new(settings: &model::Upstream, material: &UpstreamMaterial, threads: usize) -> Self {
+        let secure = Arc::new(Secure::new(settings, material));
+        Self::with_settings(settings.clone(), secure, threads)
+    }
+
+    fn with_settings(settings: model::Upstream, secure: Arc<Secure>, threads: usize) -> Self {
+        let by_host = matches!(settings.discover, Some(Discover::Subscribe { key: None }));
         let group = Self {
-            settings: settings.clone(),
-            secure: Arc::new(Secure::new(settings, material)),
+            secure,
             threads,
             servers: RwLock::new(Arc::new([])),
             version: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
+            sites: by_host.then(Sites::default),
+            settings,
         };
-        group.replace(&settings.servers);
+        group.replace(&group.settings.servers);
         group
+    }
+
+    /// A group like this one for the servers of one key.
+    pub fn for_key(&self, key: &str, balance: Option<model::Balance>) -> Self {
+        let mut settings = self.settings.clone();
+        settings.name = format!("{}/{key}", self.settings.name);
+        settings.servers.clear();
+        settings.discover = Some(Discover::Subscribe {
+            key: Some(key.to_owned()),
+        });
+        settings.balance = balance.unwrap_or(settings.balance);
+        Self::with_settings(settings, self.secure.clone(), self.threads)
+    }
+
+    /// The groups of keys, if a request is to be given to the one of its host.
+    pub fn sites(&self) -> Option<&Sites> {
+        self.sites.as_ref()
     }
 
     /// `[upstream.NAME]`
@@ -149,7 +176,16 @@ impl Group {
     pub fn report(&self, server: &Server, outcome: Outcome) {
         match outcome {
             Outcome::Answered(_) => {}
-            Outcome::Unreachable | Outcome::Failed => server.note_failure(),
+            Outcome::Unreachable => {
+                server.note_failure();
+                // Till it announces itself again.
+                let announced = matches!(self.settings.discover, Some(Discover::Subscribe { .. }))
+                    && !self.settings.servers.iter().any(|s| s.id == server.name());
+                if announced && server.set_health(Health::Down) {
+                    self.changed();
+                }
+            }
+            Outcome::Failed => server.note_failure(),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod request;
 pub mod secure;
 pub mod server;
 pub mod sessions;
+pub mod sites;
 pub mod wire;
 
 use std::cell::RefCell;
@@ -25,6 +26,7 @@ use crate::observe::counters::Counters;
 use endpoint::{Endpoint, Found, Want};
 use group::{Group, Outcome, Slot, Wish};
 use server::Server;
+use sites::ByKey;
 use wire::Conn;
 
 /// One group of servers, as one thread sees it.
@@ -32,6 +34,8 @@ pub struct Upstream {
     group: Arc<Group>,
     /// By `Server::place`.
     endpoints: RefCell<Vec<Option<Rc<Endpoint>>>>,
+    /// As `Group::sites`, and which version of it.
+    sites: RefCell<(u64, ByKey<Rc<Upstream>>)>,
     deadlines: Rc<Deadlines>,
     counters: Arc<Counters>,
 }
@@ -58,6 +62,7 @@ impl Upstream {
         Self {
             group: group.clone(),
             endpoints: RefCell::default(),
+            sites: RefCell::default(),
             deadlines: deadlines.clone(),
             counters: counters.clone(),
         }
@@ -66,6 +71,33 @@ impl Upstream {
     /// What all threads share of it.
     pub fn group(&self) -> &Arc<Group> {
         &self.group
+    }
+
+    /// The upstream of the servers that have announced themselves for a request, if it is to be given
+    /// to those.
+    pub fn for_request(&self, authority: &[u8], path: &[u8]) -> Option<Rc<Upstream>> {
+        let version = self.group.sites()?.version();
+        if self.sites.borrow().0 != version {
+            self.copy_sites(version);
+        }
+        sites::find(&self.sites.borrow().1, authority, path).cloned()
+    }
+
+    /// Makes an upstream of this thread for each group, and keeps those that are there.
+    fn copy_sites(&self, version: u64) {
+        let groups = self.group.sites().map(sites::Sites::groups);
+        let (known_version, known) = &mut *self.sites.borrow_mut();
+        let groups = groups.unwrap_or_default();
+        known.retain(|key, upstream| {
+            let group = groups.get(key);
+            group.is_some_and(|group| Arc::ptr_eq(group, &upstream.group))
+        });
+        for (key, group) in groups.iter() {
+            known
+                .entry(key.clone())
+                .or_insert_with(|| Rc::new(Self::new(group, &self.deadlines, &self.counters)));
+        }
+        *known_version = version;
     }
 
     /// The longest wait for a byte of an answer.
@@ -113,6 +145,8 @@ impl Upstream {
     /// Closes connections that were idle for too long, and those to servers that are gone. Called
     /// now and then.
     pub fn reap(&self) {
+        let sites = &self.sites.borrow().1;
+        sites.values().for_each(|upstream| upstream.reap());
         let servers = self.group.servers();
         for known in self.endpoints.borrow_mut().iter_mut() {
             let Some(endpoint) = known else { continue };

@@ -39,6 +39,7 @@ impl Front {
             access_log: None,
             log: None,
             apps: Vec::new(),
+            subscribe: None,
         };
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,

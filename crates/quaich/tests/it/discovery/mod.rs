@@ -3,6 +3,7 @@
 
 mod dns;
 mod dnsmasq;
+mod subscription;
 
 use std::collections::BTreeSet;
 
