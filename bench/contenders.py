@@ -4,9 +4,10 @@ A contender is a function of one argument, the job; it returns None when it does
 job. To add one, write its function and name it in CONTENDERS. Each gets one worker process or event
 loop, no access log, keep-alive on both sides.
 
-A job has: kind (return, proxy, static, wsgi), load (wrk, h2load, s_time, idle), tls and h2 (served so), crt, key and
-pem (files; pem = both), port, origin (port), dir (scratch), root (static files),
-app (module with `application`), apps (their folder), python (of the peers' environment).
+A job has: kind (return, proxy, static, wsgi, uwsgi, fastcgi, balance, tcp), load (wrk, h2load, s_time, echo, idle), tls
+and h2 (served so), crt, key and pem (files; pem = both), port, origin (port), origins (four ports), echo (port), backend
+(unix socket of uWSGI or php-fpm), dir (scratch), root (static files), app (module with `application`), apps (their
+folder), python (of the peers' environment).
 """
 import os
 import shutil
@@ -14,7 +15,7 @@ import shutil
 REPLY = "Hello World, this is a fixed reply."
 
 
-def _find(name):
+def find(name):
     return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
 
 
@@ -26,22 +27,26 @@ def _write(job, name, text):
 
 
 def _quaich(job, log):
-    program = os.environ.get("QUAICH") or _find("quaich")
+    program = os.environ.get("QUAICH") or find("quaich")
     if not program:
         return None
-    if job.kind == "static":
-        action = f'files = {{ root = "{job.root}" }}'
-    else:
-        action = {"return": f'respond = {{ status = 200, body = "{REPLY}" }}', "proxy": 'upstream = "origin"',
-                  "wsgi": 'app = "bench"'}[job.kind]
-    tables = ""
-    if job.kind == "proxy":
-        tables = f'[upstream.origin]\nservers = ["127.0.0.1:{job.origin}"]\nkeepalive = 256\n'
-    if job.kind == "wsgi":
-        tables = f'[app.bench]\nmodule = "{job.app}:application"\ndir = "{job.apps}"\n' \
-                 f'python = "{job.python}"\nworkers = 1\nthreads = 1\n'
+    action, tables = {
+        "return": (f'respond = {{ status = 200, body = "{REPLY}" }}', ""),
+        "static": (f'files = {{ root = "{job.root}" }}', ""),
+        "wsgi": ('app = "bench"', f'[app.bench]\nmodule = "{job.app}:application"\ndir = "{job.apps}"\n'
+                                  f'python = "{job.python}"\nworkers = 1\nthreads = 1\n'),
+        "proxy": ('upstream = "origin"', _quaich_upstream([f"127.0.0.1:{job.origin}"])),
+        "uwsgi": ('upstream = "origin"', _quaich_upstream([f"uwsgi+unix:{job.backend}"])),
+        "fastcgi": (f'upstream = "origin"\nvariables = {{ SCRIPT_FILENAME = "{job.root}/1k.php" }}',
+                    _quaich_upstream([f"fastcgi+unix:{job.backend}"])),
+        "balance": ('upstream = "origin"', _quaich_upstream(
+            [f"127.0.0.1:{port}" for port in job.origins],
+            'balance = "least-conn"\nsticky = { cookie = "SRV" }\nhealth = { path = "/1k", every = "2s" }\n')),
+        "tcp": ("status = 404", _quaich_upstream([f"tcp://127.0.0.1:{job.echo}"])),
+    }[job.kind]
     if job.tls:
         tables += f'[tls]\nsession_tickets = false\n[tls.cert.bench]\ncert = "{job.crt}"\nkey = "{job.key}"\n'
+    protocols = '["h1", "h2"]' if job.h2 else '["h1"]'
     return [[program, "serve", "-c", _write(job, "quaich.toml", f"""
 [server]
 threads = 1
@@ -51,13 +56,18 @@ keepalive_requests = 1000000000
 [[server.listener]]
 addr = "127.0.0.1:{job.port}"
 tls = {'true' if job.tls else '"off"'}
-protocols = {'["h1", "h2"]' if job.h2 else '["h1"]'}
+{'protocols = ["tcp"]' + chr(10) + 'upstream = "origin"' if job.kind == "tcp" else f"protocols = {protocols}"}
 [log.access]
 {log}
 {tables}
 [[site.bench.route]]
 {action}
 """)]]
+
+
+def _quaich_upstream(servers, more=""):
+    listed = ", ".join(f'"{server}"' for server in servers)
+    return f"[upstream.origin]\nservers = [{listed}]\nkeepalive = 256\n{more}"
 
 
 def quaich(job):
@@ -70,12 +80,12 @@ def quaich_logging(job):
     return _quaich(job, f'output = "file:{job.dir}/access.log"\nformat = "combined"')
 
 
-def _nginx(job, location, upstream=""):
-    program = _find("nginx")
+def _nginx(job, location, upstream="", keep="keepalive 128; keepalive_requests 1000000000;"):
+    program = find("nginx")
     if not program:
         return None
     temp = " ".join(f"{t}_temp_path {job.dir}/{t};" for t in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    pool = f"upstream up {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}" if upstream else ""
+    pool = f"upstream up {{ server {upstream}; {keep} }}" if upstream else ""
     # The peers' sockets lie in a folder that root's nginx would not enter as another user.
     user = "user root;" if os.geteuid() == 0 else ""
     tls = f"ssl_certificate {job.crt}; ssl_certificate_key {job.key}; ssl_protocols TLSv1.3; " \
@@ -97,46 +107,67 @@ PASS = 'proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connectio
        "proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
 
 
+PARAMS = {
+    "QUERY_STRING": "$query_string", "REQUEST_METHOD": "$request_method", "CONTENT_TYPE": "$content_type",
+    "CONTENT_LENGTH": "$content_length", "REQUEST_URI": "$request_uri", "PATH_INFO": "$document_uri",
+    "SERVER_PROTOCOL": "$server_protocol", "REQUEST_SCHEME": "$scheme", "REMOTE_ADDR": "$remote_addr",
+    "REMOTE_PORT": "$remote_port", "SERVER_PORT": "$server_port", "SERVER_NAME": "$server_name",
+}
+UWSGI_PASS = "".join(f"uwsgi_param {name} {value};" for name, value in PARAMS.items()) + "uwsgi_pass up;"
+FASTCGI_PASS = "".join(f"fastcgi_param {name} {value};" for name, value in PARAMS.items()) + \
+    "fastcgi_param SCRIPT_FILENAME {script}; fastcgi_param GATEWAY_INTERFACE CGI/1.1; " \
+    "fastcgi_param SERVER_SOFTWARE nginx; fastcgi_keep_conn on; fastcgi_pass up;"
+
+
 def nginx(job):
     location, upstream = {
         "return": (f'return 200 "{REPLY}";', ""),
         "static": (f"root {job.root}; open_file_cache max=1000 inactive=60s;", ""),
         "proxy": (f"{PASS} proxy_buffers 16 16k; proxy_buffer_size 16k;", f"127.0.0.1:{job.origin}"),
-        "wsgi": (None, ""),
-    }[job.kind]
+        "uwsgi": (UWSGI_PASS, f"unix:{job.backend}"),
+        "fastcgi": (FASTCGI_PASS.format(script=f"{job.root}/1k.php"), f"unix:{job.backend}"),
+    }.get(job.kind, (None, ""))
     argv = location and _nginx(job, location, upstream)
     return [argv] if argv else None
 
 
 def haproxy(job):
-    program = _find("haproxy")
-    if not program or job.kind not in ("return", "proxy"):
+    program = find("haproxy")
+    if not program or job.kind not in ("return", "proxy", "balance", "tcp"):
         return None
     tls = f"ssl crt {job.pem} ssl-min-ver TLSv1.3 no-tls-tickets alpn {'h2,' if job.h2 else ''}http/1.1" if job.tls else ""
     reply = f'http-request return status 200 content-type text/plain string "{REPLY}"' if job.kind == "return" else ""
+    servers = {
+        "balance": ["balance leastconn", "cookie SRV insert indirect nocache", "option httpchk GET /1k"] + [
+            f"server s{n} 127.0.0.1:{port} check inter 2s cookie s{n} pool-max-conn 256"
+            for n, port in enumerate(job.origins)],
+        "tcp": [f"server o 127.0.0.1:{job.echo}"],
+    }.get(job.kind, [f"server o 127.0.0.1:{job.origin} pool-max-conn 256"])
+    http = "" if job.kind == "tcp" else "http-reuse always"
     return [[program, "-db", "-f", _write(job, "haproxy.cfg", f"""
 global
   nbthread 1
-  maxconn 9000
+  maxconn {2000 if job.kind == 'tcp' else 9000}
 defaults
-  mode http
+  mode {'tcp' if job.kind == 'tcp' else 'http'}
   timeout connect 5s
   timeout client 300s
   timeout server 300s
   timeout http-keep-alive 300s
+  {'option splice-auto' if job.kind == 'tcp' else ''}
 frontend f
   bind 127.0.0.1:{job.port} backlog 4096 {tls}
-  option forwardfor
+  {'' if job.kind == 'tcp' else 'option forwardfor'}
   {reply}
   default_backend b
 backend b
-  http-reuse always
-  server o 127.0.0.1:{job.origin} pool-max-conn 256
+  {http}
+  {chr(10).join('  ' + line for line in servers).lstrip()}
 """)]]
 
 
 def h2o(job):
-    program = _find("h2o")
+    program = find("h2o")
     if not program or job.kind not in ("static", "proxy"):
         return None
     action = f'file.dir: "{job.root}"' if job.kind == "static" else \
@@ -195,14 +226,6 @@ def nginx_gunicorn(job):
     app = [program, "-w", "1", "-k", "gthread", "--threads", "4", "--chdir", job.apps, "-b", f"unix:{socket}",
            "--log-level", "error", "--keep-alive", "300", "--worker-connections", "20000", f"{job.app}:application"]
     return [app, front] if front else None
-
-
-UWSGI_PASS = "".join(f"uwsgi_param {name} {value};" for name, value in {
-    "QUERY_STRING": "$query_string", "REQUEST_METHOD": "$request_method", "CONTENT_TYPE": "$content_type",
-    "CONTENT_LENGTH": "$content_length", "REQUEST_URI": "$request_uri", "PATH_INFO": "$document_uri",
-    "SERVER_PROTOCOL": "$server_protocol", "REQUEST_SCHEME": "$scheme", "REMOTE_ADDR": "$remote_addr",
-    "REMOTE_PORT": "$remote_port", "SERVER_PORT": "$server_port", "SERVER_NAME": "$server_name",
-}.items()) + "uwsgi_pass up;"
 
 
 def nginx_uwsgi(job):

@@ -1,14 +1,16 @@
-"""The load generators and what they count: wrk, h2load, OpenSSL's s_time, and idle connections.
+"""The load generators and what they count: wrk, h2load, OpenSSL's s_time, echoes, and idle connections.
 
 A generator of load takes the scenario, the port, seconds and a scratch folder, and returns requests
 done, seconds, the 99th percentile in seconds (None = not known) and errors.
 """
 import functools
+import os
 import re
 import socket
 import ssl
 import struct
 import subprocess
+import sys
 import time
 
 import machine
@@ -66,7 +68,18 @@ def s_time(s, port, duration, _folder):
     return done, took, None, sum("ERROR" in err for _, err in said)
 
 
-GENERATORS = {"wrk": wrk, "h2load": h2load, "s_time": s_time}
+ECHO_SIZE = 65536
+
+
+def echo(s, port, duration, _folder):
+    """Sends 64 KiB over each connection, reads them back, and again."""
+    program = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); import echo; " \
+              f"print(*echo.ask({port}, {s.connections}, {ECHO_SIZE}, {duration}))"
+    done, took, wrong = _run([sys.executable, "-c", program]).split()
+    return int(done), float(took), None, int(wrong)
+
+
+GENERATORS = {"wrk": wrk, "h2load": h2load, "s_time": s_time, "echo": echo}
 
 
 # ---------------------------------------------------------------------------------- idle connections

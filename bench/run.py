@@ -23,7 +23,7 @@ from types import SimpleNamespace
 
 import load
 import machine
-from contenders import CONTENDERS
+from contenders import CONTENDERS, find
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -36,7 +36,9 @@ def free_port():
         return s.getsockname()[1]
 
 
-PORT, ORIGIN = free_port(), free_port()
+PORT, ORIGIN, ECHO = free_port(), free_port(), free_port()
+# The origin listens on four, for a front that balances.
+ORIGINS = [ORIGIN, free_port(), free_port(), free_port()]
 CONTENDER_CORE, LOAD_CORE = 0, 1
 
 
@@ -58,6 +60,10 @@ SCENARIOS = {
     "tls-download-100m": scenario("static", "/100m.bin", size=100 << 20, tls=True, connections=2),
     "h2-return200": scenario("return", tls=True, h2=True, load="h2load", connections=16),
     "h2-proxy-1k": scenario("proxy", "/1k", size=1024, tls=True, h2=True, load="h2load", connections=16),
+    "uwsgi-1k": scenario("uwsgi", "/", size=1024),
+    "fastcgi-1k": scenario("fastcgi", "/1k.php", size=1024),
+    "balance-1k": scenario("balance", "/1k", size=1024),
+    "tcp-64k": scenario("tcp", load="echo"),
     "idle-memory": scenario("proxy", "/1k", size=1024, load="idle", connections=8000),
     "idle-memory-tls": scenario("proxy", "/1k", size=1024, load="idle", connections=2000, tls=True),
     "idle-memory-h2": scenario("proxy", "/1k", size=1024, load="idle", connections=2000, tls=True, h2=True),
@@ -119,7 +125,7 @@ daemon off; worker_processes 1; pid {folder}/origin.pid; error_log {folder}/orig
 events {{ worker_connections 15000; }}
 http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; keepalive_timeout 1000;
   default_type text/plain; client_body_buffer_size 64k; client_body_temp_path {folder}/ob;
-  server {{ listen 127.0.0.1:{ORIGIN} backlog=4096; root {root}; open_file_cache max=100 inactive=1000s;
+  server {{ {' '.join(f'listen 127.0.0.1:{port} backlog=4096;' for port in ORIGINS)} root {root}; open_file_cache max=100 inactive=1000s;
     location = /1k {{ return 200 "{'x' * 1024}"; }}
     location = /post {{ return 200 "ok"; }} }} }}
 """)
@@ -148,7 +154,7 @@ def check_reply(s):
         with load.connect(s, PORT) as c:
             if c.version() != "TLSv1.3" or (s.h2 and c.selected_alpn_protocol() != "h2"):
                 raise RuntimeError(f"speaks {c.version()}, ALPN {c.selected_alpn_protocol()}")
-    if s.h2:
+    if s.h2 or s.kind == "tcp":
         return
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
     if s.tls:
@@ -160,6 +166,44 @@ def check_reply(s):
     connection.close()
     if reply.status != 200 or (s.size is not None and len(body) != s.size):
         raise RuntimeError(f"answers {reply.status} with {len(body)} bytes")
+
+
+def backend(s, folder):
+    """The command line of what stands behind the fronts of this scenario, beside the origin."""
+    at = f"{folder}/backend.sock"
+    if s.kind == "uwsgi":
+        return [find("uwsgi-core"), "--plugin", "python3", "--master", "--processes", "2", "--need-app",
+                "--disable-logging", "--listen", "128", "--die-on-term", "--pythonpath", os.path.join(HERE, "apps"),
+                "--module", "kilobyte:application", "--socket", at]
+    if s.kind == "fastcgi":
+        with open(f"{folder}/root/1k.php", "w") as f:
+            f.write('<?php header("Content-Type: text/plain"); header("Content-Length: 1024"); echo str_repeat("x", 1024);')
+        with open(f"{folder}/fpm.conf", "w") as f:
+            f.write(f"[global]\nerror_log = {folder}/fpm.log\ndaemonize = no\n[www]\nlisten = {at}\nlisten.mode = 0666\n"
+                    "listen.backlog = 4096\nuser = root\ngroup = root\npm = static\npm.max_children = 80\n")
+        return [find("php-fpm8.2"), "--nodaemonize", "--allow-to-run-as-root", "--fpm-config", f"{folder}/fpm.conf"]
+    if s.kind == "tcp":
+        return [sys.executable, os.path.join(HERE, "echo.py"), str(ECHO)]
+    return None
+
+
+@contextlib.contextmanager
+def behind(s, folder):
+    """Runs the backend of a scenario, on the core of the load."""
+    argv = backend(s, folder)
+    if not argv:
+        yield
+        return
+    with open(f"{folder}/backend.out", "wb") as log:
+        proc = spawn(argv, LOAD_CORE, log)
+        try:
+            up = (lambda: listens(ECHO)) if s.kind == "tcp" else (lambda: os.path.exists(f"{folder}/backend.sock"))
+            wait_for("backend", up, [proc])
+            yield
+        finally:
+            stop([proc])
+            with contextlib.suppress(OSError):
+                os.unlink(f"{folder}/backend.sock")
 
 
 # -------------------------------------------------------------------------------------------- load
@@ -184,7 +228,7 @@ def sample(s, name, folder, root, duration):
     work = tempfile.mkdtemp(dir=folder)
     os.chmod(work, 0o777)
     job = SimpleNamespace(kind=s.kind, load=s.load, tls=s.tls, h2=s.h2, crt=f"{folder}/crt.pem", key=f"{folder}/key.pem",
-                          pem=f"{folder}/both.pem", port=PORT, origin=ORIGIN, dir=work, root=root, app=s.app,
+                          pem=f"{folder}/both.pem", port=PORT, origin=ORIGIN, origins=ORIGINS, echo=ECHO, backend=f"{folder}/backend.sock", dir=work, root=root, app=s.app,
                           apps=os.path.join(HERE, "apps"), python=os.path.join(PEERS, "bin", "python"))
     argvs = CONTENDERS[name](job)
     if not argvs:
@@ -295,21 +339,27 @@ def arguments():
     return args
 
 
+def interleave(name, args, folder, root):
+    """Samples of each contender; they take turns."""
+    samples = {contender: [] for contender in args.contenders}
+    for turn in range(args.rounds):
+        for contender, rounds in samples.items():
+            got = sample(SCENARIOS[name], contender, folder, root, args.seconds)
+            if got:
+                rounds.append(got)
+                print(f"  {name} {turn + 1}/{args.rounds} {contender}: {brief(got)}", file=sys.stderr)
+    return samples
+
+
 def measure_all(args, folder):
     root, sections = fixtures(folder), {}
     with open(f"{folder}/origin.out", "wb") as log:
-        nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
-        origin = spawn([nginx, "-p", folder, "-c", f"{folder}/origin.conf"], LOAD_CORE, log)
+        origin = spawn([find("nginx"), "-p", folder, "-c", f"{folder}/origin.conf"], LOAD_CORE, log)
         try:
             wait_for("origin", lambda: listens(ORIGIN), [origin])
             for name in args.scenario or SCENARIOS:
-                samples = {contender: [] for contender in args.contenders}
-                for turn in range(args.rounds):
-                    for contender, rounds in samples.items():
-                        got = sample(SCENARIOS[name], contender, folder, root, args.seconds)
-                        if got:
-                            rounds.append(got)
-                            print(f"  {name} {turn + 1}/{args.rounds} {contender}: {brief(got)}", file=sys.stderr)
+                with behind(SCENARIOS[name], folder):
+                    samples = interleave(name, args, folder, root)
                 lines = list((idle_table if SCENARIOS[name].load == "idle" else load_table)(samples))
                 sections[name] = lines
                 print(f"\n## {name}\n\n" + "\n".join(lines) + "\n", flush=True)

@@ -4,13 +4,17 @@
 //! A key that is not in this version stands here too, so that it is refused by name.
 
 mod discovery;
+mod health;
 mod routing;
 mod serving;
+mod sticky;
 mod tls;
 
 pub use discovery::{DISCOVER, SUBSCRIBE};
+pub use health::{HEALTH, PASSIVE};
 pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
+pub use sticky::STICKY;
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
 
 /// What a key takes.
@@ -50,8 +54,12 @@ pub enum Kind {
     Pairs,
     /// `{ ... }` with fixed keys.
     Table(&'static Keys),
+    /// `{ ... }` with fixed keys, or `false`/`"off"`.
+    TableOrOff(&'static Keys),
     /// A time with a unit, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
     DurationOrTable(&'static Keys),
+    /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
+    BoolOrTable(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -64,7 +72,9 @@ impl Kind {
     pub fn inner(self) -> Option<&'static Keys> {
         match self {
             Self::Table(keys)
+            | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
+            | Self::BoolOrTable(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,

@@ -22,6 +22,7 @@ pub mod units;
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use load::{Disk, FileSystem, Loaded, Surroundings, load, parse};
 pub use model::Config;
+pub use nearest::nearest;
 pub use origin::{Environment, Origin, Origins, Overrides};
 pub use reference::reference_markdown;
 pub use render::{render, to_json};

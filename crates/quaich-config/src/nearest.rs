@@ -1,10 +1,8 @@
 //! The word that was probably meant, by edit distance. Called for every unknown name.
 
 /// The candidate that is close enough to `word` to be proposed.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let limit = (lower.chars().count() / 3).max(1);
     candidates

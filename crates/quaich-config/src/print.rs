@@ -5,13 +5,15 @@
 use crate::addr;
 use crate::lower::show_path;
 use crate::model::{
-    AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, Listener, LogOutput, Route,
-    Server, Site, Symlinks, Upstream,
+    AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, Listener, LogOutput,
+    OtherProtocol, ProxyProtocol, Route, SendProxy, Server, Site, Symlinks, Upstream,
 };
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
 mod discovery;
+mod health;
+mod sticky;
 mod tls;
 mod writer;
 
@@ -24,7 +26,7 @@ pub use writer::TomlWriter;
 #[must_use]
 pub fn to_toml(config: &Config, origins: Option<&Origins>) -> String {
     let mut out = TomlWriter::new(origins);
-    server(&mut out, &config.server);
+    server(&mut out, &config.server, &config.upstreams);
     tls::tls(&mut out, &config.tls);
     log(&mut out, config);
     out.table("admin");
@@ -57,9 +59,10 @@ fn is_plain(listener: &Listener) -> bool {
         && listener.tls == addr::is_https_port(&listener.addr)
         && listener.h1
         && listener.h2
+        && listener.proxy_protocol == ProxyProtocol::Off
 }
 
-fn server(out: &mut TomlWriter<'_>, server: &Server) {
+fn server(out: &mut TomlWriter<'_>, server: &Server, upstreams: &[Upstream]) {
     out.table("server");
     let plain = server.listeners.iter().all(is_plain);
     if plain {
@@ -109,9 +112,31 @@ fn server(out: &mut TomlWriter<'_>, server: &Server) {
         out.text("addr", &shown);
         out.text("mode", &format!("{:04o}", listener.mode));
         out.flag("tls", listener.tls);
-        let spoken = [("h1", listener.h1), ("h2", listener.h2)];
-        let spoken: Vec<&str> = spoken.iter().filter(|p| p.1).map(|p| p.0).collect();
-        out.texts("protocols", &spoken);
+        protocols(out, listener, upstreams);
+        out.text("proxy_protocol", proxy_protocol(listener.proxy_protocol));
+    }
+}
+
+fn protocols(out: &mut TomlWriter<'_>, listener: &Listener, upstreams: &[Upstream]) {
+    let http = [("h1", listener.h1), ("h2", listener.h2)];
+    let spoken: Vec<&str> = match listener.other {
+        None => http.iter().filter(|p| p.1).map(|p| p.0).collect(),
+        Some(OtherProtocol::Uwsgi) => vec!["uwsgi"],
+        Some(OtherProtocol::FastCgi) => vec!["fastcgi"],
+        Some(OtherProtocol::Scgi) => vec!["scgi"],
+        Some(OtherProtocol::Tcp { .. }) => vec!["tcp"],
+    };
+    out.texts("protocols", &spoken);
+    if let Some(OtherProtocol::Tcp { upstream }) = listener.other {
+        out.maybe_text("upstream", upstreams.get(upstream).map(|u| u.name.as_str()));
+    }
+}
+
+fn proxy_protocol(setting: ProxyProtocol) -> &'static str {
+    match setting {
+        ProxyProtocol::Off => "off",
+        ProxyProtocol::Accept => "accept",
+        ProxyProtocol::Require => "require",
     }
 }
 
@@ -190,12 +215,23 @@ fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
         "keepalive_timeout",
         &show_duration(upstream.keepalive_timeout),
     );
+    health::upstream(out, upstream);
+    out.text(
+        "send_proxy",
+        match upstream.send_proxy {
+            SendProxy::Off => "off",
+            SendProxy::V1 => "v1",
+            SendProxy::V2 => "v2",
+        },
+    );
     tls::upstream(out, upstream);
     discovery::upstream(out, upstream);
+    sticky::sticky(out, upstream.sticky.as_ref());
     for server in &upstream.servers {
         out.tables(&format!("{path}.server"));
         out.text("url", &addr::show_server(server));
         out.text("id", &server.id);
+        out.maybe_text("cookie", server.cookie.as_deref());
     }
 }
 
@@ -220,6 +256,14 @@ fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {
         conditions(out, item);
         if let Some(item) = &item.files {
             files(out, item);
+        }
+        if let Some(item) = &item.sendfile {
+            out.inline("sendfile", |out| {
+                out.text("root", &item.root.to_string_lossy());
+                if !item.prefix.is_empty() {
+                    out.text("prefix", &item.prefix);
+                }
+            });
         }
         action(out, &item.action, config);
         if let Some(bytes) = item.max_body {

@@ -80,8 +80,12 @@ fn of_kind(kind: Kind) -> Value {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
         Kind::Table(inner) => table(inner),
+        Kind::TableOrOff(inner) => json!({ "anyOf": [off, table(inner)] }),
         Kind::DurationOrTable(inner) => {
             json!({ "anyOf": [text(DURATION), { "enum": [true, false, "off"] }, table(inner)] })
+        }
+        Kind::BoolOrTable(inner) => {
+            json!({ "anyOf": [{ "enum": [true, false, "off"] }, table(inner)] })
         }
         Kind::Tables(inner) => json!({ "type": "array", "items": table(inner) }),
         Kind::Named(inner) => json!({

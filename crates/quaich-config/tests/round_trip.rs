@@ -10,6 +10,9 @@ use proptest::sample::select;
 use quaich_config::model::*;
 use quaich_config::{Surroundings, parse, print, render};
 
+#[path = "round_trip/sticky.rs"]
+mod sticky;
+
 fn name() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_-]{0,8}"
 }
@@ -78,30 +81,51 @@ fn listener() -> impl Strategy<Value = Listener> {
         Just(ListenAddr::Fd(3)),
         name().prop_map(ListenAddr::Systemd),
     ];
-    let spoken = select(vec![(true, true), (true, false), (false, true)]);
-    let settings = (name(), any::<bool>(), 0_u32..=0o777, spoken);
-    (addr, any::<bool>(), settings).prop_map(|(addr, named, (name, tls, mode, (h1, h2)))| {
-        let shown = quaich_config::addr::show_listen(&addr);
-        if named {
-            Listener {
-                name,
-                addr,
-                mode,
-                tls,
-                h1,
-                h2,
+    let tcp = OtherProtocol::Tcp { upstream: 1 };
+    let spoken = select(vec![
+        (true, true, None),
+        (true, false, None),
+        (false, true, None),
+        (false, false, Some(OtherProtocol::Uwsgi)),
+        (false, false, Some(OtherProtocol::FastCgi)),
+        (false, false, Some(OtherProtocol::Scgi)),
+        (false, false, Some(tcp)),
+    ]);
+    let proxy = select(vec![
+        ProxyProtocol::Off,
+        ProxyProtocol::Accept,
+        ProxyProtocol::Require,
+    ]);
+    let settings = (name(), any::<bool>(), 0_u32..=0o777, (spoken, proxy));
+    (addr, any::<bool>(), settings).prop_map(
+        |(addr, named, (name, tls, mode, (spoken, proxy_protocol)))| {
+            let (h1, h2, other) = spoken;
+            let shown = quaich_config::addr::show_listen(&addr);
+            if named {
+                Listener {
+                    name,
+                    addr,
+                    mode,
+                    tls,
+                    h1,
+                    h2,
+                    other,
+                    proxy_protocol,
+                }
+            } else {
+                Listener {
+                    name: shown,
+                    addr,
+                    mode: 0o660,
+                    tls: false,
+                    h1: true,
+                    h2: true,
+                    other: None,
+                    proxy_protocol: ProxyProtocol::Off,
+                }
             }
-        } else {
-            Listener {
-                name: shown,
-                addr,
-                mode: 0o660,
-                tls: false,
-                h1: true,
-                h2: true,
-            }
-        }
-    })
+        },
+    )
 }
 
 fn hosts() -> impl Strategy<Value = Vec<HostPattern>> {
@@ -299,12 +323,79 @@ prop_compose! {
     }
 }
 
+fn check_kind() -> impl Strategy<Value = CheckKind> {
+    let expect = vec(
+        select(vec![(200, 299), (401, 401), (200, 204), (300, 399)]),
+        1..4,
+    );
+    let body = of(prop_oneof!["[^~]{1,20}", Just("~^ok [0-9]+".to_owned())]);
+    let page = (
+        select(vec!["GET", "HEAD", "M-SEARCH"]),
+        "/[a-z?=%0-9]{0,20}",
+    );
+    prop_oneof![
+        Just(CheckKind::Connect),
+        Just(CheckKind::Agent),
+        (
+            page,
+            of("[a-z]{1,9}\\.example(:80)?"),
+            any::<bool>(),
+            expect,
+            body
+        )
+            .prop_map(
+                |((method, path), host, http10, expect, body)| CheckKind::Http {
+                    method: method.into(),
+                    path,
+                    host,
+                    http10,
+                    expect,
+                    body,
+                }
+            ),
+    ]
+}
+
+prop_compose! {
+    fn health()(
+        kind in check_kind(),
+        times in vec(time(), 2),
+        (fall, rise) in (1_u32..1000, 1_u32..1000),
+        port in 1_u16..,
+        initially_up: bool,
+    ) -> Health {
+        Health {
+            // Unix sockets have no other port.
+            port: (kind == CheckKind::Agent).then_some(port),
+            kind,
+            every: times[0],
+            timeout: times[1],
+            fall,
+            rise,
+            initially_up,
+        }
+    }
+}
+
+prop_compose! {
+    fn passive()(
+        (errors, max_ejected) in (1_u32..1000, 0_u8..=100),
+        times in vec(time(), 2),
+    ) -> Passive {
+        Passive { errors, within: times[0], eject: times[1], max_ejected }
+    }
+}
+
 prop_compose! {
     fn upstream()(
         name in name(),
         addrs in vec((upstream_addr(), text()), 1..4),
         times in vec(time(), 3),
-        retries in 0_u32..10,
+        (retries, send_proxy) in (0_u32..10, select(vec![
+            SendProxy::Off,
+            SendProxy::V1,
+            SendProxy::V2,
+        ])),
         // Servers of one upstream speak what `h2` allows.
         (h2, (secure, h2c)) in select(vec![
             (H2::Auto, (false, false)),
@@ -317,7 +408,11 @@ prop_compose! {
         ]),
         tls in upstream_tls(),
         (discover, resolver) in (of(discover()), vec(any::<u16>(), 0..3)),
+        (health, passive, retry_after) in (of(health()), of(passive()), time()),
+        sticky in of(sticky::sticky()),
     ) -> Upstream {
+        let has_paths = addrs.iter().any(|(addr, _)| matches!(addr, UpstreamAddr::Unix(_)));
+        let health = health.filter(|health| health.port.is_none() || !has_paths);
         let server = |(index, (addr, id))| UpstreamServer {
             id: format!("{id}{index}"),
             addr,
@@ -326,7 +421,7 @@ prop_compose! {
             weight: 1,
             backup: false,
             max_conns: 0,
-            cookie: None,
+            cookie: Some(format!("c{index}")),
             modifiers: (0, 0),
         };
         Upstream {
@@ -337,16 +432,16 @@ prop_compose! {
             resolver: resolver.into_iter().map(|port| ([127, 0, 0, 1], port).into()).collect(),
             balance: Balance::RoundRobin,
             slow_start: Duration::ZERO,
-            sticky: None,
-            health: None,
-            passive: None,
-            retry_after: Duration::from_secs(1),
+            sticky,
+            health,
+            passive,
+            retry_after,
             retry_on: RetryOn::default(),
             retry_budget: 100,
             max_queue: 0,
             queue_timeout: Duration::from_secs(5),
             keepalive_age: Duration::ZERO,
-            send_proxy: SendProxy::Off,
+            send_proxy,
             params: Params::Wsgi,
             connect_timeout: times[0],
             timeout: times[1],
@@ -425,7 +520,7 @@ prop_compose! {
         query in btree_map("[a-zä=. ]{1,9}", text(), 0..3),
         header in btree_map("[a-z-]{1,9}", text(), 0..3),
         prefix in select(vec!["", "/x", "/x/y"]),
-        (files, action) in (of(files()), action()),
+        (files, action, protected) in (of(files()), action(), of(file())),
         (max_body, timeout, log) in (of(any::<u64>()), of(time()), any::<bool>()),
     ) -> Route {
         let fields = |map: std::collections::BTreeMap<String, String>| {
@@ -440,6 +535,7 @@ prop_compose! {
             header: fields(header),
             prefix: prefix.into(),
             files,
+            sendfile: sticky::sendfile(&action, protected),
             action,
             max_body,
             timeout,
@@ -478,6 +574,13 @@ prop_compose! {
         (access_log, subscribe) in (any::<bool>(), subscribe()),
     ) -> Config {
         let listeners = server.listeners.len();
+        let mut tcp = upstream.clone();
+        tcp.name = "takes-any-bytes".into();
+        tcp.servers.truncate(1);
+        for server in &mut tcp.servers {
+            (server.tls, server.protocol) = (false, UpstreamProtocol::Tcp);
+        }
+        (tcp.tls, tcp.h2) = (UpstreamTls::default(), H2::Auto);
         // Who asks for certificates of clients must speak TLS.
         let secure = server.listeners.last().is_some_and(|last| last.tls);
         let tls_client = own_client.filter(|own| secure && *own != tls.client);
@@ -495,7 +598,7 @@ prop_compose! {
             server,
             tls,
             apps: vec![app],
-            upstreams: vec![upstream],
+            upstreams: vec![upstream, tcp],
             sites: routes.into_iter().enumerate().map(site).collect(),
             log: Log { level: "info".into(), output: output.clone(), format: "auto".into() },
             access_log: AccessLog { output, format },

@@ -6,6 +6,7 @@ pub mod h1;
 pub mod headers;
 pub mod method;
 mod octets;
+pub mod proxy_protocol;
 pub mod subscription;
 pub mod target;
 pub mod worker;

@@ -8,9 +8,11 @@ use quaich_config::model::Config;
 use serde::{Deserialize, Serialize};
 
 pub mod material;
+pub mod order;
 pub mod transport;
 
-pub use material::{Challenge, ClientTrust, Identity, Material, UpstreamMaterial};
+pub use material::{Challenge, ClientTrust, Identity, Material, Secret, UpstreamMaterial};
+pub use order::{Mode, NamedOrder, Order};
 pub use transport::{Link, LinkReader, LinkWriter};
 
 /// Supervisor to front. Every index counts into the descriptors that came with the message.
@@ -64,6 +66,15 @@ pub enum ToFront {
         /// Copied to the answer.
         id: u64,
     },
+    /// What the operator says of a server. Answer with `FromFront::Ordered` of the same `id`.
+    Order {
+        /// Copied to the answer.
+        id: u64,
+        /// `UPSTREAM/SERVER`, or the name of the server if no other has it.
+        server: String,
+        /// What is to be.
+        order: Order,
+    },
 }
 
 /// Front to supervisor. Carries no descriptors.
@@ -105,6 +116,15 @@ pub enum FromFront {
         /// `lost` and `workers: {ID: requests}`); what else is there is passed on.
         body: serde_json::Value,
     },
+    /// Answer to `ToFront::Order`.
+    Ordered {
+        /// Of the order.
+        id: u64,
+        /// The order as it was carried out, for the next front; `None` = it was not.
+        done: Option<NamedOrder>,
+        /// For who has asked.
+        body: serde_json::Value,
+    },
 }
 
 /// What the front starts with. Indices count into the descriptors of the `Start` message.
@@ -117,9 +137,13 @@ pub struct Setup {
     /// For each of `Config::server.listeners`: one socket per front thread, or a single one that
     /// all threads share. Bound, listening, non-blocking.
     pub listeners: Vec<Vec<usize>>,
+    /// What the sticky cookies of each of `Config::upstreams` are signed with; empty where none are.
+    pub sticky_secrets: Vec<Secret>,
     /// One directory (`O_PATH`) for each route that has `files`: sites in order, their routes in
     /// order.
     pub roots: Vec<usize>,
+    /// The same for each route that has `sendfile`.
+    pub protected: Vec<usize>,
     /// The access log, when its output is a file.
     pub access_log: Option<usize>,
     /// Own messages, when their output is a file.
@@ -128,6 +152,8 @@ pub struct Setup {
     pub apps: Vec<AppFds>,
     /// For `Config::subscribe`.
     pub subscribe: Option<SubscribeFds>,
+    /// What the operator has said of servers.
+    pub orders: Vec<NamedOrder>,
 }
 
 /// What the front has of `[subscribe]`, as indices.

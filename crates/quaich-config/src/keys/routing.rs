@@ -1,6 +1,8 @@
 //! The keys of where requests go: `upstream`, `site`, `route`, actions. Read through `keys`.
 
-use super::{DISCOVER, HSTS, Keys, Kind, SITE_CLIENT, UPSTREAM_TLS, key, later};
+use super::{
+    DISCOVER, HEALTH, HSTS, Keys, Kind, PASSIVE, SITE_CLIENT, STICKY, UPSTREAM_TLS, key, later,
+};
 
 /// `[upstream.NAME]`
 pub static UPSTREAM: Keys = Keys {
@@ -12,7 +14,7 @@ pub static UPSTREAM: Keys = Keys {
             "servers",
             Kind::Texts,
             "",
-            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\"; \"http+unix:/path\", \"https+unix:/path\", \"h2c+unix:/path\".",
+            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\"; \"http+unix:/path\", \"https+unix:/path\", \"h2c+unix:/path\". \"tcp://host:port\" and \"tcp+unix:/path\" for listeners with tcp.",
         ),
         key(
             "server",
@@ -58,6 +60,12 @@ pub static UPSTREAM: Keys = Keys {
             "HTTP/2 with https servers: if the server chooses it, always, or never.",
         ),
         key(
+            "send_proxy",
+            Kind::Switch(&["off", "v1", "v2"]),
+            "off",
+            "Begin each connection with the PROXY protocol of this version; connections are then not kept.",
+        ),
+        key(
             "tls",
             Kind::Table(&UPSTREAM_TLS),
             "",
@@ -82,13 +90,33 @@ pub static UPSTREAM: Keys = Keys {
             "Name servers, \"127.0.0.1:5353\"; those of /etc/resolv.conf if absent.",
         ),
         later("slow_start"),
-        later("sticky"),
-        later("health"),
-        later("passive"),
+        key(
+            "sticky",
+            Kind::TableOrOff(&STICKY),
+            "",
+            "How a client stays with its server.",
+        ),
+        key(
+            "health",
+            Kind::BoolOrTable(&HEALTH),
+            "false",
+            "Checks that quaich makes itself; true = connecting every 5 seconds.",
+        ),
+        key(
+            "passive",
+            Kind::BoolOrTable(&PASSIVE),
+            "true",
+            "What is learnt from the requests of clients, where there are several servers.",
+        ),
+        key(
+            "retry_after",
+            Kind::DurationOrZero,
+            "1s",
+            "A server that could not be connected to gets no requests until a probe, made every so often, succeeds; 0s = requests go on.",
+        ),
         later("retry_on"),
         later("retry_budget"),
         later("max_queue"),
-        later("send_proxy"),
     ],
 };
 
@@ -100,6 +128,12 @@ pub static UPSTREAM_SERVER: Keys = Keys {
     keys: &[
         key("url", Kind::Text, "", "Where it listens, as in `servers`."),
         key("id", Kind::Text, "", "Its name in logs; the url if absent."),
+        key(
+            "cookie",
+            Kind::Text,
+            "",
+            "Its name in sticky cookies that hold names; the `id` if absent.",
+        ),
         later("weight"),
         later("backup"),
         later("max_conns"),
@@ -239,6 +273,12 @@ pub static ROUTE: Keys = Keys {
             "",
             "An empty answer; from 400 on an error page.",
         ),
+        key(
+            "sendfile",
+            Kind::Table(&SENDFILE),
+            "",
+            "Files that the app or upstream may have sent: X-Accel-Redirect, X-Sendfile.",
+        ),
         key("max_body", Kind::Size, "", "Request body; 413 beyond."),
         key(
             "timeout",
@@ -312,6 +352,27 @@ pub static FILES: Keys = Keys {
             Kind::Switch(&["inside", "follow", "off"]),
             "inside",
             "Symbolic links followed: those that stay below the root, all, or none.",
+        ),
+    ],
+};
+
+/// `sendfile = { ... }`
+pub static SENDFILE: Keys = Keys {
+    name: "sendfile",
+    header: "sendfile = { ... }",
+    doc: "Files that the app or upstream names in its answer, and quaich sends.",
+    keys: &[
+        key(
+            "root",
+            Kind::Path,
+            "",
+            "The directory; no file outside of it is sent.",
+        ),
+        key(
+            "prefix",
+            Kind::Text,
+            "",
+            "What X-Accel-Redirect puts before paths below the root, such as \"/protected\".",
         ),
     ],
 };

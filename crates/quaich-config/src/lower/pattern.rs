@@ -33,7 +33,8 @@ pub(crate) fn path(text: &str) -> Result<PathPattern, String> {
     }
 }
 
-fn regex_reason(error: &regex::Error) -> String {
+/// Why it is none, in one line.
+pub(crate) fn regex_reason(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(limit) => {
             format!("the compiled expression is larger than {limit} bytes")

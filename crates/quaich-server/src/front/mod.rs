@@ -4,6 +4,7 @@
 //! shares nothing with the others that a request would have to lock.
 
 mod event_loop;
+mod orders;
 mod status;
 mod upkeep;
 
@@ -25,6 +26,7 @@ use crate::observe::log;
 use crate::route::RouteTable;
 use crate::tls::Terminator;
 use crate::upstream::group::Group;
+use crate::upstream::sites;
 use crate::upstream::wire::worker::AppRegion;
 use event_loop::{Command, Shared, Wiring};
 use upkeep::{Announced, Upkeep};
@@ -125,6 +127,7 @@ impl Front {
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
             upstreams: upstreams.clone(),
+            sticky_secrets: setup.sticky_secrets.clone().into(),
             admission: Admission::new(config.server.max_connections, config.server.max_per_ip),
             supervisor: supervisor.clone(),
             access_log: access_log.clone(),
@@ -214,9 +217,15 @@ impl Front {
                 let body = status::gather(
                     &self.threads,
                     &self.upkeep_counters,
+                    &sites::with_groups(&self.upstreams),
                     self.subscriptions.as_deref(),
                 );
                 tell(&self.supervisor, &FromFront::Status { id, body });
+            }
+            ToFront::Order { id, server, order } => {
+                let answer =
+                    orders::carry_out(&sites::with_groups(&self.upstreams), id, &server, order);
+                tell(&self.supervisor, &answer);
             }
             ToFront::Material(material) => {
                 for (upstream, material) in self.upstreams.iter().zip(&material.upstreams) {
@@ -302,7 +311,12 @@ fn upstreams(setup: &Setup, threads: usize) -> Vec<Arc<Group>> {
     settings
         .map(|(index, settings)| {
             let material = setup.material.upstreams.get(index).unwrap_or(&nothing);
-            Arc::new(Group::new(settings, material, threads))
+            let group = Group::new(settings, material, threads);
+            let orders = setup.orders.iter();
+            for named in orders.filter(|named| named.upstream == settings.name) {
+                group.order(&named.server, named.order);
+            }
+            Arc::new(group)
         })
         .collect()
 }
@@ -336,14 +350,15 @@ fn wire(index: usize, setup: &Setup, fds: &Fds) -> std::io::Result<Wiring> {
     });
     let doorbell =
         |app: &AppFds| fds.copy(app.front_eventfds.get(index).copied().unwrap_or(usize::MAX));
+    let copy_all = |places: &[usize]| {
+        let copies = places.iter().map(|&place| fds.copy(place));
+        copies.collect::<std::io::Result<Vec<_>>>()
+    };
     Ok(Wiring {
         index,
         listeners: listeners.collect::<std::io::Result<_>>()?,
-        roots: setup
-            .roots
-            .iter()
-            .map(|&i| fds.copy(i))
-            .collect::<std::io::Result<_>>()?,
+        roots: copy_all(&setup.roots)?,
+        protected: copy_all(&setup.protected)?,
         doorbells: setup
             .apps
             .iter()

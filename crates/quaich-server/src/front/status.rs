@@ -1,6 +1,7 @@
 //! What `quaich status` is told about the front.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,6 +10,8 @@ use super::DataThread;
 use super::event_loop::{AppStatus, Command};
 use crate::discovery::subscription::Subscriptions;
 use crate::observe::counters::Counters;
+use crate::upstream::group::Group;
+use crate::upstream::server::{Health, Mode, Server};
 
 /// A thread that does not answer in this time is left out.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -17,6 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) fn gather(
     threads: &[DataThread],
     upkeep: &Counters,
+    upstreams: &[Arc<Group>],
     subscriptions: Option<&Subscriptions>,
 ) -> Value {
     let mut counters = BTreeMap::<&str, u64>::new();
@@ -49,5 +53,49 @@ pub(super) fn gather(
         "counters": counters,
         "apps": apps,
         "subscriptions": subscriptions.map(Subscriptions::status),
+        "upstreams": upstreams.iter().map(|group| upstream(group)).collect::<Vec<_>>(),
     })
+}
+
+fn upstream(group: &Group) -> Value {
+    let servers = group.servers();
+    json!({
+        "name": group.settings().name,
+        "servers": servers.iter().map(|server| one(server)).collect::<Vec<_>>(),
+    })
+}
+
+fn one(server: &Server) -> Value {
+    let condition = server.condition();
+    let last = condition.last_check().map(|last| {
+        json!({
+            "well": last.well,
+            "what": last.what,
+            "took_ms": last.took.as_secs_f64() * 1000.0,
+            "age_ms": last.at.elapsed().as_millis(),
+        })
+    });
+    json!({
+        "name": server.name(),
+        "state": state(server),
+        "takes_new": server.takes_new(),
+        "health": condition.word(),
+        "mode": server.mode().name(),
+        "weight": server.weight(),
+        "running": server.running(),
+        "served": server.served(),
+        "failed": server.failed(),
+        "changes": condition.changes(),
+        "ejections": condition.ejections(),
+        "last_check": last,
+    })
+}
+
+/// One word for what a server does: what the operator or its agent wants of it, else how it is.
+pub(super) fn state(server: &Server) -> &'static str {
+    match server.mode() {
+        Mode::Maint => "maint",
+        Mode::Drain if server.health() == Health::Up => "drain",
+        Mode::Drain | Mode::Ready => server.condition().word(),
+    }
 }

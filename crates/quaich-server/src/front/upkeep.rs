@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use quaich_config::model;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::oneshot;
 
 use crate::clock::{self, Clock};
 use crate::deadline::Deadlines;
-use quaich_config::model;
-
 use crate::discovery::dns::{self, Starting};
 use crate::discovery::subscription::{self, Doors, Subscriptions};
 use crate::observe::counters::Counters;
 use crate::observe::log;
 use crate::upstream::group::Group;
+use crate::upstream::health;
 
 /// How long names may take to be looked up before requests are let in.
 const FIRST_LOOK_UPS: Duration = Duration::from_secs(1);
@@ -57,6 +57,8 @@ impl Upkeep {
             .spawn(move || {
                 let Ok(runtime) = runtime() else { return };
                 runtime.block_on(run(upstreams, counters, (starting, announced), ended));
+                // A name that is being looked up blocks a thread that nobody waits for.
+                runtime.shutdown_background();
             })?;
         // Whoever asks first shall find servers. Nobody sends: it ends with the last look-up.
         let _ = started.recv_timeout(FIRST_LOOK_UPS);
@@ -99,12 +101,20 @@ async fn run(
             settings,
             doors,
         } = announced;
-        if let Err(error) =
-            subscription::serve(&subscriptions, &settings, doors, &upstreams, &counters)
-        {
+        if let Err(error) = subscription::serve(
+            &subscriptions,
+            &settings,
+            doors,
+            &upstreams,
+            &counters,
+            &deadlines,
+        ) {
             log::error!("announcements cannot be received: {error}");
         }
     }
     drop(starting);
+    for upstream in upstreams {
+        tokio::task::spawn_local(health::watch(upstream, deadlines.clone()));
+    }
     let _ = ended.await;
 }

@@ -4,6 +4,7 @@ pub mod acme_challenge;
 pub mod app;
 pub mod files;
 pub mod https_redirect;
+pub mod offered;
 pub mod proxy;
 pub mod redirect;
 pub mod respond;
@@ -25,6 +26,8 @@ use crate::upstream::wire::worker::AppChannel;
 pub struct Handler {
     /// Tried first.
     pub files: Option<files::FileHandler>,
+    /// What the end may have sent in place of its answer.
+    pub protected: Option<offered::Protected>,
     /// Else this.
     pub end: End,
 }
@@ -63,12 +66,13 @@ pub async fn run(scope: &mut Scope<'_, '_>, route: &Route) -> Result<(), Error> 
         // The answer of anything else would be taken for the tunnel (RFC 8441 section 5).
         return Err(Error::downstream(Kind::Rejected(501, "no_tunnel")));
     }
+    let protected = handler.protected.as_ref();
     match &handler.end {
-        End::App(app) => app::run(scope, route, app).await,
+        End::App(app) => app::run(scope, route, app, protected).await,
         End::Upstream(upstream) => {
             let request = &scope.exchange.request;
             let own = upstream.for_request(request.authority(), request.path());
-            proxy::run(scope, route, own.as_ref().unwrap_or(upstream)).await
+            proxy::run(scope, route, own.as_ref().unwrap_or(upstream), protected).await
         }
         End::Respond(respond) => respond::run(scope, respond).await,
         End::Redirect(redirect) => redirect::run(scope, redirect).await,

@@ -6,20 +6,26 @@
 
 mod both_ways;
 mod request;
+mod stay;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quaich_config::model::SendProxy;
 use quaich_proto::h1::Version;
 
-use self::both_ways::{Ended, Sending, both_ways};
+use self::both_ways::{Ended, From, Sending, both_ways};
 use self::request::request;
+use self::stay::Stay;
+use super::offered::{self, Protected};
 use super::{tunnel, websocket};
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind, Side};
 use crate::exchange::Exchange;
 use crate::observe::log;
 use crate::route::Route;
+use crate::upstream::announce::Ends;
 use crate::upstream::endpoint::Want;
 use crate::upstream::group::{Outcome, Wish};
 use crate::upstream::request::Request;
@@ -32,23 +38,31 @@ pub async fn run(
     scope: &mut Scope<'_, '_>,
     route: &Route,
     upstream: &Upstream,
+    protected: Option<&Protected>,
 ) -> Result<(), Error> {
     scope.body.look_ahead().await?;
-    let request = request(scope, route);
+    let stay = Stay::new(upstream, scope.exchange);
+    let request = request(scope, route, stay.sticky());
     let timeout = route.timeout.unwrap_or(upstream.timeout());
     let mut attempts = Attempts {
         left: upstream.retries(),
         want: Want {
             fresh: false,
             upgrade: request.protocol().is_some(),
+            client: announced(scope, upstream),
         },
         tried: Vec::new(),
     };
     loop {
-        let mut link = connect(scope, upstream, &mut attempts).await?;
+        let mut link = connect(scope, upstream, &stay, &mut attempts).await?;
         scope.exchange.timings.mark_connected();
         note_server(scope, link.slot.server());
-        let ended = exchange(scope, &mut link.conn, &request, timeout).await;
+        stay.count(link.slot.server(), &scope.thread.counters);
+        let from = From {
+            server: link.slot.server(),
+            stay: &stay,
+        };
+        let ended = exchange(scope, &mut link.conn, &request, (&from, timeout)).await;
         let outcome = outcome(scope.exchange, &ended);
         upstream.group().report(link.slot.server(), outcome);
         match ended {
@@ -58,6 +72,16 @@ pub async fn run(
                 return Ok(());
             }
             Ok(Ended::Closed | Ended::Switched) => return Ok(()),
+            Ok(Ended::Offered(offer, reusable)) => {
+                match reusable {
+                    true => {
+                        link.conn.rest();
+                        upstream.keep(link);
+                    }
+                    false => drop(link),
+                }
+                return offered::send(scope, protected, &offer, Side::Upstream).await;
+            }
             Err(Failed { safe: true, .. }) if attempts.again() => {
                 scope.exchange.notes.retries += 1;
                 scope.thread.counters.upstream_retries.add();
@@ -67,6 +91,15 @@ pub async fn run(
             Err(Failed { error, .. }) => return Err(error),
         }
     }
+}
+
+/// Whose request it is, for servers that want to know it of the connection.
+fn announced(scope: &Scope<'_, '_>, upstream: &Upstream) -> Option<Ends> {
+    if upstream.send_proxy() == SendProxy::Off {
+        return None;
+    }
+    let client = &scope.exchange.client;
+    Some((SocketAddr::new(client.addr?, client.port), scope.local?))
 }
 
 fn note_server(scope: &mut Scope<'_, '_>, server: &Server) {
@@ -104,10 +137,12 @@ impl Attempts {
 async fn connect(
     scope: &mut Scope<'_, '_>,
     upstream: &Upstream,
+    stay: &Stay<'_>,
     attempts: &mut Attempts,
 ) -> Result<Link, Error> {
     loop {
         let wish = Wish {
+            known: stay.wish(&attempts.tried)?,
             tried: &attempts.tried,
             ..Wish::default()
         };
@@ -151,7 +186,7 @@ async fn exchange(
     scope: &mut Scope<'_, '_>,
     conn: &mut Conn,
     request: &Request,
-    timeout: Duration,
+    (from, timeout): (&From<'_>, Duration),
 ) -> Result<Ended, Failed> {
     let Scope {
         exchange,
@@ -177,7 +212,7 @@ async fn exchange(
     let outcome = match sending {
         Ok(sending) => {
             let client = (&mut **body, &mut **reply);
-            both_ways(exchange, client, (&mut up, &mut down), sending).await
+            both_ways(exchange, client, (&mut up, &mut down), sending, from).await
         }
         Err(error) => Err(error),
     };
@@ -188,6 +223,12 @@ async fn exchange(
                 true => Ended::Reusable,
                 false => Ended::Closed,
             })
+        }
+        Ok(Ended::Offered(offer, reusable)) => {
+            if reusable {
+                body.finish_whole();
+            }
+            Ok(Ended::Offered(offer, reusable && down.is_reusable()))
         }
         Ok(Ended::Switched) => {
             let over_http2 = matches!(down, Download::Http2(_));

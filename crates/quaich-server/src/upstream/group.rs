@@ -1,15 +1,18 @@
 //! What all threads share of one upstream: its servers, and whose turn it is.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use quaich_config::model::{self, Discover, UpstreamServer};
+use tokio::sync::Notify;
 
+use super::health;
 use super::secure::Secure;
-use super::server::{Health, Server};
+use super::server::Server;
 use super::sites::Sites;
 use crate::error::{Error, Kind};
-use crate::link::UpstreamMaterial;
+use crate::link::{Order, UpstreamMaterial};
 
 /// One upstream, as all threads see it.
 #[derive(Debug)]
@@ -23,6 +26,12 @@ pub struct Group {
     turn: AtomicUsize,
     /// Groups by key, where servers announce themselves under the host of a request.
     sites: Option<Sites>,
+    /// Rung when the servers are others than before.
+    replaced: Notify,
+    /// Held by whoever takes a server out.
+    turn_out: Mutex<()>,
+    /// What the operator has said of servers, by name; also of those that may come.
+    orders: Mutex<HashMap<String, Order>>,
 }
 
 /// What is known of a request before a server is chosen for it.
@@ -68,6 +77,9 @@ impl Group {
             servers: RwLock::new(Arc::new([])),
             version: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
+            replaced: Notify::new(),
+            turn_out: Mutex::default(),
+            orders: Mutex::default(),
             sites: by_host.then(Sites::default),
             settings,
         };
@@ -123,6 +135,7 @@ impl Group {
     /// stays as it is: health, mode, connections. Requests on those that are gone end undisturbed.
     pub fn replace(&self, settings: &[UpstreamServer]) {
         let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let old = servers.clone();
         let mut places: Vec<usize> = old.iter().map(|server| server.place()).collect();
         let mut free = (0..).filter(|place| !old.iter().any(|s| s.place() == *place));
@@ -133,16 +146,42 @@ impl Group {
             }
             let place = free.next().unwrap_or(places.len());
             places.push(place);
-            Arc::new(Server::new(
-                settings.clone(),
-                &self.settings,
-                place,
-                self.threads,
-            ))
+            let server = Server::new(settings.clone(), &self.settings, place, self.threads);
+            if let Some(order) = orders.get(server.name()) {
+                server.obey(order);
+            }
+            Arc::new(server)
         });
         *servers = new.collect();
-        drop(servers);
+        drop((servers, orders));
         self.changed();
+        self.replaced.notify_one();
+    }
+
+    /// Rung when the servers are others than before; for one listener.
+    pub(super) fn replaced(&self) -> &Notify {
+        &self.replaced
+    }
+
+    /// To be held by whoever takes a server out because of what requests tell.
+    pub(super) fn turn_out(&self) -> &Mutex<()> {
+        &self.turn_out
+    }
+
+    /// Does what the operator says of the server called `name`, now and whenever there is one of
+    /// that name. Whether anything is different now.
+    pub fn order(&self, name: &str, order: Order) -> bool {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.entry(name.to_owned()).or_default().add(order);
+        drop(orders);
+        let servers = self.servers();
+        let named = servers.iter().filter(|server| server.name() == name);
+        let news = named.fold(false, |news, server| server.obey(&order) | news);
+        if news {
+            self.changed();
+            health::relieve(self);
+        }
+        news
     }
 
     /// Health, mode or weight of a server have changed: whoever chooses looks anew.
@@ -174,19 +213,10 @@ impl Group {
 
     /// Tells how an exchange with a server went.
     pub fn report(&self, server: &Server, outcome: Outcome) {
-        match outcome {
-            Outcome::Answered(_) => {}
-            Outcome::Unreachable => {
-                server.note_failure();
-                // Till it announces itself again.
-                let announced = matches!(self.settings.discover, Some(Discover::Subscribe { .. }))
-                    && !self.settings.servers.iter().any(|s| s.id == server.name());
-                if announced && server.set_health(Health::Down) {
-                    self.changed();
-                }
-            }
-            Outcome::Failed => server.note_failure(),
+        if !matches!(outcome, Outcome::Answered(_)) {
+            server.note_failure();
         }
+        health::learn(self, server, outcome);
     }
 }
 

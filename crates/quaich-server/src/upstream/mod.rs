@@ -4,15 +4,18 @@
 //! over it, with connections of its own.
 
 pub mod addresses;
+pub mod announce;
 pub mod connect;
 pub mod endpoint;
 pub mod group;
+pub mod health;
 pub mod pool;
 pub mod request;
 pub mod secure;
 pub mod server;
 pub mod sessions;
 pub mod sites;
+pub mod sticky;
 pub mod wire;
 
 use std::cell::RefCell;
@@ -20,13 +23,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quaich_config::model::SendProxy;
+
 use crate::deadline::Deadlines;
 use crate::error::Error;
 use crate::observe::counters::Counters;
+use crate::stream::Stream;
+use announce::Ends;
 use endpoint::{Endpoint, Found, Want};
 use group::{Group, Outcome, Slot, Wish};
 use server::Server;
 use sites::ByKey;
+use sticky::Sticky;
 use wire::Conn;
 
 /// One group of servers, as one thread sees it.
@@ -36,6 +44,8 @@ pub struct Upstream {
     endpoints: RefCell<Vec<Option<Rc<Endpoint>>>>,
     /// As `Group::sites`, and which version of it.
     sites: RefCell<(u64, ByKey<Rc<Upstream>>)>,
+    secret: Box<[u8]>,
+    sticky: Option<Sticky>,
     deadlines: Rc<Deadlines>,
     counters: Arc<Counters>,
 }
@@ -57,12 +67,19 @@ pub struct Unreachable {
 }
 
 impl Upstream {
-    /// An upstream for this thread.
-    pub fn new(group: &Arc<Group>, deadlines: &Rc<Deadlines>, counters: &Arc<Counters>) -> Self {
+    /// An upstream for this thread. Sticky cookies are signed with `secret`.
+    pub fn new(
+        group: &Arc<Group>,
+        secret: &[u8],
+        deadlines: &Rc<Deadlines>,
+        counters: &Arc<Counters>,
+    ) -> Self {
         Self {
             group: group.clone(),
+            sticky: Sticky::new(group.settings(), secret),
             endpoints: RefCell::default(),
             sites: RefCell::default(),
+            secret: secret.into(),
             deadlines: deadlines.clone(),
             counters: counters.clone(),
         }
@@ -93,11 +110,21 @@ impl Upstream {
             group.is_some_and(|group| Arc::ptr_eq(group, &upstream.group))
         });
         for (key, group) in groups.iter() {
-            known
-                .entry(key.clone())
-                .or_insert_with(|| Rc::new(Self::new(group, &self.deadlines, &self.counters)));
+            known.entry(key.clone()).or_insert_with(|| {
+                Rc::new(Self::new(
+                    group,
+                    &self.secret,
+                    &self.deadlines,
+                    &self.counters,
+                ))
+            });
         }
         *known_version = version;
+    }
+
+    /// How clients stay with their servers, if they are to.
+    pub fn sticky(&self) -> Option<&Sticky> {
+        self.sticky.as_ref()
     }
 
     /// The longest wait for a byte of an answer.
@@ -108,6 +135,38 @@ impl Upstream {
     /// Attempts after the first.
     pub fn retries(&self) -> u32 {
         self.group.settings().retries
+    }
+
+    /// Whether servers are told who the client of a connection is.
+    pub fn send_proxy(&self) -> SendProxy {
+        self.group.settings().send_proxy
+    }
+
+    /// A new connection to the server that is chosen for `wish`, for the bytes of a client. `client` is
+    /// whose, if the server wants to know.
+    pub async fn dial(
+        &self,
+        client: Option<Ends>,
+        wish: &Wish<'_>,
+    ) -> Result<(Stream, Slot), Unreachable> {
+        let slot = self.group.choose(wish).map_err(|error| Unreachable {
+            error,
+            server: None,
+        })?;
+        let timeout = self.group.settings().connect_timeout;
+        match self.endpoint(slot.server()).dial(client, timeout).await {
+            Ok(stream) => {
+                self.counters.upstream_connects.add();
+                Ok((stream, slot))
+            }
+            Err(error) => {
+                self.group.report(slot.server(), Outcome::Unreachable);
+                Err(Unreachable {
+                    error,
+                    server: Some(slot.server().clone()),
+                })
+            }
+        }
     }
 
     /// A connection to the server that is chosen for `wish`.

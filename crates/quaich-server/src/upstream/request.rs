@@ -22,15 +22,37 @@ pub struct Request {
     body: BodyLength,
     protocol: Option<Range<usize>>,
     trailers: bool,
+    /// Over HTTP/1 the server is to close after its answer.
+    close: bool,
 }
 
 impl Request {
     /// The first line and `Host`.
     pub fn new(
-        (method, name): (Method, &[u8]),
+        method: (Method, &[u8]),
         path: &[u8],
         query: Option<&[u8]>,
         authority: &[u8],
+    ) -> Self {
+        Self::begin(method, (path, query), b" HTTP/1.1\r\n", Some(authority))
+    }
+
+    /// The first line of a request of HTTP/1.0, for a server that is asked over HTTP/1; `Host` only
+    /// if there is one.
+    pub fn http10(
+        method: (Method, &[u8]),
+        path: &[u8],
+        query: Option<&[u8]>,
+        host: Option<&[u8]>,
+    ) -> Self {
+        Self::begin(method, (path, query), b" HTTP/1.0\r\n", host)
+    }
+
+    fn begin(
+        (method, name): (Method, &[u8]),
+        (path, query): (&[u8], Option<&[u8]>),
+        version: &[u8],
+        authority: Option<&[u8]>,
     ) -> Self {
         let mut text = Text::lend();
         text.extend_from_slice(name);
@@ -43,11 +65,18 @@ impl Request {
             text.extend_from_slice(query);
         }
         let target = target..text.len();
-        text.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-        let host = text.len();
-        text.extend_from_slice(authority);
-        let authority = host..text.len();
-        text.extend_from_slice(b"\r\n");
+        text.extend_from_slice(version);
+        let authority = match authority {
+            None => 0..0,
+            Some(authority) => {
+                text.extend_from_slice(b"Host: ");
+                let host = text.len();
+                text.extend_from_slice(authority);
+                let authority = host..text.len();
+                text.extend_from_slice(b"\r\n");
+                authority
+            }
+        };
         let fields = text.len()..text.len();
         Self {
             text,
@@ -60,6 +89,7 @@ impl Request {
             body: BodyLength::Empty,
             protocol: None,
             trailers: false,
+            close: false,
         }
     }
 
@@ -78,6 +108,11 @@ impl Request {
         self.trailers = true;
     }
 
+    /// No other request follows on the connection, if it is this request's alone.
+    pub fn close_after(&mut self) {
+        self.close = true;
+    }
+
     /// Ends the head: how the body is framed, and the protocol that is to follow in its place.
     pub fn end(&mut self, body: BodyLength, protocol: Option<&[u8]>) {
         self.fields.end = self.text.len();
@@ -89,6 +124,9 @@ impl Request {
             self.text.extend_from_slice(protocol);
             self.protocol = Some(start..self.text.len());
             self.text.extend_from_slice(b"\r\n");
+        }
+        if self.close {
+            h1::field(&mut self.text, b"Connection", b"close");
         }
         match body {
             BodyLength::Known(length) => h1::field_u64(&mut self.text, b"Content-Length", length),

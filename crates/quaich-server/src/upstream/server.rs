@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use quaich_config::model::{self, UpstreamServer};
 
 use super::addresses::Addresses;
+use super::health::Condition;
 use super::pool::Shelf;
+pub use crate::link::{Mode, Order};
 
 /// What is known of the health of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,18 +21,6 @@ pub enum Health {
     Down,
 }
 
-/// What the operator wants of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[repr(u8)]
-pub enum Mode {
-    /// Requests go to it while it is up.
-    Ready,
-    /// Only requests of clients that belong to it already.
-    Drain,
-    /// Nothing goes to it, and it is not checked.
-    Maint,
-}
-
 /// One server, as all threads see it.
 #[derive(Debug)]
 pub struct Server {
@@ -39,7 +29,7 @@ pub struct Server {
     place: usize,
     addresses: Addresses,
     shelf: Shelf,
-    health: AtomicU8,
+    condition: Condition,
     mode: AtomicU8,
     weight: AtomicU32,
     /// As configured or discovered; an operator may have changed `weight` since.
@@ -57,11 +47,15 @@ impl Server {
         place: usize,
         threads: usize,
     ) -> Self {
+        let condition = match &upstream.health {
+            Some(health) => Condition::new(true, !health.initially_up),
+            None => Condition::default(),
+        };
         Self {
             addresses: Addresses::new(&settings.addr),
             shelf: Shelf::new(upstream.keepalive, threads),
             place,
-            health: AtomicU8::new(Health::Up as u8),
+            condition,
             mode: AtomicU8::new(Mode::Ready as u8),
             weight: AtomicU32::new(settings.weight),
             given_weight: AtomicU32::new(settings.weight),
@@ -81,7 +75,7 @@ impl Server {
             addresses: Addresses::new(&settings.addr),
             shelf: Shelf::new(keepalive, threads),
             place: 0,
-            health: AtomicU8::new(0),
+            condition: Condition::default(),
             mode: AtomicU8::new(0),
             weight: AtomicU32::new(1),
             given_weight: AtomicU32::new(1),
@@ -138,24 +132,32 @@ impl Server {
 
     /// What is known of it.
     pub fn health(&self) -> Health {
-        match self.health.load(Ordering::Relaxed) {
-            0 => Health::Up,
-            _ => Health::Down,
+        match self.condition.is_in() {
+            true => Health::Up,
+            false => Health::Down,
         }
     }
 
-    /// Notes what is known of it; whether that is news. Tell the group if it is.
-    pub fn set_health(&self, health: Health) -> bool {
-        self.health.swap(health as u8, Ordering::Relaxed) != health as u8
+    /// As if a check had found this.
+    #[cfg(test)]
+    pub(super) fn find(&self, health: Health) {
+        let reason = super::health::Reason::Checks;
+        self.condition.set_for_tests(reason, health == Health::Down);
+    }
+
+    /// What is known of it, in full.
+    pub fn condition(&self) -> &Condition {
+        &self.condition
+    }
+
+    /// What the operator and its agent want: the less it is to do, the more that counts.
+    pub fn mode(&self) -> Mode {
+        self.wanted().max(self.condition.agent_mode())
     }
 
     /// What the operator wants.
-    pub fn mode(&self) -> Mode {
-        match self.mode.load(Ordering::Relaxed) {
-            0 => Mode::Ready,
-            1 => Mode::Drain,
-            _ => Mode::Maint,
-        }
+    pub fn wanted(&self) -> Mode {
+        Mode::from_number(self.mode.load(Ordering::Relaxed))
     }
 
     /// Notes what the operator wants; whether that is news. Tell the group if it is.
@@ -165,12 +167,27 @@ impl Server {
 
     /// Its share of new clients, compared with the others'.
     pub fn weight(&self) -> u32 {
-        self.weight.load(Ordering::Relaxed)
+        self.condition.weighted(self.weight.load(Ordering::Relaxed))
     }
 
     /// Changes its share; whether that is news. Tell the group if it is.
     pub fn set_weight(&self, weight: u32) -> bool {
         self.weight.swap(weight, Ordering::Relaxed) != weight
+    }
+
+    /// Does what the operator says; whether that is news. Tell the group if it is.
+    pub(super) fn obey(&self, order: &Order) -> bool {
+        let mut news = false;
+        if let Some(mode) = order.mode {
+            news |= self.set_mode(mode);
+        }
+        if let Some(weight) = order.weight {
+            news |= self.set_weight(weight);
+        }
+        if news {
+            self.condition.tell();
+        }
+        news
     }
 
     /// Whether clients that do not belong to it may be given to it.

@@ -43,6 +43,21 @@ impl Sites {
     }
 }
 
+/// All groups: those of `upstreams`, each followed by those of its keys.
+pub fn with_groups(upstreams: &[Arc<Group>]) -> Vec<Arc<Group>> {
+    let mut all = Vec::new();
+    for upstream in upstreams {
+        all.push(upstream.clone());
+        if let Some(sites) = upstream.sites() {
+            let groups = sites.groups();
+            let mut by_key: Vec<_> = groups.iter().collect();
+            by_key.sort_unstable_by_key(|(key, _)| *key);
+            all.extend(by_key.into_iter().map(|(_, group)| group.clone()));
+        }
+    }
+    all
+}
+
 /// What belongs to a request for `authority` and `path`: what announced itself for the host with
 /// its port, else for the host; for a folder before the whole of it.
 pub fn find<'g, G>(groups: &'g ByKey<G>, authority: &[u8], path: &[u8]) -> Option<&'g G> {

@@ -36,10 +36,13 @@ impl Front {
             roots: (sockets.len()..sockets.len() + roots.len()).collect(),
             config,
             material,
+            protected: Vec::new(),
+            sticky_secrets: Vec::new(),
             access_log: None,
             log: None,
             apps: Vec::new(),
             subscribe: None,
+            orders: Vec::new(),
         };
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,

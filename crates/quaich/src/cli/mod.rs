@@ -14,6 +14,7 @@ mod route;
 mod run;
 mod schema;
 mod serve;
+mod server;
 mod source;
 pub(crate) mod state_dir;
 mod status;
@@ -71,6 +72,10 @@ enum Verb {
     Trust(trust::Args),
     /// Show what a running quaich does
     Status(status::Args),
+    /// Say what a server of an upstream is to do: ready, drain, maint, weight
+    Server(server::Args),
+    /// Give a server of an upstream no new clients
+    Drain(server::DrainArgs),
     /// Stop a running quaich, and wait until it is gone
     Stop(stop::Args),
     /// Print the JSON Schema of quaich.toml, for editors
@@ -93,6 +98,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Cert(args) => cert::run(&args),
         Verb::Trust(args) => trust::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Server(args) => server::run(&args),
+        Verb::Drain(args) => server::drain(&args),
         Verb::Stop(args) => stop::run(&args),
         Verb::Schema(args) => schema::run(&args),
     }

@@ -1,5 +1,7 @@
 //! `quaich status`: what a running quaich does, as a table or as JSON.
 
+mod upstreams;
+
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -79,6 +81,9 @@ fn shown(status: &Value) -> String {
     }
     for app in list(&status["apps"]) {
         app_table(&mut out, app);
+    }
+    for upstream in list(&status["upstreams"]) {
+        upstreams::append(&mut out, upstream);
     }
     out
 }

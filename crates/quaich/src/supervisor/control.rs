@@ -1,5 +1,5 @@
-//! The control socket: `quaich status`, `quaich stop` and `quaich cert renew` ask, the supervisor
-//! answers.
+//! The control socket: `quaich status`, `quaich stop`, `quaich server` and `quaich cert renew` ask,
+//! the supervisor answers.
 //!
 //! One JSON line each way. Only the supervisor's own user and root are heard; a request has 64 KiB
 //! and ten seconds, and ten connections may be open at once.
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use quaich_server::link::{Mode, Order};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -36,6 +37,11 @@ pub(super) enum Command {
     },
     Stop {
         graceful: bool,
+    },
+    /// What is to be of a server of an upstream.
+    Server {
+        name: String,
+        order: Order,
     },
 }
 
@@ -133,11 +139,33 @@ fn parse(line: &[u8]) -> Result<Command, String> {
         (Some("renew"), _) => Ok(Command::Renew {
             name: request["name"].as_str().map(str::to_owned),
         }),
+        (Some("server"), mode) => server(&request, mode),
         (Some("stop"), None | Some("graceful")) => Ok(Command::Stop { graceful: true }),
         (Some("stop"), Some("quick")) => Ok(Command::Stop { graceful: false }),
         _ => Err(
-            "`command` is `status`, `renew`, or `stop` with `mode` `graceful` or `quick`".into(),
+            "`command` is `status`, `renew`, `server`, or `stop` with `mode` `graceful` or `quick`"
+                .into(),
         ),
+    }
+}
+
+fn server(request: &Value, mode: Option<&str>) -> Result<Command, String> {
+    let name = request["server"].as_str().map(str::to_owned);
+    let mode = match mode {
+        None => None,
+        Some("ready") => Some(Mode::Ready),
+        Some("drain") => Some(Mode::Drain),
+        Some("maint") => Some(Mode::Maint),
+        Some(_) => return Err("`mode` of a server is `ready`, `drain` or `maint`".into()),
+    };
+    let weight = request["weight"].as_u64();
+    let weight = weight.and_then(|weight| u32::try_from(weight).ok());
+    match name {
+        Some(name) if mode.is_some() || weight.is_some() => Ok(Command::Server {
+            name,
+            order: Order { mode, weight },
+        }),
+        _ => Err("`server` needs `server`, and `mode` or `weight`".into()),
     }
 }
 
@@ -154,7 +182,15 @@ mod tests {
         );
         let quick = b"{\"command\":\"stop\",\"mode\":\"quick\"}\n";
         assert_eq!(parse(quick), Ok(Command::Stop { graceful: false }));
+        let drain = b"{\"command\":\"server\",\"server\":\"a/b\",\"mode\":\"drain\"}\n";
+        let order = Order {
+            mode: Some(Mode::Drain),
+            weight: None,
+        };
+        let name = "a/b".to_owned();
+        assert_eq!(parse(drain), Ok(Command::Server { name, order }));
         for bad in [
+            &b"{\"command\":\"server\",\"server\":\"a/b\"}\n"[..],
             &b"{\"command\":\"status\"}"[..],
             b"\n",
             b"{}\n",

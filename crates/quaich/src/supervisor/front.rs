@@ -15,7 +15,8 @@ use quaich_app::identity::Identity;
 use quaich_app::process;
 use quaich_config::model::Config;
 use quaich_server::link::{
-    AppFds, FromFront, Link, LinkReader, LinkWriter, Material, Setup, SubscribeFds, ToFront,
+    AppFds, FromFront, Link, LinkReader, LinkWriter, Material, NamedOrder, Secret, Setup,
+    SubscribeFds, ToFront,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
@@ -36,6 +37,8 @@ pub(super) struct Equipment {
     pub(super) sockets: Vec<Bound>,
     pub(super) subscribe: Option<Doors>,
     pub(super) roots: Vec<OwnedFd>,
+    pub(super) protected: Vec<OwnedFd>,
+    pub(super) sticky_secrets: Vec<Secret>,
     pub(super) access_log: Option<OwnedFd>,
     pub(super) log: Option<OwnedFd>,
     pub(super) identity: Option<Identity>,
@@ -55,14 +58,14 @@ impl Front {
     /// Starts a process and sends it everything. `channels` in the order of the apps.
     pub(super) fn start(
         equipment: &Equipment,
-        material: Material,
+        (material, orders): (Material, Vec<NamedOrder>),
         channels: &[Channel],
         incarnation: u64,
         heard: mpsc::Sender<Heard>,
     ) -> io::Result<Front> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        let (start, fds) = equipment.pack(material, channels)?;
+        let (start, fds) = equipment.pack(material, orders, channels)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0("quaich");
         command
@@ -100,6 +103,7 @@ impl Equipment {
     fn pack(
         &self,
         material: Material,
+        orders: Vec<NamedOrder>,
         channels: &[Channel],
     ) -> io::Result<(ToFront, Vec<OwnedFd>)> {
         let mut parcel = Parcel::default();
@@ -108,6 +112,7 @@ impl Equipment {
             listeners.push(parcel.add_all(&bound.sockets)?);
         }
         let roots = parcel.add_all(&self.roots)?;
+        let protected = parcel.add_all(&self.protected)?;
         let access_log = parcel.add_all(self.access_log.as_slice())?.first().copied();
         let log = parcel.add_all(self.log.as_slice())?.first().copied();
         let mut apps = Vec::new();
@@ -130,11 +135,14 @@ impl Equipment {
             config,
             material,
             listeners,
+            sticky_secrets: self.sticky_secrets.clone(),
             roots,
+            protected,
             access_log,
             log,
             apps,
             subscribe,
+            orders,
         };
         Ok((ToFront::Start(Box::new(setup)), parcel.fds))
     }

@@ -47,7 +47,8 @@ impl Supervisor {
             .collect::<std::io::Result<_>>()?;
         let material = self.plan.certificates.material(date::now());
         let heard = self.heard.clone();
-        let front = Front::start(&self.equipment, material, &channels, self.fronts, heard)?;
+        let state = (material, self.orders.clone());
+        let front = Front::start(&self.equipment, state, &channels, self.fronts, heard)?;
         Ok((front, channels))
     }
 
@@ -100,6 +101,10 @@ impl Supervisor {
                 self.condemn(app, worker, format!("it broke the channel: {why}"), now);
             }
             Some(FromFront::Status { id, body }) => self.asked.answer(id, body),
+            Some(FromFront::Ordered { id, done, body }) => {
+                self.remember(done);
+                self.asked.answer(id, body);
+            }
             // Without its link it is of no use any more.
             None if !matches!(self.phase, Phase::Draining { .. } | Phase::Stopping { .. }) => {
                 front.kill();

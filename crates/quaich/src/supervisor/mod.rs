@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use quaich_app::backoff::Backoff;
 use quaich_app::pool::{Notice, Pool};
 use quaich_app::worker::{Event, Launch};
-use quaich_server::link::ToFront;
+use quaich_server::link::{NamedOrder, ToFront};
 use quaich_server::observe::log;
 use rustix::process::{Pid, WaitOptions, wait};
 use std::os::unix::process::ExitStatusExt;
@@ -35,10 +35,12 @@ pub(crate) mod front;
 mod fronts;
 mod holder;
 mod notify;
+mod orders;
 mod report;
 mod signals;
 pub(crate) mod sockets;
 mod status;
+mod sticky;
 
 use crate::banner;
 use crate::boot::Plan;
@@ -63,6 +65,8 @@ pub(crate) fn run(plan: Plan) -> Result<(), Failure> {
         sockets: sockets::bind_all(&config.server)?,
         subscribe: config.subscribe.as_ref().map(Doors::open).transpose()?,
         roots: files::open_roots(config)?,
+        protected: files::open_protected(config)?,
+        sticky_secrets: sticky::secrets(config)?,
         access_log: files::open_log(&config.access_log.output)?,
         log: files::open_log(&config.log.output)?,
         identity: plan.identity,
@@ -174,6 +178,8 @@ struct Supervisor {
     told: Option<Instant>,
     started: Instant,
     asked: status::Asked,
+    /// What the operator has said of servers, for fronts to come.
+    orders: Vec<NamedOrder>,
     /// Looks after `plan.certificates`.
     care: Care,
     agent: Agent,
@@ -222,6 +228,7 @@ impl Supervisor {
             told: None,
             started: Instant::now(),
             asked: status::Asked::default(),
+            orders: Vec::new(),
             care: Care::default(),
             agent: Agent::new(agent),
             failure: None,
@@ -360,6 +367,7 @@ impl Supervisor {
     ) {
         match command {
             Command::Status => self.ask_status(reply, now),
+            Command::Server { name, order } => self.ask_order(name, order, reply, now),
             Command::Renew { name } => {
                 let _ = reply.send(self.renew(name.as_deref(), now));
             }

@@ -37,7 +37,12 @@ impl Asked {
     pub(super) fn answer(&mut self, id: u64, front: Value) {
         if let Some(index) = self.waiting.iter().position(|question| question.id == id) {
             let Question { reply, own, .. } = self.waiting.swap_remove(index);
-            send(reply, join(own, front));
+            // What is not a status stands alone.
+            let answer = match own.get("error") {
+                Some(_) => front,
+                None => join(own, front),
+            };
+            send(reply, answer);
         }
     }
 
@@ -59,16 +64,24 @@ fn send(reply: oneshot::Sender<Value>, answer: Value) {
 impl Supervisor {
     pub(super) fn ask_status(&mut self, reply: oneshot::Sender<Value>, now: Instant) {
         let own = self.own_status(now);
-        if self
-            .front
-            .as_ref()
-            .is_none_or(|front| front.ready.is_none())
-        {
+        self.ask_front(|id| ToFront::Status { id }, (reply, own), now);
+    }
+
+    /// Asks the front something. Its answer is joined with `own`, which is the whole answer if it
+    /// says nothing in time.
+    pub(super) fn ask_front(
+        &mut self,
+        question: impl FnOnce(u64) -> ToFront,
+        (reply, own): (oneshot::Sender<Value>, Value),
+        now: Instant,
+    ) {
+        let ready = |front: &super::Front| front.ready.is_some();
+        if !self.front.as_ref().is_some_and(ready) {
             return send(reply, own);
         }
         self.asked.last += 1;
         let id = self.asked.last;
-        self.tell(ToFront::Status { id }, Vec::new());
+        self.tell(question(id), Vec::new());
         self.asked.waiting.push(Question {
             id,
             reply,
@@ -126,8 +139,8 @@ fn app(pool: &Pool, now: Instant) -> Value {
     })
 }
 
-/// The front's `apps` go to ours by place and its workers' counts to ours by id, the rest of its
-/// answer into `front`.
+/// The front's `apps` go to ours by place and its workers' counts to ours by id, its `upstreams`
+/// beside them, the rest of its answer into `front`.
 fn join(mut own: Value, mut front: Value) -> Value {
     let apps = front.as_object_mut().and_then(|front| front.remove("apps"));
     let apps = apps
@@ -147,6 +160,9 @@ fn join(mut own: Value, mut front: Value) -> Value {
                 .map_or(Value::Null, |counts| counts[&id].clone());
         }
         merge(ours, theirs);
+    }
+    if let Some(upstreams) = front.as_object_mut().and_then(|f| f.remove("upstreams")) {
+        own["upstreams"] = upstreams;
     }
     merge(&mut own["front"], front);
     own

@@ -1,6 +1,9 @@
 //! `[upstream.NAME]`, and the upstreams that `proxy = URL` stands for.
 
 mod discover;
+mod health;
+mod sticky;
+mod tcp;
 
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ use crate::model::{
     UpstreamProtocol, UpstreamServer, UpstreamTls,
 };
 use crate::source::Span;
+
+pub(crate) use tcp::{is_tcp, takes_requests};
 
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>) -> Vec<Upstream> {
     let tables = top.named(cx, "upstream");
@@ -58,7 +63,14 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
     for table in fields.tables(cx, "server") {
         let id = table.text(cx, "id");
         match table.text(cx, "url") {
-            Some(url) => wrong |= !add(cx, &mut upstream, &mut seen, (&url, id)),
+            Some(url) => {
+                let added = add(cx, &mut upstream, &mut seen, (&url, id));
+                wrong |= !added;
+                let cookie = sticky::server_name(cx, &table);
+                if let Some(server) = upstream.servers.last_mut().filter(|_| added) {
+                    server.cookie = cookie;
+                }
+            }
             None => {
                 wrong = true;
                 if !table.has("url") {
@@ -77,8 +89,11 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
         let diagnostic = Diagnostic::error("no-servers", fields.place("servers"), message);
         fields.missing(cx, diagnostic.help("servers = [\"10.0.0.11:9000\"]"));
     }
+    tcp::settle(&mut upstream, fields);
     let places: Vec<Span> = seen.into_iter().map(|(_, span)| span).collect();
+    tcp::check_alike(cx, &upstream, &places);
     check(cx, &upstream, fields, &places);
+    sticky::check(cx, &upstream, fields);
     upstream
 }
 
@@ -140,16 +155,20 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         resolver: discover::resolver(cx, fields),
         balance: Balance::RoundRobin,
         slow_start: Duration::ZERO,
-        sticky: None,
-        health: None,
-        passive: None,
-        retry_after: Duration::from_secs(1),
+        sticky: sticky::lower(cx, fields),
+        health: health::health(cx, fields),
+        passive: health::passive(cx, fields),
+        retry_after: fields.time(cx, "retry_after"),
         retry_on: RetryOn::default(),
         retry_budget: 100,
         max_queue: 0,
         queue_timeout: Duration::from_secs(5),
         keepalive_age: Duration::ZERO,
-        send_proxy: SendProxy::Off,
+        send_proxy: match fields.word(cx, "send_proxy").as_str() {
+            "v1" => SendProxy::V1,
+            "v2" => SendProxy::V2,
+            _ => SendProxy::Off,
+        },
         params: Params::Wsgi,
         connect_timeout: fields.time(cx, "connect_timeout"),
         timeout: fields.time(cx, "timeout"),
@@ -200,6 +219,7 @@ fn server_name(cx: &mut Lower<'_>, word: &Word) -> Option<String> {
 
 /// What the scheme of the servers and the settings say to each other.
 fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &[Span]) {
+    health::check(cx, upstream, fields, places);
     let servers = || upstream.servers.iter().zip(places);
     let found = upstream.discover.as_ref().is_some_and(Discover::speaks_tls);
     if fields.has("tls") && !found && !upstream.servers.is_empty() && servers().all(|(s, _)| !s.tls)

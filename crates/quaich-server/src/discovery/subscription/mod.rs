@@ -8,7 +8,7 @@ mod socket;
 mod trust;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,16 +17,18 @@ use std::time::{Duration, Instant};
 use quaich_config::model::{self, Discover};
 use quaich_proto::subscription::{Announcement, MAX_PACKET, parse};
 use serde_json::Value;
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
 use self::registry::{Change, Registry, place};
 use self::socket::{Datagrams, Sender};
 use self::trust::{Entrance, Trust};
+use crate::deadline::Deadlines;
 use crate::observe::counters::Counters;
 use crate::observe::log;
 use crate::upstream::group::Group;
-use crate::upstream::server::Health;
+use crate::upstream::health;
+use crate::upstream::sites::Sites;
 
 /// Packets that are taken before upstreams hear of them.
 const BATCH: usize = 256;
@@ -70,6 +72,7 @@ pub fn serve(
     doors: Doors,
     upstreams: &[Arc<Group>],
     counters: &Arc<Counters>,
+    deadlines: &Rc<Deadlines>,
 ) -> std::io::Result<()> {
     let wants =
         |group: &&Arc<Group>| matches!(group.settings().discover, Some(Discover::Subscribe { .. }));
@@ -79,6 +82,8 @@ pub fn serve(
         upstreams: upstreams.iter().filter(wants).cloned().collect(),
         counters: counters.clone(),
         changed: RefCell::default(),
+        deadlines: deadlines.clone(),
+        watches: RefCell::default(),
     });
     for (fd, addr) in doors.sockets.into_iter().zip(&settings.listen) {
         let socket = Datagrams::new(fd)?;
@@ -99,6 +104,9 @@ struct Hub {
     counters: Arc<Counters>,
     /// Keys whose instances are others than upstreams know.
     changed: RefCell<BTreeSet<String>>,
+    deadlines: Rc<Deadlines>,
+    /// What looks after the health of the groups of keys, by name of the group.
+    watches: RefCell<HashMap<String, JoinHandle<()>>>,
 }
 
 impl Hub {
@@ -211,10 +219,8 @@ impl Hub {
         for group in self.groups_of(key) {
             let servers = group.servers();
             let server = servers.iter().find(|server| server.name() == address);
-            if group.settings().health.is_none()
-                && server.is_some_and(|server| server.set_health(Health::Up))
-            {
-                group.changed();
+            if let Some(server) = server {
+                health::announced(&group, server);
             }
         }
     }
@@ -241,7 +247,7 @@ impl Hub {
         let registry = self.subscriptions.registry();
         for upstream in &self.upstreams {
             if let Some(sites) = upstream.sites() {
-                publish_sites(upstream, sites, &registry, &changed);
+                self.publish_sites(upstream, sites, &registry, &changed);
             } else if let Some(Discover::Subscribe { key: Some(key) }) =
                 &upstream.settings().discover
                 && changed.contains(key)
@@ -263,37 +269,51 @@ impl Hub {
             self.publish();
         }
     }
-}
 
-/// Each key has a group of its own while it has instances.
-fn publish_sites(
-    upstream: &Group,
-    sites: &crate::upstream::sites::Sites,
-    registry: &Registry,
-    changed: &BTreeSet<String>,
-) {
-    let known = sites.groups();
-    let mut new = Vec::new();
-    let mut gone = Vec::new();
-    for name in changed {
-        match (registry.key(name), known.get(name.as_bytes())) {
-            (Some(key), Some(group)) => group.found(key.servers()),
-            (Some(key), None) => {
-                let group = upstream.for_key(name, key.balance.clone());
-                group.found(key.servers());
-                new.push((name.as_bytes().into(), Arc::new(group)));
+    /// Each key has a group of its own while it has instances.
+    fn publish_sites(
+        &self,
+        upstream: &Group,
+        sites: &Sites,
+        registry: &Registry,
+        changed: &BTreeSet<String>,
+    ) {
+        let known = sites.groups();
+        let mut new: Vec<(Box<[u8]>, Arc<Group>)> = Vec::new();
+        let mut gone = Vec::new();
+        for name in changed {
+            match (registry.key(name), known.get(name.as_bytes())) {
+                (Some(key), Some(group)) => group.found(key.servers()),
+                (Some(key), None) => {
+                    let group = Arc::new(upstream.for_key(name, key.balance.clone()));
+                    group.found(key.servers());
+                    self.watch(&group);
+                    new.push((name.as_bytes().into(), group));
+                }
+                (None, Some(group)) => {
+                    let watch = self.watches.borrow_mut().remove(&group.settings().name);
+                    if let Some(watch) = watch {
+                        watch.abort();
+                    }
+                    gone.push(name.as_bytes());
+                }
+                (None, None) => {}
             }
-            (None, Some(_)) => gone.push(name.as_bytes()),
-            (None, None) => {}
+        }
+        drop(known);
+        if !(new.is_empty() && gone.is_empty()) {
+            sites.change(|groups| {
+                groups.extend(new);
+                for name in gone {
+                    groups.remove(name);
+                }
+            });
         }
     }
-    drop(known);
-    if !(new.is_empty() && gone.is_empty()) {
-        sites.change(|groups| {
-            groups.extend(new);
-            for name in gone {
-                groups.remove(name);
-            }
-        });
+
+    fn watch(&self, group: &Arc<Group>) {
+        let watch = spawn_local(health::watch(group.clone(), self.deadlines.clone()));
+        let name = group.settings().name.clone();
+        self.watches.borrow_mut().insert(name, watch);
     }
 }

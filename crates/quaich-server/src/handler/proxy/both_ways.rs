@@ -6,17 +6,21 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use quaich_proto::h1::{self, BodyLength, Connection, ResponseHead, Version};
 use quaich_proto::headers::HeaderId;
 use quaich_proto::method::Method;
 
+use super::stay::Stay;
 use crate::downstream::body::Body;
 use crate::downstream::reply::Reply;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::handler::offered::Offer;
 use crate::pipe::Pipe;
+use crate::upstream::server::Server;
 use crate::upstream::wire::{Download, Upload};
 
 /// A rest of a body from which on it is moved by the kernel, not copied here.
@@ -24,6 +28,14 @@ const MOVED: u64 = 32 * 1024;
 
 /// Interim (1xx) responses that a server may send before the final one.
 const MAX_INTERIM: u32 = 8;
+
+/// Whose answer it is.
+pub(super) struct From<'e> {
+    /// The server.
+    pub(super) server: &'e Arc<Server>,
+    /// How its clients stay with it.
+    pub(super) stay: &'e Stay<'e>,
+}
 
 /// How an exchange with a server ended.
 pub(super) enum Ended {
@@ -33,6 +45,8 @@ pub(super) enum Ended {
     Closed,
     /// The connection now carries another protocol.
     Switched,
+    /// With a file that is to be sent in place of the answer; whether the connection may be kept.
+    Offered(Offer, bool),
 }
 
 impl Ended {
@@ -41,6 +55,7 @@ impl Ended {
     fn into_last(self) -> Self {
         match self {
             Self::Reusable => Self::Closed,
+            Self::Offered(offer, _) => Self::Offered(offer, false),
             other => other,
         }
     }
@@ -78,6 +93,7 @@ pub(super) async fn both_ways(
     (body, reply): (&mut Body<'_>, &mut Reply<'_>),
     (up, down): (&mut Upload<'_>, &mut Download<'_>),
     sending: Sending,
+    from: &From<'_>,
 ) -> Result<Ended, Error> {
     let progress = Progress {
         sending: Cell::new(sending),
@@ -89,7 +105,7 @@ pub(super) async fn both_ways(
     };
     let patience = up.patience();
     let mut rising = pin!(rise(body, up, &progress));
-    let mut falling = pin!(download(exchange, reply, down, &progress));
+    let mut falling = pin!(download(exchange, reply, down, (&progress, from)));
     poll_fn(|cx| {
         loop {
             let sends = progress.sending.get() == Sending::Rest;
@@ -177,7 +193,7 @@ async fn download(
     exchange: &mut Exchange,
     reply: &mut Reply<'_>,
     down: &mut Download<'_>,
-    progress: &Progress,
+    (progress, from): (&Progress, &From<'_>),
 ) -> Result<Ended, Error> {
     final_head(exchange, reply, down).await?;
     exchange.timings.mark_first_byte();
@@ -188,11 +204,15 @@ async fn download(
         false => Poll::Ready(()),
     })
     .await;
+    from.stay.answer(from.server, exchange)?;
     if exchange.response.status == 101 {
         return Ok(Ended::Switched);
     }
     let length = length(exchange);
-    drop_hop_by_hop(&mut exchange.response);
+    let offer = drop_hop_by_hop(&mut exchange.response);
+    if offer.is_some() {
+        return Ok(Ended::Offered(offer, down.is_done()));
+    }
     reply.begin(exchange, length);
     // A body that was given no length may take its time: its head does not wait for it.
     let mut hurries = matches!(length, BodyLength::Chunked | BodyLength::UntilClose);
@@ -298,8 +318,8 @@ fn length(exchange: &Exchange) -> BodyLength {
 }
 
 /// Fields that belong to the connection with the server (RFC 9110 section 7.6.1), and those that
-/// quaich sets itself.
-fn drop_hop_by_hop(response: &mut ResponseHead) {
+/// quaich sets itself, and what is meant for quaich.
+fn drop_hop_by_hop(response: &mut ResponseHead) -> Offer {
     // Most responses have no such field, and nothing is allocated for them.
     let listed = response
         .headers
@@ -307,7 +327,10 @@ fn drop_hop_by_hop(response: &mut ResponseHead) {
         .collect::<Vec<_>>()
         .join(&b',');
     let listed = Connection::parse(&listed);
-    response.headers.retain(|id, name, _| {
-        !(h1::is_hop_by_hop(id) || id == HeaderId::Server || listed.names(name))
+    let mut offer = Offer::default();
+    response.headers.retain(|id, name, value| {
+        let drops = h1::is_hop_by_hop(id) || id == HeaderId::Server || listed.names(name);
+        !(drops || offer.takes(id, value))
     });
+    offer
 }
