@@ -61,7 +61,7 @@ counters! {
     dns_lookups,
     /// Look-ups of names that found nothing.
     dns_failures,
-    /// Answers that were other than the one before.
+    /// Names that were found to have other addresses or records than before.
     dns_changes,
     /// Announcements of instances that were believed.
     subscriptions,

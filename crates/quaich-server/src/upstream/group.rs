@@ -120,14 +120,14 @@ impl Group {
         servers.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// These are the servers from now on, beside those of the configuration.
+    /// These are the servers from now on, beside those of the configuration. No two of them have
+    /// the same name.
     pub fn found(&self, servers: Vec<UpstreamServer>) {
-        let mut all = self.settings.servers.clone();
-        for server in servers {
-            if !all.iter().any(|known| known.id == server.id) {
-                all.push(server);
-            }
-        }
+        let own = &self.settings.servers;
+        let others = servers
+            .into_iter()
+            .filter(|s| own.iter().all(|known| known.id != s.id));
+        let all: Vec<_> = own.iter().cloned().chain(others).collect();
         self.replace(&all);
     }
 

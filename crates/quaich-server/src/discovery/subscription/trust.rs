@@ -75,6 +75,11 @@ impl Trust {
         };
         let signature = said.signature.ok_or("it is not signed")?;
         let unix = said.unix.ok_or("it is signed and has no time")?;
+        // What is cheap to find out comes first: anybody may send.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs();
+        let who = (said.key.to_owned(), said.address.to_owned());
+        self.check_time(&who, unix, now)?;
         let key = public_key(keys, said.key)?;
         let algorithm: &'static RsaParameters = match self.digest {
             Digest::Sha1 => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
@@ -85,31 +90,34 @@ impl Trust {
         UnparsedPublicKey::new(algorithm, key.as_ref())
             .verify(signature.signed, signature.sign)
             .map_err(|_| "its signature is wrong (see `key_dir` and `digest`)")?;
-        self.check_time(said, unix)
+        self.remember(who, unix, now)
     }
 
     /// The command is not signed: a packet that was caught and turned round has the time of the
     /// first one, and each time counts once.
-    fn check_time(&mut self, said: &Announcement<'_>, unix: u64) -> Result<(), String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs();
+    fn check_time(&self, who: &(String, String), unix: u64, now: u64) -> Result<(), String> {
         if unix.abs_diff(now) > CLOCKS.as_secs() {
             return Err(format!("its clock says {unix}, ours {now}"));
         }
-        if self.newest.len() >= MAX_REMEMBERED {
-            let oldest = now.saturating_sub(CLOCKS.as_secs());
+        match self.newest.get(who) {
+            Some(newest) if unix <= *newest => {
+                Err("it is a copy of an older one, or its clock was set back".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// From now on only what is newer counts.
+    fn remember(&mut self, who: (String, String), unix: u64, now: u64) -> Result<(), String> {
+        if self.newest.len() >= MAX_REMEMBERED && !self.newest.contains_key(&who) {
             // What is older is refused by its time alone.
+            let oldest = now.saturating_sub(CLOCKS.as_secs());
             self.newest.retain(|_, unix| *unix >= oldest);
             if self.newest.len() >= MAX_REMEMBERED {
                 return Err("too many instances announce themselves".into());
             }
         }
-        let who = (said.key.to_owned(), said.address.to_owned());
-        let newest = self.newest.entry(who).or_insert(0);
-        if unix <= *newest {
-            return Err("it is a copy of an older one, or its clock was set back".into());
-        }
-        *newest = unix;
+        self.newest.insert(who, unix);
         Ok(())
     }
 
@@ -154,6 +162,28 @@ fn file_name(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_time_counts_once_and_is_forgotten_when_it_is_too_old_anyway() {
+        let mut trust = Trust {
+            keys: None,
+            digest: Digest::Sha256,
+            allow: None,
+            newest: HashMap::new(),
+        };
+        let who = |n: usize| ("a".to_owned(), n.to_string());
+        assert!(trust.check_time(&who(0), 1000, 1060).is_ok());
+        assert!(trust.check_time(&who(0), 1000, 1061).is_err());
+        assert!(trust.remember(who(0), 1000, 1000).is_ok());
+        assert!(trust.check_time(&who(0), 1000, 1000).is_err());
+        assert!(trust.check_time(&who(0), 999, 1000).is_err());
+        assert!(trust.check_time(&who(0), 1001, 1000).is_ok());
+        assert!(trust.check_time(&who(1), 1000, 1000).is_ok());
+        assert!((1..MAX_REMEMBERED).all(|n| trust.remember(who(n), 1000, 1000).is_ok()));
+        assert!(trust.remember(who(MAX_REMEMBERED), 1000, 1000).is_err());
+        assert!(trust.remember(who(MAX_REMEMBERED), 1061, 1061).is_ok());
+        assert_eq!(trust.newest.len(), 1);
+    }
 
     #[test]
     fn no_key_leads_out_of_its_folder() {

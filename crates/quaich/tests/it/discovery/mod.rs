@@ -4,6 +4,7 @@
 mod dns;
 mod dnsmasq;
 mod subscription;
+mod uwsgi;
 
 use std::collections::BTreeSet;
 

@@ -12,15 +12,15 @@ use super::dnsmasq::free_port;
 use super::{answer, answered_by, named};
 
 /// quaich that listens for announcements, and a socket to make them from.
-struct Rig {
-    quaich: Quaich,
+pub(super) struct Rig {
+    pub(super) quaich: Quaich,
     socket: UdpSocket,
-    port: u16,
+    pub(super) port: u16,
 }
 
 impl Rig {
     /// With these keys of `[subscribe]`, and what `discover` says.
-    fn start(site: TempSite, subscribe: &str, discover: &str) -> Self {
+    pub(super) fn start(site: TempSite, subscribe: &str, discover: &str) -> Self {
         let port = free_port();
         let quaich = Quaich::serve(
             site,
@@ -40,7 +40,7 @@ impl Rig {
         }
     }
 
-    fn send(&self, packet: &[u8]) {
+    pub(super) fn send(&self, packet: &[u8]) {
         let to = ("127.0.0.1", self.port);
         self.socket.send_to(packet, to).expect("it listens");
     }
@@ -50,19 +50,19 @@ impl Rig {
     }
 
     /// Waits until so many announcements were refused.
-    fn refused(&self, count: u64) {
+    pub(super) fn refused(&self, count: u64) {
         eventually("refused announcements", || {
             (self.counter("subscriptions_refused") >= count).then_some(())
         });
         assert_eq!(self.counter("subscriptions_refused"), count);
     }
 
-    fn counter(&self, name: &str) -> u64 {
+    pub(super) fn counter(&self, name: &str) -> u64 {
         let status = self.status();
         status["front"]["counters"][name].as_u64().unwrap_or(0)
     }
 
-    fn status(&self) -> serde_json::Value {
+    pub(super) fn status(&self) -> serde_json::Value {
         let args = ["status", "--json", "--socket", "quaich.sock"];
         let finished = QuaichCommand::beside(self.quaich.site(), args).finish();
         serde_json::from_str(&finished.stdout).expect("JSON")
@@ -183,7 +183,7 @@ fn what_is_no_announcement_is_counted_and_changes_nothing() {
 }
 
 /// A pair of keys in the folder: `NAME.key`, and `NAME.pem` in `public`.
-fn key_pair(site: &TempSite, name: &str) {
+pub(super) fn key_pair(site: &TempSite, name: &str) {
     std::fs::create_dir_all(site.join("public")).expect("a folder");
     let key = site.join(&format!("{name}.key"));
     let made = openssl(&["genrsa", "-out"], &key, &["2048"]);
