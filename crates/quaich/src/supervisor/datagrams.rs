@@ -106,7 +106,8 @@ fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket.into())
 }
 
-fn open_keys(path: &Path) -> Result<OwnedFd, Failure> {
+/// The folder of public keys.
+pub(super) fn open_keys(path: &Path) -> Result<OwnedFd, Failure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     open(path, flags, Mode::empty()).map_err(|error| {
         let shown = path.display();
