@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quaich_proto::subscription::{Command as Say, PacketBuilder};
-use quaich_testkit::{Origin, Quaich, QuaichCommand, TempSite, eventually};
+use quaich_testkit::{Origin, Quaich, QuaichCommand, Signal, TempSite, eventually};
 
 use super::dnsmasq::free_port;
 use super::{answer, answered_by, named};
@@ -104,6 +104,38 @@ fn instances_join_and_leave_and_each_key_is_a_site() {
     rig.say(Say::Unsubscribe, "a.example", &two, &[]);
     answered_by(&rig.quaich, "a.example", &[""]);
     answered_by(&rig.quaich, "b.example:8000", &["other"]);
+}
+
+#[test]
+fn a_key_may_name_a_folder_of_a_host() {
+    let rig = Rig::start(TempSite::new(), "", "true");
+    let (one, shop) = (named("127.0.0.1:0", "one"), named("127.0.0.1:0", "shop"));
+    rig.say(Say::Subscribe, "a.example", &one, &[]);
+    rig.say(Say::Subscribe, "a.example/shop", &shop, &[]);
+    answered_by(&rig.quaich, "a.example", &["one"]);
+    let mut client = rig.quaich.raw();
+    eventually("the folder has its own instance", || {
+        client.send("GET /shop/x HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        (client.response().text() == "shop").then_some(())
+    });
+    client.send("GET /shopping HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    client.response().expect_body("one");
+}
+
+#[test]
+fn another_front_hears_the_next_announcement() {
+    let rig = Rig::start(TempSite::new(), "", "true");
+    let one = named("127.0.0.1:0", "one");
+    rig.say(Say::Subscribe, "a.example", &one, &[]);
+    answered_by(&rig.quaich, "a.example", &["one"]);
+    let front = rig.quaich.front();
+    Quaich::signal_process(front, Signal::KILL);
+    eventually("another front", || {
+        (rig.quaich.front() != front).then_some(())
+    });
+    // The supervisor kept the socket: what is sent now waits in it.
+    rig.say(Say::Subscribe, "a.example", &one, &[]);
+    answered_by(&rig.quaich, "a.example", &["one"]);
 }
 
 #[test]
