@@ -6,7 +6,7 @@ use crate::addr;
 use crate::lower::show_path;
 use crate::model::{
     AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, Listener, LogOutput,
-    OtherProtocol, ProxyProtocol, Route, SendProxy, Server, Site, Symlinks, Upstream,
+    OtherProtocol, ProxyProtocol, Route, Server, Site, Symlinks, Upstream,
 };
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
@@ -15,6 +15,7 @@ mod discovery;
 mod health;
 mod sticky;
 mod tls;
+mod upstream;
 mod writer;
 
 pub use writer::TomlWriter;
@@ -39,7 +40,7 @@ pub fn to_toml(config: &Config, origins: Option<&Origins>) -> String {
         app(&mut out, item);
     }
     for item in config.upstreams.iter().filter(|upstream| !is_url(upstream)) {
-        upstream(&mut out, item);
+        upstream::upstream(&mut out, item);
     }
     for item in &config.sites {
         site(&mut out, item, config);
@@ -202,37 +203,6 @@ fn app(out: &mut TomlWriter<'_>, app: &App) {
     );
     out.maybe_text("user", app.user.as_deref());
     out.maybe_text("group", app.group.as_deref());
-}
-
-fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
-    let path = format!("upstream.{}", upstream.name);
-    out.table(&path);
-    out.text("connect_timeout", &show_duration(upstream.connect_timeout));
-    out.text("timeout", &show_duration(upstream.timeout));
-    out.number("retries", upstream.retries);
-    out.number("keepalive", upstream.keepalive);
-    out.text(
-        "keepalive_timeout",
-        &show_duration(upstream.keepalive_timeout),
-    );
-    health::upstream(out, upstream);
-    out.text(
-        "send_proxy",
-        match upstream.send_proxy {
-            SendProxy::Off => "off",
-            SendProxy::V1 => "v1",
-            SendProxy::V2 => "v2",
-        },
-    );
-    tls::upstream(out, upstream);
-    discovery::upstream(out, upstream);
-    sticky::sticky(out, upstream.sticky.as_ref());
-    for server in &upstream.servers {
-        out.tables(&format!("{path}.server"));
-        out.text("url", &addr::show_server(server));
-        out.text("id", &server.id);
-        out.maybe_text("cookie", server.cookie.as_deref());
-    }
 }
 
 fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {

@@ -283,6 +283,26 @@ prop_compose! {
     }
 }
 
+fn balance() -> impl Strategy<Value = Balance> {
+    select(vec![
+        Balance::RoundRobin,
+        Balance::LeastConn,
+        Balance::P2c,
+        Balance::Random,
+        Balance::First,
+        Balance::Hash(HashKey::ClientIp),
+        Balance::Hash(HashKey::Uri),
+        Balance::Hash(HashKey::Path),
+        Balance::Hash(HashKey::Header("X-Tenant".into())),
+        Balance::Hash(HashKey::Cookie("sid.x".into())),
+    ])
+}
+
+fn retry_on() -> impl Strategy<Value = RetryOn> {
+    let statuses = select(vec![vec![], vec![503], vec![429, 500, 599]]);
+    (any::<bool>(), statuses).prop_map(|(timeout, statuses)| RetryOn { timeout, statuses })
+}
+
 fn discover() -> impl Strategy<Value = Discover> {
     prop_oneof![
         ("[a-z]{1,9}\\.internal", 1_u16..).prop_map(|(host, port)| {
@@ -407,6 +427,9 @@ prop_compose! {
             (H2::Off, (false, false)),
         ]),
         tls in upstream_tls(),
+        (balance, slow_start) in (balance(), select(vec![Duration::ZERO, Duration::from_secs(30)])),
+        (weight, spare, max_conns) in (0_u32..=65_535, any::<bool>(), 0_usize..3),
+        (retry_on, retry_budget) in (retry_on(), 0_u8..=100),
         (discover, resolver) in (of(discover()), vec(any::<u16>(), 0..3)),
         (health, passive, retry_after) in (of(health()), of(passive()), time()),
         sticky in of(sticky::sticky()),
@@ -418,9 +441,9 @@ prop_compose! {
             addr,
             tls: secure,
             protocol: if h2c { UpstreamProtocol::H2c } else { UpstreamProtocol::Http },
-            weight: 1,
-            backup: false,
-            max_conns: 0,
+            weight,
+            backup: spare && index > 0,
+            max_conns,
             cookie: Some(format!("c{index}")),
             modifiers: (0, 0),
         };
@@ -430,17 +453,17 @@ prop_compose! {
             discover: discover.filter(|d| !matches!(d, Discover::Dns { .. }) || !secure),
             resolve: times[0],
             resolver: resolver.into_iter().map(|port| ([127, 0, 0, 1], port).into()).collect(),
-            balance: Balance::RoundRobin,
-            slow_start: Duration::ZERO,
+            balance,
+            slow_start,
             sticky,
             health,
             passive,
             retry_after,
-            retry_on: RetryOn::default(),
-            retry_budget: 100,
-            max_queue: 0,
-            queue_timeout: Duration::from_secs(5),
-            keepalive_age: Duration::ZERO,
+            retry_on,
+            retry_budget,
+            max_queue: 7,
+            queue_timeout: times[0],
+            keepalive_age: slow_start,
             send_proxy,
             params: Params::Wsgi,
             connect_timeout: times[0],

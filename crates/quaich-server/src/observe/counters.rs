@@ -57,6 +57,14 @@ counters! {
     upstream_reuses,
     /// Requests sent again over another connection.
     upstream_retries,
+    /// Requests that were not sent again because of `retry_budget`.
+    upstream_retries_refused,
+    /// Requests that waited because every server had `max_conns`.
+    upstream_queued,
+    /// Requests that found that queue full.
+    upstream_queue_full,
+    /// Requests that waited in it for too long.
+    upstream_queue_timeouts,
     /// Names of servers looked up.
     dns_lookups,
     /// Look-ups of names that found nothing.

@@ -13,7 +13,8 @@ use tokio::sync::Mutex;
 use super::announce::{Ends, announce};
 use super::connect;
 use super::group::Group;
-use super::pool::{self, Pool};
+use super::pool::{self, Limits, Pool};
+use super::race;
 use super::secure::{Offer, Secure, is_http2};
 use super::server::Server;
 use super::sessions::Sessions;
@@ -30,7 +31,8 @@ pub struct Endpoint {
     h2: H2,
     secure: Arc<Secure>,
     send_proxy: SendProxy,
-    pool: Pool,
+    pool: Pool<http1::Conn>,
+    idle: Duration,
     sessions: Sessions,
     /// Whether the next connection is likely to speak HTTP/2, so that others may wait for it.
     expects_http2: Cell<bool>,
@@ -64,13 +66,18 @@ impl Endpoint {
     /// A server with no connections yet.
     pub fn new(server: Arc<Server>, group: &Group, deadlines: &Rc<Deadlines>) -> Self {
         let (settings, h2) = (server.settings(), group.settings().h2);
+        let limits = Limits {
+            idle: group.settings().keepalive_timeout,
+            age: group.settings().keepalive_age,
+        };
         let h2c = settings.protocol == UpstreamProtocol::H2c;
         Self {
             expects_http2: Cell::new(h2c || (settings.tls && h2 != H2::Off)),
             h2,
             secure: group.secure().clone(),
             send_proxy: group.settings().send_proxy,
-            pool: Pool::new(server.clone(), group.settings().keepalive_timeout),
+            pool: Pool::new(server.clone(), limits, deadlines),
+            idle: limits.idle,
             sessions: Sessions::new(deadlines.clone()),
             opening: Mutex::default(),
             deadlines: deadlines.clone(),
@@ -100,7 +107,7 @@ impl Endpoint {
     pub fn reap(&self) {
         self.leave_vanished();
         self.pool.reap();
-        self.sessions.reap(self.pool.timeout());
+        self.sessions.reap(self.idle);
     }
 
     /// A kept connection that is still good as far as is known, or else a new one within `timeout`,
@@ -152,7 +159,7 @@ impl Endpoint {
         }
         // A server that was seen to speak HTTP/1.1 keeps its connections here.
         (!want.fresh)
-            .then(|| self.pool.take(&self.deadlines))
+            .then(|| self.pool.take())
             .flatten()
             .map(Conn::Http1)
     }
@@ -232,12 +239,8 @@ impl Endpoint {
             return connect::unix(path).await.map_err(|_| Kind::Connect);
         }
         let known = self.server.addresses().get().await;
-        for addr in known.ok_or(Kind::NoServer)?.iter() {
-            if let Ok(socket) = connect::tcp(*addr).await {
-                return Ok(socket);
-            }
-        }
-        Err(Kind::Connect)
+        let connected = race::tcp(&known.ok_or(Kind::NoServer)?).await;
+        connected.map_err(|_| Kind::Connect)
     }
 
     /// Closes kept connections to addresses that the server has no more.

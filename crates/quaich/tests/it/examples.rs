@@ -140,6 +140,27 @@ fn health() {
 }
 
 #[test]
+fn balance() {
+    let origins = [Origin::ok(), Origin::ok(), Origin::ok()];
+    let quaich = serve(example("balance", |text| {
+        let ports = ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"];
+        let text = on_a_free_port(text);
+        ports
+            .iter()
+            .zip(&origins)
+            .fold(text, |text, (port, origin)| {
+                text.replace(port, &origin.addr().to_string())
+            })
+    }));
+    let mut client = quaich.raw();
+    for _ in 0..6 {
+        client.get("/").expect_body("ok");
+    }
+    let asked = origins.each_ref().map(|origin| origin.requests().len());
+    assert_eq!(asked, [4, 2, 0]);
+}
+
+#[test]
 fn tls() {
     let site = example("tls", |text| {
         let edited = on_a_free_port(text);

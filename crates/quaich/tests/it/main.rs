@@ -6,6 +6,7 @@
 mod access_log;
 mod acme;
 mod apps;
+mod balance;
 mod browser;
 mod certificates;
 mod cli;
@@ -31,8 +32,10 @@ mod proxy;
 mod proxy_faults;
 mod proxy_protocol;
 mod routing;
+mod sendfile;
 mod server_command;
 mod slow_clients;
+mod sticky;
 mod tcp;
 mod tls_clients;
 mod transports;

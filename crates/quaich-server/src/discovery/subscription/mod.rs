@@ -105,7 +105,7 @@ struct Hub {
     /// Keys whose instances are others than upstreams know.
     changed: RefCell<BTreeSet<String>>,
     deadlines: Rc<Deadlines>,
-    /// What looks after the health of the groups of keys, by name of the group.
+    /// What looks after the groups of keys, by name of the group.
     watches: RefCell<HashMap<String, JoinHandle<()>>>,
 }
 
@@ -312,8 +312,11 @@ impl Hub {
     }
 
     fn watch(&self, group: &Arc<Group>) {
-        let watch = spawn_local(health::watch(group.clone(), self.deadlines.clone()));
-        let name = group.settings().name.clone();
+        let (group, name) = (group.clone(), group.settings().name.clone());
+        let health = health::watch(group.clone(), self.deadlines.clone());
+        let watch = spawn_local(async move {
+            tokio::join!(health, group.grow_shares());
+        });
         self.watches.borrow_mut().insert(name, watch);
     }
 }

@@ -111,12 +111,6 @@ impl Condition {
         }
     }
 
-    /// As `set`, whatever comes of it.
-    #[cfg(test)]
-    pub fn set_for_tests(&self, reason: Reason, out: bool) {
-        self.set(reason, out);
-    }
-
     /// Whether nothing keeps it out.
     pub fn is_in(&self) -> bool {
         self.out.load(Ordering::Relaxed) == 0

@@ -78,7 +78,7 @@ impl Sticky {
         able.cloned()
     }
 
-    /// The server of the last cookie `name` that has one: so HAProxy reads several.
+    /// The server of the first cookie `name` that has one: so HAProxy reads several.
     fn by_cookie(
         &self,
         group: &Group,
@@ -88,12 +88,11 @@ impl Sticky {
     ) -> Option<Arc<Server>> {
         let fields = headers.get_all(HeaderId::Cookie);
         let values = fields.flat_map(|field| cookie::values(field, name));
-        let mut known = None;
-        for value in values {
+        let mut servers = values.filter_map(|value| {
             self.renew(group);
-            known = read(&self.book.borrow(), value).or(known);
-        }
-        known
+            read(&self.book.borrow(), value)
+        });
+        servers.next()
     }
 
     fn renew(&self, group: &Group) {

@@ -4,7 +4,7 @@ use quaich_config::Surroundings;
 
 use super::*;
 use crate::link::UpstreamMaterial;
-use crate::upstream::server::{Health, Mode};
+use crate::upstream::server::Mode;
 
 /// An upstream of these keys.
 pub(super) fn group(keys: &str) -> Group {
@@ -39,11 +39,11 @@ fn known((group, sticky): &(Group, Sticky), cookie: &str) -> Option<String> {
 }
 
 #[test]
-fn the_last_cookie_that_names_a_server_counts() {
+fn the_first_cookie_that_names_a_server_counts() {
     let plain = sticky("{ cookie = \"S\", plain = true }");
     assert_eq!(known(&plain, "a=1; S=one; b").as_deref(), Some("one"));
-    assert_eq!(known(&plain, "S=one; S=two.x").as_deref(), Some("two.x"));
-    assert_eq!(known(&plain, "S=one; S=three").as_deref(), Some("one"));
+    assert_eq!(known(&plain, "S=two.x; S=one").as_deref(), Some("two.x"));
+    assert_eq!(known(&plain, "S=three; S=one").as_deref(), Some("one"));
     assert_eq!(known(&plain, "s=one; S=; S"), None);
 }
 
@@ -119,9 +119,8 @@ fn equal_values_and_addresses_stay_until_their_server_is_lost() {
         let find = || sticky.known(&group, &fields, address);
         let first = find().expect("all are up");
         assert!(Arc::ptr_eq(&find().expect("as before"), &first));
-        first.find(Health::Down);
+        first.set_mode(Mode::Maint);
         assert!(!Arc::ptr_eq(&find().expect("the other"), &first));
-        first.find(Health::Up);
         first.set_mode(Mode::Drain);
         assert!(!Arc::ptr_eq(&find().expect("the other"), &first));
     }
@@ -130,7 +129,7 @@ fn equal_values_and_addresses_stay_until_their_server_is_lost() {
     let fields = headers(&[("X-User", "ada")]);
     let find = || strict.known(&group, &fields, None).expect("one");
     let first = find();
-    first.find(Health::Down);
+    first.set_mode(Mode::Maint);
     assert!(Arc::ptr_eq(&find(), &first));
 }
 
