@@ -168,9 +168,6 @@ impl Hub {
     }
 
     fn admit(&self, said: &Announcement<'_>, from: Sender, local: bool) -> Result<Change, String> {
-        if !said.http {
-            return Err("it speaks uwsgi, and this version of quaich speaks HTTP".into());
-        }
         let addr = place(said.address, from.addr())
             .ok_or("its address is neither ip:port nor the path of a socket")?;
         let entrance = Entrance {
