@@ -10,6 +10,7 @@ pub mod method;
 mod octets;
 pub mod proxy_protocol;
 pub mod scgi;
+pub mod subscription;
 pub mod target;
 pub mod uwsgi;
 pub mod worker;

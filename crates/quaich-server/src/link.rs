@@ -150,8 +150,19 @@ pub struct Setup {
     pub log: Option<usize>,
     /// In the order of `Config::apps`.
     pub apps: Vec<AppFds>,
+    /// For `Config::subscribe`.
+    pub subscribe: Option<SubscribeFds>,
     /// What the operator has said of servers.
     pub orders: Vec<NamedOrder>,
+}
+
+/// What the front has of `[subscribe]`, as indices.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SubscribeFds {
+    /// Bound datagram sockets, in the order of `Subscribe::listen`.
+    pub sockets: Vec<usize>,
+    /// The folder of public keys.
+    pub keys: Option<usize>,
 }
 
 /// The front's ends of one app's channel, as indices.

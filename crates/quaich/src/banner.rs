@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quaich_app::interpreter::Version;
 use quaich_config::Config;
-use quaich_config::model::{App, AppTarget, Route, Site};
+use quaich_config::model::{App, AppTarget, Discover, Route, Site};
 use quaich_server::observe::log;
 
 use crate::boot::Plan;
@@ -73,7 +73,12 @@ fn text(plan: &Plan, sockets: &[Bound], control: Option<&Path>) -> String {
             .iter()
             .map(|server| server.id.as_str())
             .collect();
-        line("proxy", &servers.join(", "));
+        let mut shown = servers.join(", ");
+        if let Some(discover) = &upstream.discover {
+            let also = if shown.is_empty() { "" } else { ", " };
+            shown = format!("{shown}{also}{}", found_by(discover));
+        }
+        line("proxy", &shown);
     }
     for shown in file_lines(&plan.config) {
         line("files", &shown);
@@ -86,6 +91,16 @@ fn text(plan: &Plan, sockets: &[Bound], control: Option<&Path>) -> String {
         line("control", &path.display().to_string());
     }
     out
+}
+
+/// Where servers come from while quaich runs.
+fn found_by(discover: &Discover) -> String {
+    match discover {
+        Discover::Dns { server } => format!("addresses of {}", server.id),
+        Discover::Srv { name, .. } => format!("records of {name}"),
+        Discover::Subscribe { key: Some(key) } => format!("instances announced as {key}"),
+        Discover::Subscribe { key: None } => "instances announced for the host".to_owned(),
+    }
 }
 
 fn app_line(app: &App, named: bool) -> String {

@@ -137,19 +137,6 @@ impl<'d> Fields<'d> {
         }
     }
 
-    /// `Some(None)` for `true`.
-    pub(crate) fn text_or_true(&self, cx: &mut Lower<'_>, name: &str) -> Option<Option<Word>> {
-        let value = &self.entry(cx, name)?.value;
-        match &value.data {
-            Data::Bool(true) => Some(None),
-            Data::Text(text) => Some(Some((text.clone(), value.span))),
-            _ => {
-                cx.wrong_type(name, value, "a text or true");
-                None
-            }
-        }
-    }
-
     /// Words of a list or a single one. Absent: `None`.
     pub(crate) fn texts(&self, cx: &mut Lower<'_>, name: &str) -> Option<Vec<Word>> {
         let value = &self.entry(cx, name)?.value;

@@ -2,3 +2,4 @@
 //! instances that announce themselves. Runs in the upkeep thread; no request waits for it.
 
 pub mod dns;
+pub mod subscription;

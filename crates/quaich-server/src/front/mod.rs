@@ -17,6 +17,7 @@ use std::time::Duration;
 use quaich_config::model::Config;
 use tokio::sync::mpsc;
 
+use crate::discovery::subscription::{Doors, Subscriptions};
 use crate::link::{AppFds, FromFront, Link, Material, Setup, ToFront, UpstreamMaterial};
 use crate::listener::accept::Admission;
 use crate::observe::access_log::AccessLog;
@@ -25,9 +26,10 @@ use crate::observe::log;
 use crate::route::RouteTable;
 use crate::tls::Terminator;
 use crate::upstream::group::Group;
+use crate::upstream::sites;
 use crate::upstream::wire::worker::AppRegion;
 use event_loop::{Command, Shared, Wiring};
-use upkeep::Upkeep;
+use upkeep::{Announced, Upkeep};
 
 /// How long the writer of the access log may take for its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
@@ -69,6 +71,7 @@ struct Front {
     threads: Vec<DataThread>,
     _upkeep: Upkeep,
     upkeep_counters: Arc<Counters>,
+    subscriptions: Option<Arc<Subscriptions>>,
 }
 
 /// A data thread from outside.
@@ -114,8 +117,13 @@ impl Front {
         let threads = config.server.threads.max(1);
         let tls = terminator(&config, &setup.material)?;
         let upstreams = upstreams(&setup, threads);
+        let subscriptions;
         let upkeep_counters = Arc::<Counters>::default();
-        let upkeep = Upkeep::start(&upstreams, &upkeep_counters)?;
+        let upkeep = {
+            let announced = announced(&setup, &mut fds)?;
+            subscriptions = announced.as_ref().map(|a| a.subscriptions.clone());
+            Upkeep::start(&upstreams, &upkeep_counters, announced)?
+        };
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
             upstreams: upstreams.clone(),
@@ -142,6 +150,7 @@ impl Front {
         Ok(Self {
             _upkeep: upkeep,
             upkeep_counters,
+            subscriptions,
             supervisor,
             access_log,
             tls,
@@ -205,12 +214,17 @@ impl Front {
                 }
             }
             ToFront::Status { id } => {
-                let counted = &self.upkeep_counters;
-                let body = status::gather(&self.threads, counted, &self.upstreams);
+                let body = status::gather(
+                    &self.threads,
+                    &self.upkeep_counters,
+                    &sites::with_groups(&self.upstreams),
+                    self.subscriptions.as_deref(),
+                );
                 tell(&self.supervisor, &FromFront::Status { id, body });
             }
             ToFront::Order { id, server, order } => {
-                let answer = orders::carry_out(&self.upstreams, id, &server, order);
+                let answer =
+                    orders::carry_out(&sites::with_groups(&self.upstreams), id, &server, order);
                 tell(&self.supervisor, &answer);
             }
             ToFront::Material(material) => {
@@ -305,6 +319,21 @@ fn upstreams(setup: &Setup, threads: usize) -> Vec<Arc<Group>> {
             Arc::new(group)
         })
         .collect()
+}
+
+/// What takes announcements, if there is `[subscribe]`.
+fn announced(setup: &Setup, fds: &mut Fds) -> std::io::Result<Option<Announced>> {
+    let (Some(settings), Some(ours)) = (&setup.config.subscribe, &setup.subscribe) else {
+        return Ok(None);
+    };
+    let sockets = ours.sockets.iter().map(|index| fds.take(*index));
+    let sockets = sockets.collect::<std::io::Result<_>>()?;
+    let keys = ours.keys.map(|index| fds.take(index)).transpose()?;
+    Ok(Some(Announced {
+        subscriptions: Subscriptions::new(settings),
+        settings: settings.clone(),
+        doors: Doors { sockets, keys },
+    }))
 }
 
 fn map_regions(setup: &Setup, fds: &Fds) -> std::io::Result<Vec<Arc<AppRegion>>> {

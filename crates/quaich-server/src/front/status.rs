@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::DataThread;
 use super::event_loop::{AppStatus, Command};
+use crate::discovery::subscription::Subscriptions;
 use crate::observe::counters::Counters;
 use crate::upstream::group::Group;
 use crate::upstream::server::{Health, Mode, Server};
@@ -16,7 +17,12 @@ use crate::upstream::server::{Health, Mode, Server};
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Sums of all threads.
-pub(super) fn gather(threads: &[DataThread], upkeep: &Counters, upstreams: &[Arc<Group>]) -> Value {
+pub(super) fn gather(
+    threads: &[DataThread],
+    upkeep: &Counters,
+    upstreams: &[Arc<Group>],
+    subscriptions: Option<&Subscriptions>,
+) -> Value {
     let mut counters = BTreeMap::<&str, u64>::new();
     let of_threads = threads.iter().map(|thread| &*thread.counters);
     for counters_of in of_threads.chain([upkeep]) {
@@ -46,6 +52,7 @@ pub(super) fn gather(threads: &[DataThread], upkeep: &Counters, upstreams: &[Arc
         "requests": counters.get("requests"),
         "counters": counters,
         "apps": apps,
+        "subscriptions": subscriptions.map(Subscriptions::status),
         "upstreams": upstreams.iter().map(|group| upstream(group)).collect::<Vec<_>>(),
     })
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use quaich_config::model;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::oneshot;
 
 use crate::clock::{self, Clock};
 use crate::deadline::Deadlines;
 use crate::discovery::dns::{self, Starting};
+use crate::discovery::subscription::{self, Doors, Subscriptions};
 use crate::observe::counters::Counters;
+use crate::observe::log;
 use crate::upstream::group::Group;
 use crate::upstream::health;
 
@@ -24,12 +27,20 @@ pub(super) struct Upkeep {
     handle: Option<JoinHandle<()>>,
 }
 
+/// Instances that announce themselves.
+pub(super) struct Announced {
+    pub(super) subscriptions: Arc<Subscriptions>,
+    pub(super) settings: model::Subscribe,
+    pub(super) doors: Doors,
+}
+
 impl Upkeep {
     /// Starts looking after `upstreams`. Returns when their names were looked up, or that takes too
     /// long.
     pub(super) fn start(
         upstreams: &[Arc<Group>],
         counters: &Arc<Counters>,
+        announced: Option<Announced>,
     ) -> std::io::Result<Self> {
         let (end, ended) = oneshot::channel();
         let (starting, started) = std::sync::mpsc::channel();
@@ -45,7 +56,7 @@ impl Upkeep {
             .name("upkeep".to_owned())
             .spawn(move || {
                 let Ok(runtime) = runtime() else { return };
-                runtime.block_on(run(upstreams, counters, starting, ended));
+                runtime.block_on(run(upstreams, counters, (starting, announced), ended));
                 // A name that is being looked up blocks a thread that nobody waits for.
                 runtime.shutdown_background();
             })?;
@@ -72,7 +83,7 @@ impl Drop for Upkeep {
 async fn run(
     upstreams: Vec<Arc<Group>>,
     counters: Arc<Counters>,
-    starting: Starting,
+    (starting, announced): (Starting, Option<Announced>),
     ended: oneshot::Receiver<()>,
 ) {
     let deadlines = Deadlines::new(Clock::of_thread());
@@ -83,6 +94,23 @@ async fn run(
     // Each upstream's tasks are spawned here.
     for group in &upstreams {
         dns::follow(group, &counters, &starting);
+    }
+    if let Some(announced) = announced {
+        let Announced {
+            subscriptions,
+            settings,
+            doors,
+        } = announced;
+        if let Err(error) = subscription::serve(
+            &subscriptions,
+            &settings,
+            doors,
+            &upstreams,
+            &counters,
+            &deadlines,
+        ) {
+            log::error!("announcements cannot be received: {error}");
+        }
     }
     drop(starting);
     for upstream in upstreams {

@@ -70,7 +70,11 @@ pub async fn run(scope: &mut Scope<'_, '_>, route: &Route) -> Result<(), Error> 
     let protected = handler.protected.as_ref();
     match &handler.end {
         End::App(app) => app::run(scope, route, app, protected).await,
-        End::Upstream(upstream) => proxy::run(scope, route, upstream, protected).await,
+        End::Upstream(upstream) => {
+            let request = &scope.exchange.request;
+            let own = upstream.for_request(request.authority(), request.path());
+            proxy::run(scope, route, own.as_ref().unwrap_or(upstream), protected).await
+        }
         End::Respond(respond) => respond::run(scope, respond).await,
         End::Redirect(redirect) => redirect::run(scope, redirect).await,
         End::Status(status) => Err(Error::downstream(Kind::Status(*status))),

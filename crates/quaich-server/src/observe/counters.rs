@@ -69,8 +69,12 @@ counters! {
     dns_lookups,
     /// Look-ups of names that found nothing.
     dns_failures,
-    /// Answers that were other than the one before.
+    /// Names that were found to have other addresses or records than before.
     dns_changes,
+    /// Announcements of instances that were believed.
+    subscriptions,
+    /// Those that were not, or were malformed.
+    subscriptions_refused,
     /// Requests that went to the server that their client belongs to.
     sticky_hits,
     /// Requests that went to another, since that one could not be used.

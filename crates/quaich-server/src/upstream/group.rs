@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use quaich_config::model::{self, UpstreamServer};
+use quaich_config::model::{self, Discover, UpstreamServer};
 use tokio::sync::Notify;
 
 use super::balance::plan::{Denied, Plan};
@@ -16,6 +16,7 @@ use super::health;
 use super::queue::Queue;
 use super::secure::Secure;
 use super::server::Server;
+use super::sites::Sites;
 pub use super::slot::Slot;
 use crate::clock::{Millis, precise_micros};
 use crate::error::{Error, Kind};
@@ -34,6 +35,8 @@ pub struct Group {
     servers: RwLock<Arc<[Arc<Server>]>>,
     /// Counts the changes of what can be chosen.
     version: AtomicU64,
+    /// Groups by key, where servers announce themselves under the host of a request.
+    sites: Option<Sites>,
     plan: Mutex<Arc<Plan>>,
     fleet: Arc<Fleet>,
     budget: Budget,
@@ -72,10 +75,15 @@ pub enum Outcome {
 impl Group {
     /// The servers of the configuration, for `threads` threads.
     pub fn new(settings: &model::Upstream, material: &UpstreamMaterial, threads: usize) -> Self {
-        let fleet = Arc::new(Fleet::new(settings));
+        let secure = Arc::new(Secure::new(settings, material));
+        Self::with_settings(settings.clone(), secure, threads)
+    }
+
+    fn with_settings(settings: model::Upstream, secure: Arc<Secure>, threads: usize) -> Self {
+        let by_host = matches!(settings.discover, Some(Discover::Subscribe { key: None }));
+        let fleet = Arc::new(Fleet::new(&settings));
         let group = Self {
-            settings: settings.clone(),
-            secure: Arc::new(Secure::new(settings, material)),
+            secure,
             threads,
             servers: RwLock::new(Arc::new([])),
             version: AtomicU64::new(0),
@@ -85,9 +93,28 @@ impl Group {
             replaced: Notify::new(),
             turn_out: Mutex::default(),
             orders: Mutex::default(),
+            sites: by_host.then(Sites::default),
+            settings,
         };
-        group.replace(&settings.servers);
+        group.replace(&group.settings.servers);
         group
+    }
+
+    /// A group like this one for the servers of one key.
+    pub fn for_key(&self, key: &str, balance: Option<model::Balance>) -> Self {
+        let mut settings = self.settings.clone();
+        settings.name = format!("{}/{key}", self.settings.name);
+        settings.servers.clear();
+        settings.discover = Some(Discover::Subscribe {
+            key: Some(key.to_owned()),
+        });
+        settings.balance = balance.unwrap_or(settings.balance);
+        Self::with_settings(settings, self.secure.clone(), self.threads)
+    }
+
+    /// The groups of keys, if a request is to be given to the one of its host.
+    pub fn sites(&self) -> Option<&Sites> {
+        self.sites.as_ref()
     }
 
     /// `[upstream.NAME]`
@@ -106,14 +133,14 @@ impl Group {
         servers.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// These are the servers from now on, beside those of the configuration.
+    /// These are the servers from now on, beside those of the configuration. No two of them have
+    /// the same name.
     pub fn found(&self, servers: Vec<UpstreamServer>) {
-        let mut all = self.settings.servers.clone();
-        for server in servers {
-            if !all.iter().any(|known| known.id == server.id) {
-                all.push(server);
-            }
-        }
+        let own = &self.settings.servers;
+        let others = servers
+            .into_iter()
+            .filter(|s| own.iter().all(|known| known.id != s.id));
+        let all: Vec<_> = own.iter().cloned().chain(others).collect();
         self.replace(&all);
     }
 

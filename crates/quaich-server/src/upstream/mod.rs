@@ -19,6 +19,7 @@ pub mod request;
 pub mod secure;
 pub mod server;
 pub mod sessions;
+pub mod sites;
 mod slot;
 pub mod sticky;
 pub mod wire;
@@ -39,6 +40,7 @@ use balance::plan::{Denied, Plan};
 use endpoint::{Endpoint, Found, Want};
 use group::{Group, Outcome, Slot, Wish};
 use server::Server;
+use sites::ByKey;
 use sticky::Sticky;
 use wire::Conn;
 
@@ -49,6 +51,9 @@ pub struct Upstream {
     plan: RefCell<Arc<Plan>>,
     /// By `Server::place`.
     endpoints: RefCell<Vec<Option<Rc<Endpoint>>>>,
+    /// As `Group::sites`, and which version of it.
+    sites: RefCell<(u64, ByKey<Rc<Upstream>>)>,
+    secret: Box<[u8]>,
     sticky: Option<Sticky>,
     deadlines: Rc<Deadlines>,
     counters: Arc<Counters>,
@@ -85,6 +90,8 @@ impl Upstream {
             sticky: Sticky::new(group.settings(), secret),
             plan: RefCell::new(group.plan()),
             endpoints: RefCell::default(),
+            sites: RefCell::default(),
+            secret: secret.into(),
             deadlines: deadlines.clone(),
             counters: counters.clone(),
         }
@@ -93,6 +100,38 @@ impl Upstream {
     /// What all threads share of it.
     pub fn group(&self) -> &Arc<Group> {
         &self.group
+    }
+
+    /// The upstream of the servers that have announced themselves for a request, if it is to be given
+    /// to those.
+    pub fn for_request(&self, authority: &[u8], path: &[u8]) -> Option<Rc<Upstream>> {
+        let version = self.group.sites()?.version();
+        if self.sites.borrow().0 != version {
+            self.copy_sites(version);
+        }
+        sites::find(&self.sites.borrow().1, authority, path).cloned()
+    }
+
+    /// Makes an upstream of this thread for each group, and keeps those that are there.
+    fn copy_sites(&self, version: u64) {
+        let groups = self.group.sites().map(sites::Sites::groups);
+        let (known_version, known) = &mut *self.sites.borrow_mut();
+        let groups = groups.unwrap_or_default();
+        known.retain(|key, upstream| {
+            let group = groups.get(key);
+            group.is_some_and(|group| Arc::ptr_eq(group, &upstream.group))
+        });
+        for (key, group) in groups.iter() {
+            known.entry(key.clone()).or_insert_with(|| {
+                Rc::new(Self::new(
+                    group,
+                    &self.secret,
+                    &self.deadlines,
+                    &self.counters,
+                ))
+            });
+        }
+        *known_version = version;
     }
 
     /// How clients stay with their servers, if they are to.
@@ -262,6 +301,8 @@ impl Upstream {
     /// Closes connections that were idle for too long, and those to servers that are gone. Called
     /// about once a second.
     pub fn reap(&self) {
+        let sites = &self.sites.borrow().1;
+        sites.values().for_each(|upstream| upstream.reap());
         self.group.note_requests(self.deadlines.now());
         let servers = self.group.servers();
         for known in self.endpoints.borrow_mut().iter_mut() {

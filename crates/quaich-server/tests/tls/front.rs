@@ -41,6 +41,7 @@ impl Front {
             access_log: None,
             log: None,
             apps: Vec::new(),
+            subscribe: None,
             orders: Vec::new(),
         };
         let (ours, theirs) = socketpair(

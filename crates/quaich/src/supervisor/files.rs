@@ -28,8 +28,12 @@ pub(crate) fn missing(config: &Config) -> Vec<Failure> {
     let roots = each_root(config).filter_map(Result::err);
     let logs = [&config.log.output, &config.access_log.output];
     let protected = each_protected(config).filter_map(Result::err);
+    let subscribe = config.subscribe.as_ref();
+    let keys = subscribe.and_then(|subscribe| subscribe.key_dir.as_deref());
+    let keys = keys.and_then(|dir| super::datagrams::open_keys(dir).err());
     roots
         .chain(protected)
+        .chain(keys)
         .chain(sticky::missing(config))
         .chain(logs.into_iter().filter_map(missing_folder))
         .collect()

@@ -15,12 +15,14 @@ use quaich_app::identity::Identity;
 use quaich_app::process;
 use quaich_config::model::Config;
 use quaich_server::link::{
-    AppFds, FromFront, Link, LinkReader, LinkWriter, Material, NamedOrder, Secret, Setup, ToFront,
+    AppFds, FromFront, Link, LinkReader, LinkWriter, Material, NamedOrder, Secret, Setup,
+    SubscribeFds, ToFront,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc;
 
+use super::datagrams::Doors;
 use super::sockets::Bound;
 
 /// The hidden first argument of a front process.
@@ -33,6 +35,7 @@ pub(super) type Heard = (u64, Option<FromFront>);
 pub(super) struct Equipment {
     pub(super) config: Arc<Config>,
     pub(super) sockets: Vec<Bound>,
+    pub(super) subscribe: Option<Doors>,
     pub(super) roots: Vec<OwnedFd>,
     pub(super) protected: Vec<OwnedFd>,
     pub(super) sticky_secrets: Vec<Secret>,
@@ -120,6 +123,13 @@ impl Equipment {
                 front_eventfds: parcel.add_all(&channel.front_bells)?,
             });
         }
+        let subscribe = match &self.subscribe {
+            Some(doors) => Some(SubscribeFds {
+                sockets: parcel.add_all(&doors.sockets)?,
+                keys: parcel.add_all(doors.keys.as_slice())?.first().copied(),
+            }),
+            None => None,
+        };
         let config = Config::clone(&self.config);
         let setup = Setup {
             config,
@@ -131,6 +141,7 @@ impl Equipment {
             access_log,
             log,
             apps,
+            subscribe,
             orders,
         };
         Ok((ToFront::Start(Box::new(setup)), parcel.fds))

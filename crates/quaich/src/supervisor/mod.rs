@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 pub(crate) mod agent;
 mod certificates;
 mod control;
+mod datagrams;
 mod ending;
 pub(crate) mod files;
 pub(crate) mod front;
@@ -47,6 +48,7 @@ use crate::exit::{Code, Failure};
 use agent::{Agent, AgentSaid};
 use certificates::Care;
 use control::{Command, ControlSocket, Request};
+use datagrams::Doors;
 use front::{Equipment, Front, Heard};
 use signals::{Signal, Signals};
 
@@ -61,6 +63,7 @@ pub(crate) fn run(plan: Plan) -> Result<(), Failure> {
     let pid_file = config.server.pid_file.clone();
     let equipment = Equipment {
         sockets: sockets::bind_all(&config.server)?,
+        subscribe: config.subscribe.as_ref().map(Doors::open).transpose()?,
         roots: files::open_roots(config)?,
         protected: files::open_protected(config)?,
         sticky_secrets: sticky::secrets(config)?,

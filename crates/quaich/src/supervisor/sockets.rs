@@ -183,7 +183,7 @@ pub(super) fn unix_socket(path: &Path, mode: u32, backlog: u32) -> io::Result<Ow
             .unwrap_or_default();
         bind(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
     } else {
-        remove_stale(path)?;
+        remove_stale(path, |path| UnixStream::connect(path).map(drop))?;
         bind(&socket, &SocketAddrUnix::new(path)?)?;
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     }
@@ -191,11 +191,15 @@ pub(super) fn unix_socket(path: &Path, mode: u32, backlog: u32) -> io::Result<Ow
     Ok(socket)
 }
 
-fn is_abstract(path: &Path) -> bool {
+pub(super) fn is_abstract(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().first() == Some(&b'@')
 }
 
-fn remove_stale(path: &Path) -> io::Result<()> {
+/// Removes the file of a socket that nobody listens at any more, as `connect` finds out.
+pub(super) fn remove_stale(
+    path: &Path,
+    connect: impl Fn(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found?,
@@ -206,7 +210,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
             "a file is in its place",
         ));
     }
-    match UnixStream::connect(path) {
+    match connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
         Err(error) => Err(error),

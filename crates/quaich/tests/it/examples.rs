@@ -246,6 +246,35 @@ fn sites() {
 }
 
 #[test]
+fn subscribe() {
+    if !std::path::Path::new("/usr/lib/uwsgi/plugins/python311_plugin.so").exists() {
+        eprintln!("skipped: uWSGI is not installed (uwsgi-core, uwsgi-plugin-python3)");
+        return;
+    }
+    let folder = TempSite::new();
+    let socket = folder.join("subscribe.sock").display().to_string();
+    let quaich = serve(example("subscribe", |text| {
+        let edited = on_a_free_port(text);
+        edited.replace("127.0.0.1:5005", &format!("unix:{socket}"))
+    }));
+    let instance = Peer::start(
+        Command::new("/usr/bin/uwsgi-core")
+            .args(["--plugin", "python3", "--master", "--need-app"])
+            .args(["--socket", "127.0.0.1:0", "--wsgi-file", "app.py"])
+            .arg("--subscribe2")
+            .arg(format!("server={socket},key=shop.example.test"))
+            .current_dir(quaich.site().path()),
+    );
+    quaich.log().wait_for("an instance has joined");
+    let mut client = quaich.raw();
+    client.send("GET / HTTP/1.1\r\nHost: shop.example.test\r\n\r\n");
+    let page = client.response();
+    page.expect_status(200);
+    assert!(page.text().starts_with("shop.example.test is served by"));
+    drop(instance);
+}
+
+#[test]
 fn grpc_greets() {
     if !requires_python(&["grpc"]) {
         return;

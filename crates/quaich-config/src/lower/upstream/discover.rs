@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::addr;
 use crate::diagnostic::Diagnostic;
+use crate::document::Data;
 use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
 use crate::model::{Discover, Upstream, UpstreamAddr};
@@ -102,7 +103,7 @@ fn srv(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Option<Discover> {
 }
 
 fn subscribe(cx: &mut Lower<'_>, top: &Fields<'_>, fields: &Fields<'_>) -> Option<Discover> {
-    let key = fields.text_or_true(cx, "subscribe")?;
+    let key = text_or_true(cx, fields)?;
     if !top.has("subscribe") {
         let message = "there is no `[subscribe]` that servers could announce themselves to";
         let diagnostic = Diagnostic::error("missing-key", fields.place("subscribe"), message);
@@ -121,6 +122,19 @@ fn subscribe(cx: &mut Lower<'_>, top: &Fields<'_>, fields: &Fields<'_>) -> Optio
         return None;
     }
     Some(Discover::Subscribe { key: Some(key) })
+}
+
+/// `Some(None)` for `true`.
+fn text_or_true(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Option<Option<Word>> {
+    let value = &fields.entry(cx, "subscribe")?.value;
+    match &value.data {
+        Data::Bool(true) => Some(None),
+        Data::Text(text) => Some(Some((text.clone(), value.span))),
+        _ => {
+            cx.wrong_type("subscribe", value, "a text or true");
+            None
+        }
+    }
 }
 
 /// Addresses of a name have no names of their own: their certificates are for the name that was

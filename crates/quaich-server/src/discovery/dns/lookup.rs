@@ -45,9 +45,9 @@ pub(super) struct Service {
 impl NameServers {
     /// The addresses of a name, IPv4 before IPv6. None at all is an error.
     pub(super) async fn addresses(&self, name: &str) -> Result<Answer<IpAddr>, String> {
-        let resolver = self.resolver().map_err(|error| error.to_string())?;
+        let (resolver, flaw) = self.resolver()?;
         let looked_up = resolver.lookup_ip(name).await;
-        let looked_up = looked_up.map_err(|error| in_words(&error))?;
+        let looked_up = looked_up.map_err(|error| in_words(&error) + &flaw)?;
         let records = looked_up.as_lookup().answers();
         let mut found: Vec<IpAddr> = Vec::new();
         for ip in looked_up.iter() {
@@ -62,9 +62,9 @@ impl NameServers {
     /// The SRV records of a name. None at all is an error, and so is the one that says that there
     /// is no such service (RFC 2782: the target is the root).
     pub(super) async fn services(&self, name: &str) -> Result<Answer<Service>, String> {
-        let resolver = self.resolver().map_err(|error| error.to_string())?;
+        let (resolver, flaw) = self.resolver()?;
         let looked_up = resolver.srv_lookup(name).await;
-        let looked_up = looked_up.map_err(|error| in_words(&error))?;
+        let looked_up = looked_up.map_err(|error| in_words(&error) + &flaw)?;
         let service = |record: &Record| match &record.data {
             RData::SRV(srv) if !srv.target.is_root() && srv.port != 0 => {
                 let host = srv.target.to_lowercase().to_ascii();
@@ -93,13 +93,17 @@ impl NameServers {
         Ok(Answer { found, again })
     }
 
-    fn resolver(&self) -> Result<TokioResolver, NetError> {
+    /// With what is wrong with the system's settings, for people; empty = nothing.
+    fn resolver(&self) -> Result<(TokioResolver, String), String> {
+        let mut flaw = String::new();
         let provider = TokioRuntimeProvider::default();
         let of = |config| TokioResolver::builder_with_config(config, provider.clone());
         let mut builder = match self.addrs.is_empty() {
-            // As the C library does: without the file it is a name server of this machine.
-            true => TokioResolver::builder_tokio()
-                .unwrap_or_else(|_| of(config(&[(Ipv4Addr::LOCALHOST, 53).into()]))),
+            // As the C library does: without settings it is a name server of this machine.
+            true => TokioResolver::builder_tokio().unwrap_or_else(|error| {
+                flaw = format!(" (/etc/resolv.conf cannot be used: {error})");
+                of(config(&[(Ipv4Addr::LOCALHOST, 53).into()]))
+            }),
             false => {
                 let mut builder = of(config(&self.addrs));
                 builder.options_mut().timeout = PATIENCE;
@@ -110,7 +114,8 @@ impl NameServers {
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.use_hosts_file = ResolveHosts::Always;
         options.cache_size = 0;
-        builder.build()
+        let resolver = builder.build().map_err(|error| error.to_string())?;
+        Ok((resolver, flaw))
     }
 }
 

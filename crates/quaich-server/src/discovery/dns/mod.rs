@@ -94,7 +94,7 @@ impl Names {
                     trouble.end(name);
                     let found = answer.found.iter().map(|ip| (*ip, port).into());
                     let count = answer.found.len();
-                    if addresses.set(found.collect()) {
+                    if addresses.set(found.collect()) && addresses.version() > 1 {
                         self.counters.dns_changes.add();
                         log::info!("a name has new addresses"; name = name, addresses = count);
                     }

@@ -94,6 +94,13 @@ impl Drop for Watched {
     }
 }
 
+/// A server that could not be connected to says itself that it is there.
+pub fn announced(group: &Group, server: &Server) {
+    if server.condition().is_out(Reason::Unreachable) {
+        take_in(group, server, Reason::Unreachable, &"it announces itself");
+    }
+}
+
 /// Takes a server out for a reason: whether it was not out for it before.
 fn take_out(group: &Group, server: &Server, reason: Reason, why: &dyn Display) -> bool {
     let Some((was, is)) = server.condition().set(reason, true) else {

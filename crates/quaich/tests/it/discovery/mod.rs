@@ -3,6 +3,8 @@
 
 mod dns;
 mod dnsmasq;
+mod subscription;
+mod uwsgi;
 
 use std::collections::BTreeSet;
 
