@@ -24,7 +24,7 @@ pub static DISCOVER: Keys = Keys {
             "scheme",
             Kind::Text,
             "http",
-            "What the targets of `srv` speak: http, https or h2c.",
+            "What the targets of `srv` speak: a scheme as in `servers`.",
         ),
         key(
             "subscribe",
