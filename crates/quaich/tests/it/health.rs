@@ -300,6 +300,56 @@ fn a_server_that_speaks_http2_only_is_checked_so() {
 }
 
 #[test]
+fn a_uwsgi_server_is_pinged_and_asked_for_pages() {
+    if !std::path::Path::new("/usr/bin/uwsgi").exists() {
+        eprintln!(
+            "skipped: uWSGI is not installed (apt-get install uwsgi-core uwsgi-plugin-python3)"
+        );
+        return;
+    }
+    let site = TempSite::new();
+    site.write(
+        "app.py",
+        "def application(environ, start):\n    \
+         well = environ['PATH_INFO'] == '/health z' and environ['QUERY_STRING'] == 'a=1'\n    \
+         start('200 OK' if well else '404 Not Found', [('Content-Type', 'text/plain')])\n    \
+         return [b'host ' + environ['HTTP_HOST'].encode()]\n",
+    );
+    let socket = site.join("uwsgi.sock");
+    let server = Peer::start(
+        Command::new("/usr/bin/uwsgi")
+            .args([
+                "--plugin",
+                "python3,ping",
+                "--master",
+                "--need-app",
+                "--wsgi-file",
+                "app.py",
+            ])
+            .arg("--socket")
+            .arg(&socket)
+            .current_dir(site.path()),
+    );
+    server.log().wait_for("spawned uWSGI worker 1");
+    let url = format!("uwsgi+unix:{}", socket.display());
+    for (keys, what) in [
+        (
+            "health = { path = \"/health%20z?a=1\", body = \"host me\", host = \"me\", initial = \"down\" }",
+            "status 200",
+        ),
+        ("health = { type = \"ping\", initial = \"down\" }", "pong"),
+    ] {
+        let quaich = to(std::slice::from_ref(&url), keys);
+        let up = quaich.log().wait_for("a server is up");
+        assert!(up.contains(what), "{up}");
+    }
+    let keys = "health = { path = \"/other\" }";
+    let quaich = to(std::slice::from_ref(&url), keys);
+    let down = quaich.log().wait_for("a server is down");
+    assert!(down.contains("status 404"), "{down}");
+}
+
+#[test]
 fn an_agent_says_how_its_server_is() {
     let (a, b) = (Patient::new("a"), Patient::new("b"));
     let line = Arc::new(Mutex::new("up ready 100%"));

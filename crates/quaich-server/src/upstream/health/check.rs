@@ -43,7 +43,7 @@ impl Checks {
     }
 
     /// One check of `server`. It is noted as its last one.
-    pub(super) async fn ask(&self, group: &Group, server: &Server) -> Found {
+    pub(super) async fn ask(&self, group: &Group, server: &Arc<Server>) -> Found {
         let begin = Instant::now();
         let health = &self.health;
         let asked = self.question(group, server);
@@ -55,7 +55,7 @@ impl Checks {
         found
     }
 
-    async fn question(&self, group: &Group, server: &Server) -> Found {
+    async fn question(&self, group: &Group, server: &Arc<Server>) -> Found {
         let port = self.health.port;
         match (&self.health.kind, &self.page) {
             (CheckKind::Http { .. }, Some(page)) => page.ask(group, server, port).await,

@@ -1,6 +1,7 @@
 //! Checks that ask for a page, in whatever protocol the server speaks.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use quaich_config::model::{self, CheckKind, UpstreamAddr, UpstreamProtocol, UpstreamServer};
 use quaich_proto::h1::{BodyLength, ResponseHead};
@@ -8,7 +9,7 @@ use quaich_proto::method::Method;
 use regex::bytes::Regex;
 
 use super::check::Found;
-use super::dial;
+use super::{dial, variables};
 use crate::deadline::Deadlines;
 use crate::error::{Error, Kind};
 use crate::stream::Stream;
@@ -17,7 +18,7 @@ use crate::upstream::request::Request;
 use crate::upstream::secure::Offer;
 use crate::upstream::server::Server;
 use crate::upstream::wire::dialect::Dialect;
-use crate::upstream::wire::{Conn, Download, http1, http2};
+use crate::upstream::wire::{Conn, Download, fastcgi, http1, http2};
 
 /// The part of a body in which its words are looked for.
 const MAX_BODY: usize = 64 * 1024;
@@ -75,10 +76,16 @@ impl Page {
     }
 
     /// Asks `server` for it.
-    pub(super) async fn ask(&self, group: &Group, server: &Server, port: Option<u16>) -> Found {
+    pub(super) async fn ask(
+        &self,
+        group: &Group,
+        server: &Arc<Server>,
+        port: Option<u16>,
+    ) -> Found {
         let dialled = dial::server(group, server, port, Offer::Http1).await;
         let (stream, http2) = dialled.map_err(|error| dial::why(&error))?;
-        let request = self.request(server.settings(), port);
+        let mut request = self.request(server.settings(), port);
+        variables::prepare(&mut request, server.settings(), group.settings().params);
         let mut conn = self.conn(stream, http2, server).await?;
         let head_only = request.method() == Method::Head;
         let begun = conn.begin(&request, true, self.timeout).await;
@@ -94,11 +101,12 @@ impl Page {
         Ok(format!("status {status}"))
     }
 
-    async fn conn(&self, stream: Stream, http2: bool, server: &Server) -> Result<Conn, String> {
-        match server.settings().protocol {
-            UpstreamProtocol::Http | UpstreamProtocol::H2c | UpstreamProtocol::Tcp => {}
-            _ => return Err("no page can be asked for over its protocol".to_owned()),
-        }
+    async fn conn(
+        &self,
+        stream: Stream,
+        http2: bool,
+        server: &Arc<Server>,
+    ) -> Result<Conn, String> {
         if http2 {
             let session = http2::open(stream, &self.deadlines).await.map_err(shown)?;
             let lease = session.first_lease(&self.deadlines);
@@ -106,11 +114,18 @@ impl Page {
                 .map(Conn::Http2)
                 .ok_or_else(|| "it takes no request".to_owned());
         }
-        let deadline = self.deadlines.register();
-        Ok(Conn::Http1(
-            http1::Conn::new(stream, deadline),
-            Dialect::Http,
-        ))
+        let conn = http1::Conn::new(stream, self.deadlines.register());
+        let settings = server.settings();
+        Ok(match settings.protocol {
+            UpstreamProtocol::FastCgi => {
+                Conn::FastCgi(fastcgi::Conn::new(conn, server.clone(), false))
+            }
+            UpstreamProtocol::Uwsgi => Conn::Http1(conn, Dialect::Uwsgi(settings.modifiers)),
+            UpstreamProtocol::Scgi => Conn::Http1(conn, Dialect::Scgi),
+            UpstreamProtocol::Http | UpstreamProtocol::H2c | UpstreamProtocol::Tcp => {
+                Conn::Http1(conn, Dialect::Http)
+            }
+        })
     }
 
     fn request(&self, server: &UpstreamServer, port: Option<u16>) -> Request {

@@ -11,6 +11,7 @@ mod http;
 mod passive;
 mod ping;
 mod probe;
+mod variables;
 
 pub use condition::{Condition, LastCheck, Reason, Share};
 pub use passive::{learn, relieve};
