@@ -45,7 +45,7 @@ pub static UPSTREAM: Keys = Keys {
             "keepalive",
             Kind::Count(0, 1 << 20),
             "32",
-            "Idle connections kept.",
+            "Idle connections kept; 0 = each request has one of its own, and `Connection: close`.",
         ),
         key(
             "keepalive_timeout",

@@ -39,7 +39,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     scope.body.look_ahead().await?;
     let stay = Stay::new(upstream, scope.exchange);
-    let request = request(scope, route, stay.sticky());
+    let request = request(scope, route, upstream);
     let timeout = route.timeout.unwrap_or(upstream.timeout());
     let mut attempts = Attempts {
         left: upstream.retries(),

@@ -30,6 +30,7 @@ mod routing;
 mod sendfile;
 mod slow_clients;
 mod sticky;
+mod streaming;
 mod tls_clients;
 mod transports;
 mod upstream_h2;

@@ -7,7 +7,6 @@ use crate::exchange::Exchange;
 use crate::observe::counters::Counters;
 use crate::upstream::Upstream;
 use crate::upstream::server::Server;
-use crate::upstream::sticky::Sticky;
 
 /// A client and the server that it belongs to.
 pub(super) struct Stay<'u> {
@@ -25,14 +24,9 @@ impl<'u> Stay<'u> {
         Self { upstream, known }
     }
 
-    /// How clients stay, if they are to.
-    pub(super) fn sticky(&self) -> Option<&'u Sticky> {
-        self.upstream.sticky()
-    }
-
     /// The server to be asked for, when some have failed; fails when the client may have no other.
     pub(super) fn wish(&self, tried: &[Arc<Server>]) -> Result<Option<&Arc<Server>>, Error> {
-        let (Some(known), Some(sticky)) = (&self.known, self.sticky()) else {
+        let (Some(known), Some(sticky)) = (&self.known, self.upstream.sticky()) else {
             return Ok(None);
         };
         if sticky.moves() {
@@ -60,7 +54,7 @@ impl<'u> Stay<'u> {
         server: &Arc<Server>,
         exchange: &mut Exchange,
     ) -> Result<(), Error> {
-        let Some(sticky) = self.sticky() else {
+        let Some(sticky) = self.upstream.sticky() else {
             return Ok(());
         };
         let (group, https) = (self.upstream.group(), exchange.client.https);
