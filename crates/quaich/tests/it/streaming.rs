@@ -4,7 +4,6 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 
 use quaich_testkit::{Conversation, Origin, Quaich, Request, TempSite, Transport};
 

@@ -13,7 +13,7 @@ use crate::upstream::sticky::Sticky;
 
 /// The request for the server: the client's, without what belongs to the client's connection, with
 /// the fields that say who asked.
-pub(super) fn request(scope: &Scope<'_, '_>, route: &Route, sticky: Option<&Sticky>) -> Request {
+pub(super) fn request(scope: &Scope<'_, '_>, route: &Route, upstream: &Upstream) -> Request {
     let exchange = &*scope.exchange;
     let from = &exchange.request;
     let path = match strip_mount(from.path(), &route.prefix) {
@@ -69,8 +69,8 @@ pub(super) fn request(scope: &Scope<'_, '_>, route: &Route, sticky: Option<&Stic
     if from.accepts_trailers() {
         request.accept_trailers();
     }
-    if upstream.group().settings().keepalive == 0 {
-        request.close();
+    if protocol.is_none() && upstream.group().settings().keepalive == 0 {
+        request.close_after();
     }
     request.end(from.body, protocol);
     request
