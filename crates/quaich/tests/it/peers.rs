@@ -9,7 +9,7 @@ use crate::apps;
 use crate::frameworks::copy_project;
 
 /// nginx with one server of these directives, listening on `nginx.sock` of the folder.
-fn nginx(site: &TempSite, server: &str) -> Option<Peer> {
+pub(crate) fn nginx(site: &TempSite, server: &str) -> Option<Peer> {
     let program = std::path::Path::new("/usr/sbin/nginx");
     if !program.exists() {
         eprintln!("skipped: nginx is not installed (apt-get install nginx-light)");
