@@ -81,30 +81,51 @@ fn listener() -> impl Strategy<Value = Listener> {
         Just(ListenAddr::Fd(3)),
         name().prop_map(ListenAddr::Systemd),
     ];
-    let spoken = select(vec![(true, true), (true, false), (false, true)]);
-    let settings = (name(), any::<bool>(), 0_u32..=0o777, spoken);
-    (addr, any::<bool>(), settings).prop_map(|(addr, named, (name, tls, mode, (h1, h2)))| {
-        let shown = quaich_config::addr::show_listen(&addr);
-        if named {
-            Listener {
-                name,
-                addr,
-                mode,
-                tls,
-                h1,
-                h2,
+    let tcp = OtherProtocol::Tcp { upstream: 1 };
+    let spoken = select(vec![
+        (true, true, None),
+        (true, false, None),
+        (false, true, None),
+        (false, false, Some(OtherProtocol::Uwsgi)),
+        (false, false, Some(OtherProtocol::FastCgi)),
+        (false, false, Some(OtherProtocol::Scgi)),
+        (false, false, Some(tcp)),
+    ]);
+    let proxy = select(vec![
+        ProxyProtocol::Off,
+        ProxyProtocol::Accept,
+        ProxyProtocol::Require,
+    ]);
+    let settings = (name(), any::<bool>(), 0_u32..=0o777, (spoken, proxy));
+    (addr, any::<bool>(), settings).prop_map(
+        |(addr, named, (name, tls, mode, (spoken, proxy_protocol)))| {
+            let (h1, h2, other) = spoken;
+            let shown = quaich_config::addr::show_listen(&addr);
+            if named {
+                Listener {
+                    name,
+                    addr,
+                    mode,
+                    tls,
+                    h1,
+                    h2,
+                    other,
+                    proxy_protocol,
+                }
+            } else {
+                Listener {
+                    name: shown,
+                    addr,
+                    mode: 0o660,
+                    tls: false,
+                    h1: true,
+                    h2: true,
+                    other: None,
+                    proxy_protocol: ProxyProtocol::Off,
+                }
             }
-        } else {
-            Listener {
-                name: shown,
-                addr,
-                mode: 0o660,
-                tls: false,
-                h1: true,
-                h2: true,
-            }
-        }
-    })
+        },
+    )
 }
 
 fn hosts() -> impl Strategy<Value = Vec<HostPattern>> {
@@ -262,6 +283,26 @@ prop_compose! {
     }
 }
 
+fn balance() -> impl Strategy<Value = Balance> {
+    select(vec![
+        Balance::RoundRobin,
+        Balance::LeastConn,
+        Balance::P2c,
+        Balance::Random,
+        Balance::First,
+        Balance::Hash(HashKey::ClientIp),
+        Balance::Hash(HashKey::Uri),
+        Balance::Hash(HashKey::Path),
+        Balance::Hash(HashKey::Header("X-Tenant".into())),
+        Balance::Hash(HashKey::Cookie("sid.x".into())),
+    ])
+}
+
+fn retry_on() -> impl Strategy<Value = RetryOn> {
+    let statuses = select(vec![vec![], vec![503], vec![429, 500, 599]]);
+    (any::<bool>(), statuses).prop_map(|(timeout, statuses)| RetryOn { timeout, statuses })
+}
+
 fn discover() -> impl Strategy<Value = Discover> {
     prop_oneof![
         ("[a-z]{1,9}\\.internal", 1_u16..).prop_map(|(host, port)| {
@@ -370,7 +411,11 @@ prop_compose! {
         name in name(),
         addrs in vec((upstream_addr(), text()), 1..4),
         times in vec(time(), 3),
-        retries in 0_u32..10,
+        (retries, send_proxy) in (0_u32..10, select(vec![
+            SendProxy::Off,
+            SendProxy::V1,
+            SendProxy::V2,
+        ])),
         // Servers of one upstream speak what `h2` allows.
         (h2, (secure, h2c)) in select(vec![
             (H2::Auto, (false, false)),
@@ -382,9 +427,12 @@ prop_compose! {
             (H2::Off, (false, false)),
         ]),
         tls in upstream_tls(),
-        sticky in of(sticky::sticky()),
+        (balance, slow_start) in (balance(), select(vec![Duration::ZERO, Duration::from_secs(30)])),
+        (weight, spare, max_conns) in (0_u32..=65_535, any::<bool>(), 0_usize..3),
+        (retry_on, retry_budget) in (retry_on(), 0_u8..=100),
         (discover, resolver) in (of(discover()), vec(any::<u16>(), 0..3)),
         (health, passive, retry_after) in (of(health()), of(passive()), time()),
+        sticky in of(sticky::sticky()),
     ) -> Upstream {
         let has_paths = addrs.iter().any(|(addr, _)| matches!(addr, UpstreamAddr::Unix(_)));
         let health = health.filter(|health| health.port.is_none() || !has_paths);
@@ -393,9 +441,9 @@ prop_compose! {
             addr,
             tls: secure,
             protocol: if h2c { UpstreamProtocol::H2c } else { UpstreamProtocol::Http },
-            weight: 1,
-            backup: false,
-            max_conns: 0,
+            weight,
+            backup: spare && index > 0,
+            max_conns,
             cookie: Some(format!("c{index}")),
             modifiers: (0, 0),
         };
@@ -405,18 +453,18 @@ prop_compose! {
             discover: discover.filter(|d| !matches!(d, Discover::Dns { .. }) || !secure),
             resolve: times[0],
             resolver: resolver.into_iter().map(|port| ([127, 0, 0, 1], port).into()).collect(),
-            balance: Balance::RoundRobin,
-            slow_start: Duration::ZERO,
+            balance,
+            slow_start,
             sticky,
             health,
             passive,
             retry_after,
-            retry_on: RetryOn::default(),
-            retry_budget: 100,
-            max_queue: 0,
-            queue_timeout: Duration::from_secs(5),
-            keepalive_age: Duration::ZERO,
-            send_proxy: SendProxy::Off,
+            retry_on,
+            retry_budget,
+            max_queue: 7,
+            queue_timeout: times[0],
+            keepalive_age: slow_start,
+            send_proxy,
             params: Params::Wsgi,
             connect_timeout: times[0],
             timeout: times[1],
@@ -549,6 +597,13 @@ prop_compose! {
         (access_log, subscribe) in (any::<bool>(), subscribe()),
     ) -> Config {
         let listeners = server.listeners.len();
+        let mut tcp = upstream.clone();
+        tcp.name = "takes-any-bytes".into();
+        tcp.servers.truncate(1);
+        for server in &mut tcp.servers {
+            (server.tls, server.protocol) = (false, UpstreamProtocol::Tcp);
+        }
+        (tcp.tls, tcp.h2) = (UpstreamTls::default(), H2::Auto);
         // Who asks for certificates of clients must speak TLS.
         let secure = server.listeners.last().is_some_and(|last| last.tls);
         let tls_client = own_client.filter(|own| secure && *own != tls.client);
@@ -566,7 +621,7 @@ prop_compose! {
             server,
             tls,
             apps: vec![app],
-            upstreams: vec![upstream],
+            upstreams: vec![upstream, tcp],
             sites: routes.into_iter().enumerate().map(site).collect(),
             log: Log { level: "info".into(), output: output.clone(), format: "auto".into() },
             access_log: AccessLog { output, format },

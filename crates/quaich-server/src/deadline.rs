@@ -68,6 +68,11 @@ impl Deadlines {
         }
     }
 
+    /// The coarse time of the thread.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
     fn is_empty(&self) -> bool {
         self.entries.borrow().len() == self.free.borrow().len()
     }
@@ -118,6 +123,11 @@ impl Deadline {
         self.entry
             .due
             .set(self.table.clock.now().saturating_add(after));
+    }
+
+    /// The coarse time of the thread.
+    pub fn now(&self) -> Millis {
+        self.table.now()
     }
 
     /// Whether it was set and not cleared.

@@ -14,7 +14,7 @@ pub static UPSTREAM: Keys = Keys {
             "servers",
             Kind::Texts,
             "",
-            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\"; \"http+unix:/path\", \"https+unix:/path\", \"h2c+unix:/path\".",
+            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\"; \"http+unix:/path\", \"https+unix:/path\", \"h2c+unix:/path\". \"tcp://host:port\" and \"tcp+unix:/path\" for listeners with tcp.",
         ),
         key(
             "server",
@@ -26,7 +26,25 @@ pub static UPSTREAM: Keys = Keys {
             "balance",
             Kind::Text,
             "round-robin",
-            "Who gets the next request.",
+            "Who gets the next request: \"round-robin\", \"least-conn\", \"p2c\" (the less busy of two random ones), \"random\", \"first\" (with room), or \"hash:KEY\" with client_ip, uri, path, header.NAME or cookie.NAME.",
+        ),
+        key(
+            "slow_start",
+            Kind::DurationOrZero,
+            "0s",
+            "A server that comes back gets a growing part of its weight for so long.",
+        ),
+        key(
+            "max_queue",
+            Kind::Count(0, 1 << 20),
+            "1024",
+            "Requests that may wait while every server has `max_conns`; 503 beyond.",
+        ),
+        key(
+            "queue_timeout",
+            Kind::Duration,
+            "5s",
+            "How long one of them waits; 503 after it.",
         ),
         key("connect_timeout", Kind::Duration, "2s", "Per attempt."),
         key(
@@ -42,10 +60,22 @@ pub static UPSTREAM: Keys = Keys {
             "Other attempts after a failed connect, or a close without an answer to an idempotent request.",
         ),
         key(
+            "retry_on",
+            Kind::Texts,
+            "connect",
+            "What is worth another attempt: \"connect\" (always), \"timeout\", statuses of 500 to 599 and 429. Only idempotent requests whose body was not sent.",
+        ),
+        key(
+            "retry_budget",
+            Kind::TextOrOff,
+            "20%",
+            "Most retries as a share of the requests of the last ten seconds, beyond ten a second; off = no bound.",
+        ),
+        key(
             "keepalive",
             Kind::Count(0, 1 << 20),
-            "32",
-            "Idle connections kept; 0 = each request has one of its own, and `Connection: close`.",
+            "256",
+            "Idle connections kept per server, over all threads; 0 = none, and `Connection: close` with each request.",
         ),
         key(
             "keepalive_timeout",
@@ -54,22 +84,28 @@ pub static UPSTREAM: Keys = Keys {
             "Idle time of a kept connection.",
         ),
         key(
+            "keepalive_age",
+            Kind::DurationOrZero,
+            "0s",
+            "Age at which a connection is not kept any more; 0 = any.",
+        ),
+        key(
             "h2",
             Kind::AutoBool,
             "auto",
             "HTTP/2 with https servers: if the server chooses it, always, or never.",
         ),
         key(
+            "send_proxy",
+            Kind::Switch(&["off", "v1", "v2"]),
+            "off",
+            "Begin each connection with the PROXY protocol of this version; connections are then not kept.",
+        ),
+        key(
             "tls",
             Kind::Table(&UPSTREAM_TLS),
             "",
             "How https servers are checked.",
-        ),
-        key(
-            "sticky",
-            Kind::TableOrOff(&STICKY),
-            "",
-            "How a client stays with its server.",
         ),
         key(
             "discover",
@@ -89,7 +125,12 @@ pub static UPSTREAM: Keys = Keys {
             "",
             "Name servers, \"127.0.0.1:5353\"; those of /etc/resolv.conf if absent.",
         ),
-        later("slow_start"),
+        key(
+            "sticky",
+            Kind::TableOrOff(&STICKY),
+            "",
+            "How a client stays with its server.",
+        ),
         key(
             "health",
             Kind::BoolOrTable(&HEALTH),
@@ -108,10 +149,6 @@ pub static UPSTREAM: Keys = Keys {
             "1s",
             "A server that could not be connected to gets no requests until a probe, made every so often, succeeds; 0s = requests go on.",
         ),
-        later("retry_on"),
-        later("retry_budget"),
-        later("max_queue"),
-        later("send_proxy"),
     ],
 };
 
@@ -129,9 +166,24 @@ pub static UPSTREAM_SERVER: Keys = Keys {
             "",
             "Its name in sticky cookies that hold names; the `id` if absent.",
         ),
-        later("weight"),
-        later("backup"),
-        later("max_conns"),
+        key(
+            "weight",
+            Kind::Count(0, 65_535),
+            "1",
+            "Its share of the requests, compared with the others'; 0 = only clients that belong to it.",
+        ),
+        key(
+            "backup",
+            Kind::Bool,
+            "false",
+            "Used only while no other server can be.",
+        ),
+        key(
+            "max_conns",
+            Kind::Count(0, 1 << 20),
+            "0",
+            "Requests at once; others wait. 0 = no limit.",
+        ),
     ],
 };
 

@@ -199,7 +199,7 @@ impl<'d> Fields<'d> {
     /// One of the words that the key table names; `false` is `"off"` where that is one.
     pub(crate) fn word(&self, cx: &mut Lower<'_>, name: &str) -> String {
         let default = || self.key(name).default.to_owned();
-        let Kind::Word(known) = self.key(name).kind else {
+        let (Kind::Word(known) | Kind::Switch(known)) = self.key(name).kind else {
             return default();
         };
         let off = |entry: &&Entry| known.contains(&"off") && is_off(&entry.value);

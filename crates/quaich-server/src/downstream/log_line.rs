@@ -57,10 +57,13 @@ fn timings(exchange: &Exchange) -> Timings {
     let moments = &exchange.timings;
     let between = |from: u64, to: u64| (from > 0 && to >= from).then(|| to - from);
     let waited = between(moments.start, moments.connected);
+    let by_app = exchange.notes.by_app;
+    let queued = between(moments.queued, moments.dequeued);
+    let connect = |waited: u64| waited.saturating_sub(queued.unwrap_or(0));
     Timings {
         header: None,
-        queue: waited.filter(|_| exchange.notes.by_app),
-        connect: waited.filter(|_| !exchange.notes.by_app),
+        queue: if by_app { waited } else { queued },
+        connect: waited.filter(|_| !by_app).map(connect),
         first_byte: between(moments.start, moments.first_byte),
         total: moments.total(),
     }

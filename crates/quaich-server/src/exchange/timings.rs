@@ -10,6 +10,10 @@ pub struct Timings {
     pub start: u64,
     /// The head was complete.
     pub head: u64,
+    /// It began to wait for a server that has room.
+    pub queued: u64,
+    /// It had waited.
+    pub dequeued: u64,
     /// A connection to the upstream, or a worker, was there.
     pub connected: u64,
     /// The first byte of the answer was there.
@@ -36,6 +40,16 @@ impl Timings {
     /// The head is complete.
     pub fn mark_head(&mut self) {
         self.head = self.now();
+    }
+
+    /// A server is waited for.
+    pub fn mark_queued(&mut self) {
+        self.queued = self.now();
+    }
+
+    /// A server has room.
+    pub fn mark_dequeued(&mut self) {
+        self.dequeued = self.now();
     }
 
     /// The upstream connection or worker is there.

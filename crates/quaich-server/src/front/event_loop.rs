@@ -145,6 +145,9 @@ fn runtime() -> std::io::Result<LocalRuntime> {
     builder.build_local(LocalOptions::default())
 }
 
+/// How long connections may take to end that are told to.
+const CUT: Duration = Duration::from_millis(100);
+
 /// Threads for blocking work end when there was none for a while.
 const BLOCKING_IDLE: Duration = Duration::from_secs(10);
 
@@ -316,7 +319,14 @@ async fn drain(thread: &Rc<Thread>, timeout: Duration) {
     thread.start_drain();
     // The acceptors end in their next turn; a connection in the backlog may be accepted before.
     tokio::task::yield_now().await;
-    let _ = tokio::time::timeout(timeout, thread.emptied()).await;
+    if tokio::time::timeout(timeout, thread.emptied())
+        .await
+        .is_err()
+    {
+        thread.start_cut();
+        // They note how they ended.
+        let _ = tokio::time::timeout(CUT, thread.emptied()).await;
+    }
     if let Some(log) = &thread.access_log {
         log.flush();
     }

@@ -54,6 +54,8 @@ fn upstream(group: &Group) -> Value {
     let servers = group.servers();
     json!({
         "name": group.settings().name,
+        "queued": group.queue().length(),
+        "queued_ever": group.queue().waited(),
         "servers": servers.iter().map(|server| one(server)).collect::<Vec<_>>(),
     })
 }
@@ -76,6 +78,7 @@ fn one(server: &Server) -> Value {
         "mode": server.mode().name(),
         "weight": server.weight(),
         "running": server.running(),
+        "max_conns": server.max_conns(),
         "served": server.served(),
         "failed": server.failed(),
         "changes": condition.changes(),

@@ -86,7 +86,8 @@ async fn run(
     }
     drop(starting);
     for upstream in upstreams {
-        tokio::task::spawn_local(health::watch(upstream, deadlines.clone()));
+        tokio::task::spawn_local(health::watch(upstream.clone(), deadlines.clone()));
+        tokio::task::spawn_local(async move { upstream.grow_shares().await });
     }
     let _ = ended.await;
 }

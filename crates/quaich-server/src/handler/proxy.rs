@@ -4,15 +4,19 @@
 //! response that breaks off is never made to look complete. A request is sent a second time only
 //! when the first attempt cannot have had an effect.
 
+mod attempts;
 mod both_ways;
+mod hash;
 mod request;
 mod stay;
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use quaich_config::model::SendProxy;
 use quaich_proto::h1::Version;
 
+use self::attempts::{Attempts, connect};
 use self::both_ways::{Ended, From, Sending, both_ways};
 use self::request::request;
 use self::stay::Stay;
@@ -21,14 +25,14 @@ use super::{tunnel, websocket};
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind, Side};
 use crate::exchange::Exchange;
-use crate::observe::log;
 use crate::route::Route;
+use crate::upstream::Upstream;
+use crate::upstream::announce::Ends;
 use crate::upstream::endpoint::Want;
-use crate::upstream::group::{Outcome, Wish};
+use crate::upstream::group::Outcome;
 use crate::upstream::request::Request;
 use crate::upstream::server::Server;
 use crate::upstream::wire::{Conn, Download};
-use crate::upstream::{Link, Unreachable, Upstream};
 
 /// Passes the exchange of `scope` to a server of `upstream`.
 pub async fn run(
@@ -41,22 +45,24 @@ pub async fn run(
     let stay = Stay::new(upstream, scope.exchange);
     let request = request(scope, route, upstream);
     let timeout = route.timeout.unwrap_or(upstream.timeout());
-    let mut attempts = Attempts {
-        left: upstream.retries(),
-        want: Want {
-            fresh: false,
-            upgrade: request.protocol().is_some(),
-        },
-        tried: Vec::new(),
+    let want = Want {
+        fresh: false,
+        upgrade: request.protocol().is_some(),
+        client: announced(scope, upstream),
     };
+    let mut attempts = Attempts::new(scope, &stay, want);
     loop {
-        let mut link = connect(scope, upstream, &stay, &mut attempts).await?;
+        let mut link = connect(scope, &mut attempts).await?;
         scope.exchange.timings.mark_connected();
         note_server(scope, link.slot.server());
         stay.count(link.slot.server(), &scope.thread.counters);
+        let may_repeat =
+            scope.exchange.request.method.is_idempotent() && scope.body.whole_buffered().is_some();
+        let server = link.slot.server();
         let from = From {
-            server: link.slot.server(),
+            server,
             stay: &stay,
+            repeats: &|status| attempts.repeats(may_repeat, status, server),
         };
         let ended = exchange(scope, &mut link.conn, &request, (&from, timeout)).await;
         let outcome = outcome(scope.exchange, &ended);
@@ -78,15 +84,19 @@ pub async fn run(
                 }
                 return offered::send(scope, protected, &offer, Side::Upstream).await;
             }
-            Err(Failed { safe: true, .. }) if attempts.again() => {
-                scope.exchange.notes.retries += 1;
-                scope.thread.counters.upstream_retries.add();
-                scope.exchange.response.clear();
-                attempts.want.fresh = true;
-            }
-            Err(Failed { error, .. }) => return Err(error),
+            Ok(Ended::Unwanted) => attempts.after_answer(scope, &link),
+            Err(failed) => attempts.after_failure(scope, &link, failed)?,
         }
     }
+}
+
+/// Whose request it is, for servers that want to know it of the connection.
+fn announced(scope: &Scope<'_, '_>, upstream: &Upstream) -> Option<Ends> {
+    if upstream.send_proxy() == SendProxy::Off {
+        return None;
+    }
+    let client = &scope.exchange.client;
+    Some((SocketAddr::new(client.addr?, client.port), scope.local?))
 }
 
 fn note_server(scope: &mut Scope<'_, '_>, server: &Server) {
@@ -100,65 +110,6 @@ fn outcome(exchange: &Exchange, ended: &Result<Ended, Failed>) -> Outcome {
     match ended {
         Err(Failed { error, .. }) if error.side == Side::Upstream => Outcome::Failed,
         _ => Outcome::Answered(exchange.response.status),
-    }
-}
-
-/// What may still be tried.
-struct Attempts {
-    left: u32,
-    want: Want,
-    /// Servers that cannot be reached.
-    tried: Vec<Arc<Server>>,
-}
-
-impl Attempts {
-    fn again(&mut self) -> bool {
-        let again = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        again
-    }
-}
-
-/// A connection to some server. Nothing was sent over a connection that was never made, so another
-/// server may be tried whatever the method.
-async fn connect(
-    scope: &mut Scope<'_, '_>,
-    upstream: &Upstream,
-    stay: &Stay<'_>,
-    attempts: &mut Attempts,
-) -> Result<Link, Error> {
-    loop {
-        let wish = Wish {
-            known: stay.wish(&attempts.tried)?,
-            tried: &attempts.tried,
-            ..Wish::default()
-        };
-        match upstream.link(attempts.want, &wish).await {
-            Ok(link) => return Ok(link),
-            Err(Unreachable {
-                error,
-                server: None,
-            }) => return Err(error),
-            Err(Unreachable {
-                error,
-                server: Some(server),
-            }) => {
-                // What is wrong with TLS was said already.
-                if error.kind != Kind::UpstreamTls {
-                    log::warn_limited!(
-                        "a server cannot be reached: {error}";
-                        server = server.name()
-                    );
-                }
-                note_server(scope, &server);
-                attempts.tried.push(server);
-                if !attempts.again() {
-                    return Err(error);
-                }
-                scope.exchange.notes.retries += 1;
-                scope.thread.counters.upstream_retries.add();
-            }
-        }
     }
 }
 
@@ -199,7 +150,7 @@ async fn exchange(
     let outcome = match sending {
         Ok(sending) => {
             let client = (&mut **body, &mut **reply);
-            both_ways(exchange, client, (&mut up, &mut down), sending, from).await
+            both_ways(exchange, client, (&mut up, &mut down), (sending, from)).await
         }
         Err(error) => Err(error),
     };
@@ -225,12 +176,14 @@ async fn exchange(
             let _ = tunnel::run(body, reply, (&mut up, &mut down)).await;
             Ok(Ended::Closed)
         }
-        Ok(Ended::Closed) => Ok(Ended::Closed),
+        Ok(ended @ (Ended::Closed | Ended::Unwanted)) => Ok(ended),
         Err(error) => {
             let unanswered = !down.has_begun() && !reply.has_begun();
             // A server may act on a head alone (RFC 9110 section 9.2.2) ...
             let harmless = match error.kind {
-                Kind::UpstreamClosed => exchange.request.method.is_idempotent(),
+                Kind::UpstreamClosed | Kind::ResponseTimeout => {
+                    exchange.request.method.is_idempotent()
+                }
                 Kind::UpstreamRefused => true,
                 _ => false,
             };

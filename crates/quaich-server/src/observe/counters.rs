@@ -26,6 +26,11 @@ counters! {
     connections,
     /// Connections closed at once because of a limit.
     refused,
+    /// Connections closed because the PROXY protocol header was missing, malformed or from a peer that
+    /// is not trusted.
+    proxy_refused,
+    /// Connections of TCP listeners that were given to a server.
+    tunnels,
     /// Requests begun.
     requests,
     /// Responses with a status of 1xx to 3xx.
@@ -52,16 +57,24 @@ counters! {
     upstream_reuses,
     /// Requests sent again over another connection.
     upstream_retries,
-    /// Requests that went to the server that their client belongs to.
-    sticky_hits,
-    /// Requests that went to another, since that one could not be used.
-    sticky_redispatches,
+    /// Requests that were not sent again because of `retry_budget`.
+    upstream_retries_refused,
+    /// Requests that waited because every server had `max_conns`.
+    upstream_queued,
+    /// Requests that found that queue full.
+    upstream_queue_full,
+    /// Requests that waited in it for too long.
+    upstream_queue_timeouts,
     /// Names of servers looked up.
     dns_lookups,
     /// Look-ups of names that found nothing.
     dns_failures,
     /// Answers that were other than the one before.
     dns_changes,
+    /// Requests that went to the server that their client belongs to.
+    sticky_hits,
+    /// Requests that went to another, since that one could not be used.
+    sticky_redispatches,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

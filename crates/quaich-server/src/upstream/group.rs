@@ -1,17 +1,29 @@
-//! What all threads share of one upstream: its servers, and whose turn it is.
+//! What all threads share of one upstream: its servers, and what can be chosen now.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use quaich_config::model::{self, UpstreamServer};
 use tokio::sync::Notify;
 
+use super::balance::plan::{Denied, Plan};
+use super::budget::Budget;
+use super::fleet::Fleet;
 use super::health;
+use super::queue::Queue;
 use super::secure::Secure;
 use super::server::Server;
+pub use super::slot::Slot;
+use crate::clock::{Millis, precise_micros};
 use crate::error::{Error, Kind};
 use crate::link::{Order, UpstreamMaterial};
+
+/// Between two looks at servers that start slowly.
+const GROW_STEP: Duration = Duration::from_millis(100);
+const MOST_GROW_STEP: Duration = Duration::from_secs(5);
 
 /// One upstream, as all threads see it.
 #[derive(Debug)]
@@ -22,7 +34,9 @@ pub struct Group {
     servers: RwLock<Arc<[Arc<Server>]>>,
     /// Counts the changes of what can be chosen.
     version: AtomicU64,
-    turn: AtomicUsize,
+    plan: Mutex<Arc<Plan>>,
+    fleet: Arc<Fleet>,
+    budget: Budget,
     /// Rung when the servers are others than before.
     replaced: Notify,
     /// Held by whoever takes a server out.
@@ -36,16 +50,12 @@ pub struct Group {
 pub struct Wish<'w> {
     /// The server that its client belongs to.
     pub known: Option<&'w Arc<Server>>,
-    /// Equal ones go to equal servers, where the upstream balances so.
-    pub hash: u64,
+    /// Equal ones go to equal servers, where the upstream balances so; `None` = to any.
+    pub hash: Option<u64>,
+    /// Who asks: clients take turns where requests have to wait.
+    pub client: Option<IpAddr>,
     /// Servers that have failed it already.
     pub tried: &'w [Arc<Server>],
-}
-
-/// A server's time for one exchange: counted as running until it is dropped.
-#[derive(Debug)]
-pub struct Slot {
-    server: Arc<Server>,
 }
 
 /// How an exchange went, as far as the health of the server is concerned.
@@ -62,13 +72,16 @@ pub enum Outcome {
 impl Group {
     /// The servers of the configuration, for `threads` threads.
     pub fn new(settings: &model::Upstream, material: &UpstreamMaterial, threads: usize) -> Self {
+        let fleet = Arc::new(Fleet::new(settings));
         let group = Self {
             settings: settings.clone(),
             secure: Arc::new(Secure::new(settings, material)),
             threads,
             servers: RwLock::new(Arc::new([])),
             version: AtomicU64::new(0),
-            turn: AtomicUsize::new(0),
+            plan: Mutex::new(Arc::new(Plan::empty(&fleet))),
+            fleet,
+            budget: Budget::new(settings.retry_budget),
             replaced: Notify::new(),
             turn_out: Mutex::default(),
             orders: Mutex::default(),
@@ -110,6 +123,7 @@ impl Group {
         let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let old = servers.clone();
+        let is_first = old.is_empty();
         let mut places: Vec<usize> = old.iter().map(|server| server.place()).collect();
         let mut free = (0..).filter(|place| !old.iter().any(|s| s.place() == *place));
         let new = settings.iter().map(|settings| {
@@ -119,13 +133,20 @@ impl Group {
             }
             let place = free.next().unwrap_or(places.len());
             places.push(place);
-            let server = Server::new(settings.clone(), &self.settings, place, self.threads);
+            let shared = (self.threads, &self.fleet);
+            let server = Server::new(settings.clone(), &self.settings, place, shared);
             if let Some(order) = orders.get(server.name()) {
                 server.obey(order);
+            }
+            if !is_first {
+                server.start_slowly();
             }
             Arc::new(server)
         });
         *servers = new.collect();
+        let stay: HashSet<_> = servers.iter().map(Arc::as_ptr).collect();
+        let gone = old.iter().filter(|s| !stay.contains(&Arc::as_ptr(s)));
+        gone.for_each(|server| server.retire());
         drop((servers, orders));
         self.changed();
         self.replaced.notify_one();
@@ -157,9 +178,19 @@ impl Group {
         news
     }
 
-    /// Health, mode or weight of a server have changed: whoever chooses looks anew.
+    /// Health, mode or weight of a server have changed: whoever chooses looks anew, and whoever waits
+    /// may have somewhere to go.
     pub fn changed(&self) {
         self.version.fetch_add(1, Ordering::Release);
+        let queue = &self.fleet.queue;
+        if queue.is_waited_in() {
+            // Which backups are in use is known from then on.
+            drop(self.plan());
+            queue.release_choosy();
+            for server in self.servers().iter() {
+                while queue.offer(server) {}
+            }
+        }
     }
 
     /// Grows with every change of what can be chosen.
@@ -167,21 +198,69 @@ impl Group {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Chooses a server for a request.
+    /// What can be chosen now. Good until there is another [`version`](Self::version).
+    pub fn plan(&self) -> Arc<Plan> {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.version();
+        if plan.version() != version {
+            *plan = Arc::new(plan.next(version, self.servers(), &self.settings.balance));
+        }
+        plan.clone()
+    }
+
+    /// Chooses a server for a request, without waiting for room. Threads that do so for every request
+    /// keep the plan.
     pub fn choose(&self, wish: &Wish<'_>) -> Result<Slot, Error> {
-        if let Some(known) = wish.known.filter(|server| server.takes_known()) {
-            return Ok(Slot::new(known.clone()));
+        self.plan().choose(wish).map_err(|denied| {
+            Error::upstream(match denied {
+                Denied::Full => Kind::QueueFull,
+                Denied::Nobody => Kind::NoServer,
+            })
+        })
+    }
+
+    /// Takes one retry out of `retry_budget`; false if there is none left.
+    pub fn may_retry(&self, now: Millis) -> bool {
+        self.budget.take(now, || self.requests())
+    }
+
+    /// Notes how many requests there were. Called about once a second.
+    pub fn note_requests(&self, now: Millis) {
+        self.budget.mark(now, || self.requests());
+    }
+
+    fn requests(&self) -> u64 {
+        self.servers().iter().map(|server| server.served()).sum()
+    }
+
+    /// Requests that wait for room.
+    pub fn queue(&self) -> &Queue {
+        &self.fleet.queue
+    }
+
+    /// Gives servers that start slowly the share that is due to them, for as long as the upstream
+    /// lasts. Ends at once where none does.
+    pub async fn grow_shares(&self) {
+        let whole = self.settings.slow_start;
+        if whole.is_zero() {
+            return;
         }
+        loop {
+            self.fleet.ramping.notified().await;
+            while self.grow_once() {
+                tokio::time::sleep((whole / 50).clamp(GROW_STEP, MOST_GROW_STEP)).await;
+            }
+        }
+    }
+
+    fn grow_once(&self) -> bool {
+        let now = precise_micros();
         let servers = self.servers();
-        let untried = |server: &&Arc<Server>| !wish.tried.iter().any(|t| Arc::ptr_eq(t, server));
-        let able: Vec<_> = servers.iter().filter(|server| server.takes_new()).collect();
-        let fresh: Vec<_> = able.iter().copied().filter(untried).collect();
-        let among = if fresh.is_empty() { able } else { fresh };
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        match among.get(turn % among.len().max(1)) {
-            Some(server) => Ok(Slot::new(Arc::clone(server))),
-            None => Err(Error::upstream(Kind::NoServer)),
+        let growing = servers.iter().filter(|server| server.grow(now)).count();
+        if growing > 0 {
+            self.changed();
         }
+        growing > 0
     }
 
     /// Tells how an exchange with a server went.
@@ -190,23 +269,5 @@ impl Group {
             server.note_failure();
         }
         health::learn(self, server, outcome);
-    }
-}
-
-impl Slot {
-    fn new(server: Arc<Server>) -> Self {
-        server.begin();
-        Self { server }
-    }
-
-    /// Whose it is.
-    pub fn server(&self) -> &Arc<Server> {
-        &self.server
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.server.end();
     }
 }

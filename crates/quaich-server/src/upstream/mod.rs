@@ -4,15 +4,22 @@
 //! over it, with connections of its own.
 
 pub mod addresses;
+pub mod announce;
+pub mod balance;
+pub mod budget;
 pub mod connect;
 pub mod endpoint;
+mod fleet;
 pub mod group;
 pub mod health;
 pub mod pool;
+pub mod queue;
+mod race;
 pub mod request;
 pub mod secure;
 pub mod server;
 pub mod sessions;
+mod slot;
 pub mod sticky;
 pub mod wire;
 
@@ -21,9 +28,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quaich_config::model::{self, SendProxy};
+
 use crate::deadline::Deadlines;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::observe::counters::Counters;
+use crate::stream::Stream;
+use announce::Ends;
+use balance::plan::{Denied, Plan};
 use endpoint::{Endpoint, Found, Want};
 use group::{Group, Outcome, Slot, Wish};
 use server::Server;
@@ -33,6 +45,8 @@ use wire::Conn;
 /// One group of servers, as one thread sees it.
 pub struct Upstream {
     group: Arc<Group>,
+    /// What can be chosen, as far as this thread knows.
+    plan: RefCell<Arc<Plan>>,
     /// By `Server::place`.
     endpoints: RefCell<Vec<Option<Rc<Endpoint>>>>,
     sticky: Option<Sticky>,
@@ -46,6 +60,8 @@ pub struct Link {
     pub conn: Conn,
     /// The server's time.
     pub slot: Slot,
+    /// The connection was there already.
+    pub kept: bool,
 }
 
 /// A server that was chosen and cannot be reached.
@@ -67,6 +83,7 @@ impl Upstream {
         Self {
             group: group.clone(),
             sticky: Sticky::new(group.settings(), secret),
+            plan: RefCell::new(group.plan()),
             endpoints: RefCell::default(),
             deadlines: deadlines.clone(),
             counters: counters.clone(),
@@ -83,31 +100,43 @@ impl Upstream {
         self.sticky.as_ref()
     }
 
+    /// `[upstream.NAME]`
+    pub fn settings(&self) -> &model::Upstream {
+        self.group.settings()
+    }
+
     /// The longest wait for a byte of an answer.
     pub fn timeout(&self) -> Duration {
         self.group.settings().timeout
     }
 
-    /// Attempts after the first.
-    pub fn retries(&self) -> u32 {
-        self.group.settings().retries
+    /// The time of the server that is chosen for `wish`; `None` when it has to be waited for.
+    pub fn slot(&self, wish: &Wish<'_>) -> Result<Option<Slot>, Error> {
+        let queue = self.group.queue();
+        if queue.is_before(wish) {
+            return Ok(None);
+        }
+        self.choose(wish)
     }
 
-    /// A connection to the server that is chosen for `wish`.
-    pub async fn link(&self, want: Want, wish: &Wish<'_>) -> Result<Link, Unreachable> {
-        let slot = self.group.choose(wish).map_err(|error| Unreachable {
-            error,
-            server: None,
-        })?;
-        let endpoint = self.endpoint(slot.server());
+    /// Whether servers are told who the client of a connection is.
+    pub fn send_proxy(&self) -> SendProxy {
+        self.group.settings().send_proxy
+    }
+
+    /// A new connection to the server that is chosen for `wish`, for the bytes of a client. `client` is
+    /// whose, if the server wants to know.
+    pub async fn dial(
+        &self,
+        client: Option<Ends>,
+        wish: &Wish<'_>,
+    ) -> Result<(Stream, Slot), Unreachable> {
+        let slot = self.place(wish).await?;
         let timeout = self.group.settings().connect_timeout;
-        match endpoint.connection(want, timeout).await {
-            Ok(Found { conn, kept }) => {
-                match kept {
-                    true => self.counters.upstream_reuses.add(),
-                    false => self.counters.upstream_connects.add(),
-                }
-                Ok(Link { conn, slot })
+        match self.endpoint(slot.server()).dial(client, timeout).await {
+            Ok(stream) => {
+                self.counters.upstream_connects.add();
+                Ok((stream, slot))
             }
             Err(error) => {
                 self.group.report(slot.server(), Outcome::Unreachable);
@@ -119,15 +148,121 @@ impl Upstream {
         }
     }
 
+    fn choose(&self, wish: &Wish<'_>) -> Result<Option<Slot>, Error> {
+        let mut plan = self.plan.borrow_mut();
+        if plan.version() != self.group.version() {
+            *plan = self.group.plan();
+        }
+        match plan.choose(wish) {
+            Ok(slot) => Ok(Some(slot)),
+            Err(Denied::Full) => Ok(None),
+            Err(Denied::Nobody) => Err(Error::upstream(Kind::NoServer)),
+        }
+    }
+
+    /// Waits for the time of a server: until one has room, or `queue_timeout`.
+    pub async fn wait(&self, wish: &Wish<'_>) -> Result<Slot, Error> {
+        let deadline = self.deadlines.register();
+        deadline.set(self.group.settings().queue_timeout);
+        self.counters.upstream_queued.add();
+        let waited = deadline.guard(self.wait_on(wish)).await;
+        let waited = waited.unwrap_or(Err(Error::upstream(Kind::QueueTimeout)));
+        match waited.as_ref().map_err(|error| error.kind) {
+            Err(Kind::QueueFull) => self.counters.upstream_queue_full.add(),
+            Err(Kind::QueueTimeout) => self.counters.upstream_queue_timeouts.add(),
+            _ => {}
+        }
+        waited
+    }
+
+    async fn wait_on(&self, wish: &Wish<'_>) -> Result<Slot, Error> {
+        loop {
+            let place = self.group.queue().enter(wish);
+            let place = place.ok_or(Error::upstream(Kind::QueueFull))?;
+            // Room may have become free before the queue knew of this request.
+            if !place.is_behind_others()
+                && let Some(slot) = self.choose(wish)?
+            {
+                return Ok(slot);
+            }
+            if let Some(slot) = place.await {
+                return Ok(slot);
+            }
+            if let Some(slot) = self.choose(wish)? {
+                return Ok(slot);
+            }
+        }
+    }
+
+    /// A connection to the server of `slot`.
+    pub async fn connect(&self, slot: Slot, want: Want) -> Result<Link, Unreachable> {
+        let endpoint = self.endpoint(slot.server());
+        let timeout = self.group.settings().connect_timeout;
+        match endpoint.connection(want, timeout).await {
+            Ok(Found { conn, kept }) => {
+                match kept {
+                    true => self.counters.upstream_reuses.add(),
+                    false => self.counters.upstream_connects.add(),
+                }
+                Ok(Link { conn, slot, kept })
+            }
+            Err(error) => {
+                self.group.report(slot.server(), Outcome::Unreachable);
+                Err(Unreachable {
+                    error,
+                    server: Some(slot.server().clone()),
+                })
+            }
+        }
+    }
+
+    /// A connection to the server that is chosen for `wish`, whoever has to be waited for.
+    pub async fn link(&self, want: Want, wish: &Wish<'_>) -> Result<Link, Unreachable> {
+        let slot = self.place(wish).await?;
+        self.connect(slot, want).await
+    }
+
+    /// The time of the server that is chosen for `wish`, also if it has to be waited for.
+    async fn place(&self, wish: &Wish<'_>) -> Result<Slot, Unreachable> {
+        let slot = match self.slot(wish) {
+            Ok(None) => Box::pin(self.wait(wish)).await,
+            Ok(Some(slot)) => Ok(slot),
+            Err(error) => Err(error),
+        };
+        slot.map_err(|error| Unreachable {
+            error,
+            server: None,
+        })
+    }
+
     /// Keeps a connection whose last exchange ended exactly.
     pub fn keep(&self, link: Link) {
-        let Link { conn, slot } = link;
+        let Link { conn, slot, .. } = link;
         self.endpoint(slot.server()).keep(conn);
     }
 
+    /// Whether a request may be sent again, as far as `retry_budget` goes.
+    pub fn may_retry(&self) -> bool {
+        let may = self.group.may_retry(self.deadlines.now());
+        if !may {
+            self.counters.upstream_retries_refused.add();
+        }
+        may
+    }
+
+    /// Whether there is a server for a request beside those that it has tried.
+    pub fn has_other(&self, tried: &[Arc<Server>], this: &Arc<Server>) -> bool {
+        let is_other = |server: &Arc<Server>| {
+            !Arc::ptr_eq(server, this) && !tried.iter().any(|tried| Arc::ptr_eq(tried, server))
+        };
+        let servers = self.group.servers();
+        servers.iter().any(|s| s.takes_strangers() && is_other(s))
+    }
+
     /// Closes connections that were idle for too long, and those to servers that are gone. Called
-    /// now and then.
+    /// about once a second.
     pub fn reap(&self) {
+        self.group.note_requests(self.deadlines.now());
         let servers = self.group.servers();
         for known in self.endpoints.borrow_mut().iter_mut() {
             let Some(endpoint) = known else { continue };

@@ -10,18 +10,46 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::server::Server;
-use super::wire::http1::Conn;
+use crate::clock::Millis;
 use crate::deadline::Deadlines;
-use crate::socket::{Socket, is_quiet};
-use crate::stream::Stream;
+use crate::socket::is_quiet;
+
+/// A connection that can be kept between two exchanges.
+pub trait Kept: Sized {
+    /// Whether the server closed it, or sent something unasked.
+    fn is_disturbed(&self) -> bool;
+
+    /// The socket below.
+    fn as_fd(&self) -> BorrowedFd<'_>;
+
+    /// Whether another thread could use it.
+    fn is_movable(&self) -> bool;
+
+    /// When it was opened, by the coarse clock.
+    fn opened(&self) -> Millis;
+
+    /// Takes it off this thread, if it is nothing but its socket.
+    fn into_fd(self) -> Option<OwnedFd>;
+
+    /// The opposite, on the thread of `deadlines`.
+    fn from_fd(fd: OwnedFd, opened: Millis, deadlines: &Rc<Deadlines>) -> Option<Self>;
+}
+
+/// A connection that no thread holds.
+#[derive(Debug)]
+struct Shelved {
+    fd: OwnedFd,
+    opened: Millis,
+    since: Millis,
+}
 
 /// Connections to one server that no thread holds.
 #[derive(Debug)]
 pub struct Shelf {
-    idle: Mutex<Vec<(OwnedFd, Instant)>>,
+    idle: Mutex<Vec<Shelved>>,
     count: AtomicUsize,
     capacity: usize,
     share: usize,
@@ -47,20 +75,20 @@ impl Shelf {
         }
     }
 
-    fn take(&self) -> Option<OwnedFd> {
+    fn take(&self) -> Option<Shelved> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let fd = idle.pop().map(|(fd, _)| fd);
+        let found = idle.pop();
         self.count.store(idle.len(), Ordering::Relaxed);
-        fd
+        found
     }
 
-    fn put(&self, fd: OwnedFd) {
+    fn put(&self, shelved: Shelved) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < self.capacity {
-            idle.push((fd, Instant::now()));
+            idle.push(shelved);
         }
         self.count.store(idle.len(), Ordering::Relaxed);
     }
@@ -68,55 +96,72 @@ impl Shelf {
     fn retain(&self, keep: impl Fn(&OwnedFd) -> bool) {
         if self.count.load(Ordering::Relaxed) > 0 {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.retain(|(fd, _)| keep(fd));
+            idle.retain(|shelved| keep(&shelved.fd));
             self.count.store(idle.len(), Ordering::Relaxed);
         }
     }
 
-    fn reap(&self, older: Duration) {
+    fn reap(&self, limits: &Limits, now: Millis) {
         if self.count.load(Ordering::Relaxed) > 0 {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.retain(|(_, since)| since.elapsed() < older);
+            idle.retain(|shelved| limits.allow(shelved.opened, shelved.since, now));
             self.count.store(idle.len(), Ordering::Relaxed);
         }
+    }
+}
+
+/// How long a connection is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Between two exchanges.
+    pub idle: Duration,
+    /// Since it was opened; 0 = for ever.
+    pub age: Duration,
+}
+
+impl Limits {
+    fn allow(&self, opened: Millis, since: Millis, now: Millis) -> bool {
+        self.is_young(opened, now) && u128::from(now.saturating_sub(since)) < self.idle.as_millis()
+    }
+
+    fn is_young(&self, opened: Millis, now: Millis) -> bool {
+        let age = u128::from(now.saturating_sub(opened));
+        self.age.is_zero() || age < self.age.as_millis()
     }
 }
 
 /// Kept connections to one server, as one thread sees them.
-pub struct Pool {
-    idle: RefCell<Vec<(Conn, Instant)>>,
+pub struct Pool<C> {
+    idle: RefCell<Vec<(C, Millis)>>,
     server: Arc<Server>,
-    timeout: Duration,
+    limits: Limits,
+    deadlines: Rc<Deadlines>,
 }
 
-impl Pool {
+impl<C: Kept> Pool<C> {
     /// An empty pool over the shelf of `server`.
-    pub fn new(server: Arc<Server>, timeout: Duration) -> Self {
+    pub fn new(server: Arc<Server>, limits: Limits, deadlines: &Rc<Deadlines>) -> Self {
         Self {
             idle: RefCell::default(),
             server,
-            timeout,
+            limits,
+            deadlines: deadlines.clone(),
         }
     }
 
-    /// How long a connection may be idle.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     /// The connection used last that is still open.
-    pub fn take(&self, deadlines: &Rc<Deadlines>) -> Option<Conn> {
+    pub fn take(&self) -> Option<C> {
         loop {
             let local = self.idle.borrow_mut().pop();
             let conn = match local {
                 Some((conn, _)) => conn,
                 None => {
-                    let fd = self.server.shelf().take()?;
+                    let Shelved { fd, opened, .. } = self.server.shelf().take()?;
                     // No event loop has watched it on the shelf, and this one knows nothing yet.
                     if !is_quiet(&fd) {
                         continue;
                     }
-                    Conn::new(Stream::Plain(Socket::new(fd).ok()?), deadlines.register())
+                    C::from_fd(fd, opened, &self.deadlines)?
                 }
             };
             if !conn.is_disturbed() {
@@ -125,20 +170,25 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection, or closes it when there are enough.
-    pub fn put(&self, conn: Conn) {
-        let shelf = self.server.shelf();
+    /// Keeps a connection, or closes it when it is old or there are enough.
+    pub fn put(&self, conn: C) {
+        let (shelf, now) = (self.server.shelf(), self.deadlines.now());
+        let opened = conn.opened();
+        if !self.limits.is_young(opened, now) {
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         let share = match conn.is_movable() {
             true => shelf.share,
             false => shelf.bound_share,
         };
         if idle.len() < share {
-            idle.push((conn, Instant::now()));
+            idle.push((conn, now));
         } else {
             drop(idle);
             if let Some(fd) = conn.into_fd() {
-                shelf.put(fd);
+                let since = now;
+                shelf.put(Shelved { fd, opened, since });
             }
         }
     }
@@ -152,16 +202,12 @@ impl Pool {
         self.server.shelf().retain(|fd| stays(fd.as_fd()));
     }
 
-    /// Closes connections that were idle for too long.
+    /// Closes connections that were idle for too long or are too old.
     pub fn reap(&self) {
-        // Oldest first: the pool is a stack.
-        let mut idle = self.idle.borrow_mut();
-        let keep = idle
-            .iter()
-            .position(|(_, since)| since.elapsed() < self.timeout);
-        let old = keep.unwrap_or(idle.len());
-        idle.drain(..old);
-        self.server.shelf().reap(self.timeout);
+        let now = self.deadlines.now();
+        let allowed = |(conn, since): &(C, Millis)| self.limits.allow(conn.opened(), *since, now);
+        self.idle.borrow_mut().retain(allowed);
+        self.server.shelf().reap(&self.limits, now);
     }
 }
 
@@ -176,6 +222,17 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
+    use crate::upstream::wire::http1::Conn;
+
+    const LIMITS: Limits = Limits {
+        idle: Duration::from_secs(60),
+        age: Duration::ZERO,
+    };
+
+    fn shelved(fd: OwnedFd) -> Shelved {
+        let (opened, since) = (0, 0);
+        Shelved { fd, opened, since }
+    }
 
     #[test]
     fn a_connection_that_was_closed_on_the_shelf_is_not_taken() {
@@ -186,22 +243,22 @@ mod tests {
         runtime.block_on(async {
             let deadlines = Deadlines::new(Clock::of_thread());
             let server = Server::for_tests(8, 2);
-            let pool = Pool::new(server.clone(), Duration::from_secs(60));
+            let pool = Pool::<Conn>::new(server.clone(), LIMITS, &deadlines);
             let connection = || {
                 let (near, far) = UnixStream::pair().unwrap();
                 near.set_nonblocking(true).unwrap();
                 (OwnedFd::from(near), far)
             };
             let (open, _far) = connection();
-            server.shelf().put(open);
+            server.shelf().put(shelved(open));
             let (closed, far) = connection();
-            server.shelf().put(closed);
+            server.shelf().put(shelved(closed));
             drop(far);
             assert!(
-                pool.take(&deadlines).is_some(),
+                pool.take().is_some(),
                 "the open one lies below the closed one"
             );
-            assert!(pool.take(&deadlines).is_none());
+            assert!(pool.take().is_none());
         });
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! Requests, checks, the control socket and discovery change it; `group` chooses by it.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use quaich_config::model::{self, UpstreamServer};
 
 use super::addresses::Addresses;
+use super::fleet::Fleet;
 use super::health::Condition;
 use super::pool::Shelf;
+use crate::clock::precise_micros;
 pub use crate::link::{Mode, Order};
 
 /// What is known of the health of a server.
@@ -37,15 +41,26 @@ pub struct Server {
     running: AtomicUsize,
     served: AtomicU64,
     failed: AtomicU64,
+    /// What it gets of its weight after its return, in percent.
+    ramp: AtomicU32,
+    /// When it returned, in microseconds.
+    returned: AtomicU64,
+    slow_start: Duration,
+    /// No longer a server of its upstream.
+    gone: AtomicBool,
+    fleet: Arc<Fleet>,
 }
 
+/// All of its weight.
+const FULL: u32 = 100;
+
 impl Server {
-    /// A server that is up and ready.
+    /// A server that is up and ready, one of those that share `fleet`.
     pub(super) fn new(
         settings: UpstreamServer,
         upstream: &model::Upstream,
         place: usize,
-        threads: usize,
+        (threads, fleet): (usize, &Arc<Fleet>),
     ) -> Self {
         let condition = match &upstream.health {
             Some(health) => Condition::new(true, !health.initially_up),
@@ -55,6 +70,11 @@ impl Server {
             addresses: Addresses::new(&settings.addr),
             shelf: Shelf::new(upstream.keepalive, threads),
             place,
+            ramp: AtomicU32::new(FULL),
+            returned: AtomicU64::new(0),
+            slow_start: upstream.slow_start,
+            gone: AtomicBool::new(false),
+            fleet: fleet.clone(),
             condition,
             mode: AtomicU8::new(Mode::Ready as u8),
             weight: AtomicU32::new(settings.weight),
@@ -68,22 +88,12 @@ impl Server {
 
     /// A server of no group, whose shelf is for `threads` threads.
     #[cfg(test)]
-    pub(super) fn for_tests(keepalive: usize, threads: usize) -> std::sync::Arc<Self> {
-        let settings = quaich_config::addr::server("a:80", std::path::Path::new("/"));
-        let settings = settings.expect("a server");
-        std::sync::Arc::new(Self {
-            addresses: Addresses::new(&settings.addr),
-            shelf: Shelf::new(keepalive, threads),
-            place: 0,
-            condition: Condition::default(),
-            mode: AtomicU8::new(0),
-            weight: AtomicU32::new(1),
-            given_weight: AtomicU32::new(1),
-            running: AtomicUsize::new(0),
-            served: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            settings,
-        })
+    pub(super) fn for_tests(keepalive: usize, threads: usize) -> Arc<Self> {
+        let mut upstream = super::balance::samples::upstream(model::Balance::RoundRobin);
+        upstream.keepalive = keepalive;
+        let settings = super::balance::samples::server("a:80", 1);
+        let fleet = Arc::new(Fleet::new(&upstream));
+        Arc::new(Self::new(settings, &upstream, 0, (threads, &fleet)))
     }
 
     /// Name in logs and commands.
@@ -155,7 +165,11 @@ impl Server {
 
     /// Notes what the operator wants; whether that is news. Tell the group if it is.
     pub fn set_mode(&self, mode: Mode) -> bool {
-        self.mode.swap(mode as u8, Ordering::Relaxed) != mode as u8
+        let old = self.mode.swap(mode as u8, Ordering::Relaxed);
+        if old == Mode::Maint as u8 && mode == Mode::Ready {
+            self.start_slowly();
+        }
+        old != mode as u8
     }
 
     /// Its share of new clients, compared with the others'.
@@ -183,14 +197,80 @@ impl Server {
         news
     }
 
+    /// Its weight now, in hundredths: less while it starts slowly. 0 only for a weight of 0.
+    pub fn share(&self) -> u64 {
+        u64::from(self.weight()) * u64::from(self.ramp.load(Ordering::Relaxed))
+    }
+
+    /// From now on it gets a growing part of its weight, where the upstream has `slow_start`.
+    pub(super) fn start_slowly(&self) {
+        if !self.slow_start.is_zero() {
+            self.returned.store(precise_micros(), Ordering::Relaxed);
+            self.ramp.store(1, Ordering::Relaxed);
+            self.fleet.ramping.notify_one();
+        }
+    }
+
+    /// Raises its part of its weight to what is due at `now` (microseconds); whether it has less than
+    /// all before that.
+    pub(super) fn grow(&self, now: u64) -> bool {
+        if self.ramp.load(Ordering::Relaxed) == FULL {
+            return false;
+        }
+        let since = now.saturating_sub(self.returned.load(Ordering::Relaxed));
+        let percent = u128::from(since) * u128::from(FULL) / self.slow_start.as_micros().max(1);
+        let percent = u32::try_from(percent).unwrap_or(FULL).clamp(1, FULL);
+        self.ramp.store(percent, Ordering::Relaxed);
+        true
+    }
+
+    /// Its upstream has it no longer.
+    pub(super) fn retire(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    fn is_usable(&self) -> bool {
+        self.health() == Health::Up && !self.gone.load(Ordering::Relaxed)
+    }
+
     /// Whether clients that do not belong to it may be given to it.
     pub fn takes_new(&self) -> bool {
-        self.health() == Health::Up && self.mode() == Mode::Ready && self.weight() > 0
+        self.is_usable() && self.mode() == Mode::Ready && self.weight() > 0
     }
 
     /// Whether clients that belong to it may be given to it.
     pub fn takes_known(&self) -> bool {
-        self.health() == Health::Up && self.mode() != Mode::Maint
+        self.is_usable() && self.mode() != Mode::Maint
+    }
+
+    /// Whether a client that waits for any server may be given to it.
+    pub(super) fn takes_strangers(&self) -> bool {
+        let in_use = || self.fleet.backups.load(Ordering::Relaxed);
+        self.takes_new() && (!self.settings.backup || in_use())
+    }
+
+    /// Requests at once, as configured or as its agent says; 0 = any number.
+    pub fn max_conns(&self) -> usize {
+        self.condition.max_conns(self.settings.max_conns)
+    }
+
+    /// Whether it has `max_conns` requests.
+    pub fn is_full(&self) -> bool {
+        let most = self.max_conns();
+        most > 0 && self.running() >= most
+    }
+
+    /// How busy it is for its share; 0 = idle.
+    pub(super) fn load(&self) -> u64 {
+        match self.running() as u64 {
+            0 => 0,
+            running => ((running + 1) << 20) / self.share().max(1),
+        }
+    }
+
+    /// What it shares with the other servers of its upstream.
+    pub(super) fn fleet(&self) -> &Arc<Fleet> {
+        &self.fleet
     }
 
     /// Requests that it works on now.
@@ -208,13 +288,31 @@ impl Server {
         self.failed.load(Ordering::Relaxed)
     }
 
-    pub(super) fn begin(&self) {
-        self.running.fetch_add(1, Ordering::Relaxed);
-        self.served.fetch_add(1, Ordering::Relaxed);
+    /// Counts one more running request, unless it has `max_conns`.
+    pub(super) fn try_begin(&self) -> bool {
+        let begun = match self.max_conns() {
+            0 => {
+                self.running.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            most => {
+                let one_more = |running| (running < most).then_some(running + 1);
+                let (ok, fail) = (Ordering::SeqCst, Ordering::SeqCst);
+                self.running.fetch_update(ok, fail, one_more).is_ok()
+            }
+        };
+        if begun {
+            self.served.fetch_add(1, Ordering::Relaxed);
+            self.fleet.begun();
+        }
+        begun
     }
 
+    /// Counts one less.
     pub(super) fn end(&self) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        // Whoever waits for room has said so before it looked.
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        self.fleet.ended();
     }
 
     pub(super) fn note_failure(&self) {

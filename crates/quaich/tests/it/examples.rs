@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use quaich_testkit::{
-    Ca, Origin, Peer, Quaich, QuaichCommand, RawClient, Request, TempSite, Transport, python,
+    Ca, End, Origin, Peer, Quaich, QuaichCommand, RawClient, Request, TempSite, Transport, python,
     requires_python,
 };
 
@@ -134,6 +134,51 @@ fn sticky() {
     }
     let counts = [origin.requests().len(), other.requests().len()];
     assert!(counts.contains(&5) && counts.contains(&0), "{counts:?}");
+}
+
+#[test]
+fn health() {
+    let (well, ill) = (
+        Origin::ok(),
+        Origin::scripted(
+            b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            End::Keep,
+        ),
+    );
+    let (first, second) = (well.addr().to_string(), ill.addr().to_string());
+    let quaich = serve(example("health", |text| {
+        let edited = on_a_free_port(text);
+        edited
+            .replace("127.0.0.1:9001", &first)
+            .replace("127.0.0.1:9002", &second)
+    }));
+    quaich.log().wait_for("a server is down");
+    for _ in 0..4 {
+        quaich.get("/").expect_body("ok");
+    }
+    let table = quaich.cli(["status"]).stdout;
+    assert!(table.contains("1 of 2 servers take requests"), "{table}");
+}
+
+#[test]
+fn balance() {
+    let origins = [Origin::ok(), Origin::ok(), Origin::ok()];
+    let quaich = serve(example("balance", |text| {
+        let ports = ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"];
+        let text = on_a_free_port(text);
+        ports
+            .iter()
+            .zip(&origins)
+            .fold(text, |text, (port, origin)| {
+                text.replace(port, &origin.addr().to_string())
+            })
+    }));
+    let mut client = quaich.raw();
+    for _ in 0..6 {
+        client.get("/").expect_body("ok");
+    }
+    let asked = origins.each_ref().map(|origin| origin.requests().len());
+    assert_eq!(asked, [4, 2, 0]);
 }
 
 #[test]

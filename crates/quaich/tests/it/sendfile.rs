@@ -3,7 +3,9 @@
 
 use std::os::unix::fs::symlink;
 
-use quaich_testkit::{Origin, Quaich, RawClient, Request, Response, TempSite, Transport, requires_python};
+use quaich_testkit::{
+    Origin, Quaich, RawClient, Request, Response, TempSite, Transport, requires_python,
+};
 
 use crate::apps;
 use crate::peers::nginx;
@@ -284,7 +286,10 @@ fn the_same_is_kept_of_the_answer_as_nginx_keeps() {
         (format!("{offer} | {told}"), ""),
         (format!("{offer} | {told}"), "Range: bytes=2-4\r\n"),
         (format!("X-Accel-Redirect: /internal/none | {told}"), ""),
-        (format!("X-Accel-Redirect: /internal/a%20b%20%C3%A4.css | {told}"), ""),
+        (
+            format!("X-Accel-Redirect: /internal/a%20b%20%C3%A4.css | {told}"),
+            "",
+        ),
     ] {
         let ours = ask(&quaich, &answer, fields);
         let mut client = RawClient::connect_unix(&folder.join("nginx.sock"));
@@ -311,7 +316,11 @@ fn the_same_is_kept_of_the_answer_as_nginx_keeps() {
             "www-authenticate",
             "content-language",
         ] {
-            assert_eq!(ours.headers(name), theirs.headers(name), "{name} of {answer}");
+            assert_eq!(
+                ours.headers(name),
+                theirs.headers(name),
+                "{name} of {answer}"
+            );
         }
     }
 }

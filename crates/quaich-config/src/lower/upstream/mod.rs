@@ -1,10 +1,11 @@
 //! `[upstream.NAME]`, and the upstreams that `proxy = URL` stands for.
 
+mod balance;
 mod discover;
 mod health;
+mod retry;
 mod sticky;
-
-use std::time::Duration;
+mod tcp;
 
 use crate::addr::{self, AddrError};
 use crate::diagnostic::Diagnostic;
@@ -13,10 +14,12 @@ use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::tls::pair;
 use crate::model::{
-    Balance, Discover, H2, HostPattern, Params, RetryOn, SendProxy, Upstream, UpstreamAddr,
-    UpstreamProtocol, UpstreamServer, UpstreamTls,
+    Discover, H2, HostPattern, Params, SendProxy, Upstream, UpstreamAddr, UpstreamProtocol,
+    UpstreamServer, UpstreamTls,
 };
 use crate::source::Span;
+
+pub(crate) use tcp::{is_tcp, takes_requests};
 
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>) -> Vec<Upstream> {
     let tables = top.named(cx, "upstream");
@@ -55,19 +58,18 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
     let mut seen: Vec<(String, Span)> = Vec::new();
     let mut wrong = false;
     for word in fields.texts(cx, "servers").unwrap_or_default() {
-        wrong |= !add(cx, &mut upstream, &mut seen, (&word, None));
+        wrong |= add(cx, &mut upstream, &mut seen, (&word, None)).is_none();
     }
     for table in fields.tables(cx, "server") {
         let id = table.text(cx, "id");
         match table.text(cx, "url") {
-            Some(url) => {
-                let added = add(cx, &mut upstream, &mut seen, (&url, id));
-                wrong |= !added;
-                let cookie = sticky::server_name(cx, &table);
-                if let Some(server) = upstream.servers.last_mut().filter(|_| added) {
-                    server.cookie = cookie;
+            Some(url) => match add(cx, &mut upstream, &mut seen, (&url, id)) {
+                Some(server) => {
+                    balance::server(cx, &table, server);
+                    server.cookie = sticky::server_name(cx, &table);
                 }
-            }
+                None => wrong = true,
+            },
             None => {
                 wrong = true;
                 if !table.has("url") {
@@ -86,23 +88,23 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
         let diagnostic = Diagnostic::error("no-servers", fields.place("servers"), message);
         fields.missing(cx, diagnostic.help("servers = [\"10.0.0.11:9000\"]"));
     }
+    tcp::settle(&mut upstream, fields);
     let places: Vec<Span> = seen.into_iter().map(|(_, span)| span).collect();
+    tcp::check_alike(cx, &upstream, &places);
     check(cx, &upstream, fields, &places);
     sticky::check(cx, &upstream, fields);
     upstream
 }
 
-/// Adds one server; false when its URL was refused.
-fn add(
+/// Adds one server; `None` when it was refused.
+fn add<'u>(
     cx: &mut Lower<'_>,
-    upstream: &mut Upstream,
+    upstream: &'u mut Upstream,
     seen: &mut Vec<(String, Span)>,
     (url, id): (&Word, Option<Word>),
-) -> bool {
+) -> Option<&'u mut UpstreamServer> {
     let span = id.as_ref().map_or(url.1, |id| id.1);
-    let Some(server) = server(cx, "servers", url, id) else {
-        return false;
-    };
+    let server = server(cx, "servers", url, id)?;
     if let Some((_, first)) = seen.iter().find(|(known, _)| *known == server.id) {
         let message = format!(
             "server `{}` stands twice in upstream `{}`",
@@ -110,11 +112,11 @@ fn add(
         );
         let diagnostic = Diagnostic::error("duplicate-server", span, message).label("again here");
         cx.report(diagnostic.also(*first, "first here"));
-        return true;
+        return None;
     }
     seen.push((server.id.clone(), span));
     upstream.servers.push(server);
-    true
+    upstream.servers.last_mut()
 }
 
 fn server(cx: &mut Lower<'_>, key: &str, url: &Word, id: Option<Word>) -> Option<UpstreamServer> {
@@ -140,7 +142,6 @@ fn server(cx: &mut Lower<'_>, key: &str, url: &Word, id: Option<Word>) -> Option
 }
 
 fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
-    refuse_balance(cx, fields);
     let settings = fields.table(cx, "tls");
     Upstream {
         name,
@@ -148,18 +149,22 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         discover: None,
         resolve: fields.time(cx, "resolve"),
         resolver: discover::resolver(cx, fields),
-        balance: Balance::RoundRobin,
-        slow_start: Duration::ZERO,
+        balance: balance::balance(cx, fields),
+        slow_start: fields.time(cx, "slow_start"),
         sticky: sticky::lower(cx, fields),
         health: health::health(cx, fields),
         passive: health::passive(cx, fields),
         retry_after: fields.time(cx, "retry_after"),
-        retry_on: RetryOn::default(),
-        retry_budget: 100,
-        max_queue: 0,
-        queue_timeout: Duration::from_secs(5),
-        keepalive_age: Duration::ZERO,
-        send_proxy: SendProxy::Off,
+        retry_on: retry::retry_on(cx, fields),
+        retry_budget: retry::budget(cx, fields),
+        max_queue: fields.usize(cx, "max_queue"),
+        queue_timeout: fields.time(cx, "queue_timeout"),
+        keepalive_age: fields.time(cx, "keepalive_age"),
+        send_proxy: match fields.word(cx, "send_proxy").as_str() {
+            "v1" => SendProxy::V1,
+            "v2" => SendProxy::V2,
+            _ => SendProxy::Off,
+        },
         params: Params::Wsgi,
         connect_timeout: fields.time(cx, "connect_timeout"),
         timeout: fields.time(cx, "timeout"),
@@ -210,6 +215,7 @@ fn server_name(cx: &mut Lower<'_>, word: &Word) -> Option<String> {
 
 /// What the scheme of the servers and the settings say to each other.
 fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &[Span]) {
+    balance::check(cx, upstream, fields);
     health::check(cx, upstream, fields, places);
     let servers = || upstream.servers.iter().zip(places);
     let found = upstream.discover.as_ref().is_some_and(Discover::speaks_tls);
@@ -247,20 +253,4 @@ fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &
 
 fn is_h2c(server: &UpstreamServer) -> bool {
     server.protocol == UpstreamProtocol::H2c
-}
-
-fn refuse_balance(cx: &mut Lower<'_>, fields: &Fields<'_>) {
-    let word = fields.text_or_default(cx, "balance");
-    match word.0.as_str() {
-        "round-robin" => {}
-        "least-conn" | "p2c" | "random" | "first" => refuse_later_balance(cx, &word),
-        other if other.starts_with("hash:") => refuse_later_balance(cx, &word),
-        _ => cx.bad_word("balance", &word, "expected \"round-robin\""),
-    }
-}
-
-fn refuse_later_balance(cx: &mut Lower<'_>, word: &Word) {
-    let message = format!("balance `{}` is not in this version of quaich", word.0);
-    let help = "balance = \"round-robin\"";
-    cx.report(Diagnostic::error("not-yet", word.1, message).help(help));
 }

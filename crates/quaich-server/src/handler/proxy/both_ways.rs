@@ -35,6 +35,8 @@ pub(super) struct From<'e> {
     pub(super) server: &'e Arc<Server>,
     /// How its clients stay with it.
     pub(super) stay: &'e Stay<'e>,
+    /// Whether another server is asked after an answer with this status.
+    pub(super) repeats: &'e dyn Fn(u16) -> bool,
 }
 
 /// How an exchange with a server ended.
@@ -47,6 +49,8 @@ pub(super) enum Ended {
     Switched,
     /// With a file that is to be sent in place of the answer; whether the connection may be kept.
     Offered(Offer, bool),
+    /// With an answer that the client is not to see: another server may have a better one.
+    Unwanted,
 }
 
 impl Ended {
@@ -87,13 +91,13 @@ struct Progress {
     probe: bool,
 }
 
-/// Request body up and response down at the same time. Ends with the response.
+/// Request body up and response down at the same time. Ends with the response, or before it begins if
+/// the request `repeats` because of its status.
 pub(super) async fn both_ways(
     exchange: &mut Exchange,
     (body, reply): (&mut Body<'_>, &mut Reply<'_>),
     (up, down): (&mut Upload<'_>, &mut Download<'_>),
-    sending: Sending,
-    from: &From<'_>,
+    (sending, from): (Sending, &From<'_>),
 ) -> Result<Ended, Error> {
     let progress = Progress {
         sending: Cell::new(sending),
@@ -204,6 +208,9 @@ async fn download(
         false => Poll::Ready(()),
     })
     .await;
+    if (from.repeats)(exchange.response.status) {
+        return Ok(Ended::Unwanted);
+    }
     from.stay.answer(from.server, exchange)?;
     if exchange.response.status == 101 {
         return Ok(Ended::Switched);

@@ -24,6 +24,11 @@ impl<'u> Stay<'u> {
         Self { upstream, known }
     }
 
+    /// The servers.
+    pub(super) fn upstream(&self) -> &'u Upstream {
+        self.upstream
+    }
+
     /// The server to be asked for, when some have failed; fails when the client may have no other.
     pub(super) fn wish(&self, tried: &[Arc<Server>]) -> Result<Option<&Arc<Server>>, Error> {
         let (Some(known), Some(sticky)) = (&self.known, self.upstream.sticky()) else {

@@ -117,6 +117,9 @@ fn take_in(group: &Group, server: &Server, reason: Reason, why: &dyn Display) ->
         log::info!("a server is {is}"; upstream = group.settings().name, server = server.name(),
             was = was, reason = why);
     }
+    if server.condition().is_in() {
+        server.start_slowly();
+    }
     group.changed();
     true
 }

@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,12 +15,14 @@ use quaich_proto::method::Method;
 
 use super::Patience;
 use crate::buffer::{self, Buffer};
-use crate::deadline::Deadline;
+use crate::clock::Millis;
+use crate::deadline::{Deadline, Deadlines};
 use crate::error::{Error, Kind};
 use crate::pipe::{self, Pipe};
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::text::Text;
+use crate::upstream::pool::Kept;
 use crate::upstream::request::Request;
 
 /// What a response head of a server may be.
@@ -34,32 +37,50 @@ const LIMITS: Limits = Limits {
 pub struct Conn {
     socket: Stream,
     deadline: Deadline,
+    opened: Millis,
 }
 
-impl Conn {
-    /// A connection over `socket`, whose waits `deadline` bounds.
-    pub fn new(socket: Stream, deadline: Deadline) -> Self {
-        Self { socket, deadline }
-    }
-
-    /// Whether the server closed it, or sent something unasked.
-    pub fn is_disturbed(&self) -> bool {
+impl Kept for Conn {
+    fn is_disturbed(&self) -> bool {
         self.socket.is_disturbed()
     }
 
-    /// The socket below.
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.socket().as_fd()
     }
 
-    /// Whether another thread could use it.
-    pub fn is_movable(&self) -> bool {
+    fn is_movable(&self) -> bool {
         self.socket.is_plain()
     }
 
-    /// Takes it off this thread, if it is nothing but its socket.
-    pub fn into_fd(self) -> Option<OwnedFd> {
+    fn opened(&self) -> Millis {
+        self.opened
+    }
+
+    fn into_fd(self) -> Option<OwnedFd> {
         self.socket.into_plain().map(Socket::into_inner)
+    }
+
+    fn from_fd(fd: OwnedFd, opened: Millis, deadlines: &Rc<Deadlines>) -> Option<Self> {
+        let socket = Stream::Plain(Socket::new(fd).ok()?);
+        let deadline = deadlines.register();
+        Some(Self {
+            socket,
+            deadline,
+            opened,
+        })
+    }
+}
+
+impl Conn {
+    /// A new connection over `socket`, whose waits `deadline` bounds.
+    pub fn new(socket: Stream, deadline: Deadline) -> Self {
+        let opened = deadline.now();
+        Self {
+            socket,
+            deadline,
+            opened,
+        }
     }
 
     /// The two halves of the next exchange.

@@ -36,10 +36,14 @@ pub(super) fn append(out: &mut String, upstream: &Value) {
         .iter()
         .filter(|server| server["takes_new"] == true)
         .count();
+    let waiting = match upstream["queued"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(count) => format!(" · {count} in the queue"),
+    };
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
-        "\nupstream {} · {up} of {} servers take requests",
+        "\nupstream {} · {up} of {} servers take requests{waiting}",
         bold.paint(text(&upstream["name"])),
         servers.len(),
     );
