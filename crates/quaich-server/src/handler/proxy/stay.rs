@@ -29,6 +29,18 @@ impl<'u> Stay<'u> {
         self.upstream
     }
 
+    /// Whether the client belongs to `server`.
+    pub(super) fn is_with(&self, server: &Arc<Server>) -> bool {
+        let known = self.known.as_ref();
+        known.is_some_and(|known| Arc::ptr_eq(known, server))
+    }
+
+    /// Whether the client may be given to no other server than its own.
+    pub(super) fn is_bound(&self) -> bool {
+        let sticky = self.upstream.sticky();
+        self.known.is_some() && sticky.is_some_and(|sticky| !sticky.moves())
+    }
+
     /// The server to be asked for, when some have failed; fails when the client may have no other.
     pub(super) fn wish(&self, tried: &[Arc<Server>]) -> Result<Option<&Arc<Server>>, Error> {
         let (Some(known), Some(sticky)) = (&self.known, self.upstream.sticky()) else {
@@ -47,7 +59,7 @@ impl<'u> Stay<'u> {
     /// Counts that `server` has got the request.
     pub(super) fn count(&self, server: &Arc<Server>, counters: &Counters) {
         match &self.known {
-            Some(known) if Arc::ptr_eq(known, server) => counters.sticky_hits.add(),
+            Some(_) if self.is_with(server) => counters.sticky_hits.add(),
             Some(_) => counters.sticky_redispatches.add(),
             None => {}
         }
