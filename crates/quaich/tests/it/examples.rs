@@ -161,6 +161,29 @@ fn health() {
 }
 
 #[test]
+fn tcp() {
+    let serve_one = || Origin::start(|talk| while !talk.read().is_empty() {});
+    let (origin, other) = (serve_one(), serve_one());
+    let (first, second) = (origin.addr().to_string(), other.addr().to_string());
+    let quaich = serve(example("tcp", |text| {
+        let edited = on_a_free_port(text);
+        edited
+            .replace("127.0.0.1:9001", &first)
+            .replace("127.0.0.1:9002", &second)
+    }));
+    for _ in 0..2 {
+        let mut client = quaich.raw();
+        client.send("hello").half_close();
+        client.rest();
+    }
+    for server in [&origin, &other] {
+        let raw = String::from_utf8_lossy(&server.raw()).into_owned();
+        assert!(raw.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 "), "{raw}");
+        assert!(raw.ends_with("\r\nhello"), "{raw}");
+    }
+}
+
+#[test]
 fn balance() {
     let origins = [Origin::ok(), Origin::ok(), Origin::ok()];
     let quaich = serve(example("balance", |text| {

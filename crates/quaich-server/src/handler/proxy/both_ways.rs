@@ -13,6 +13,7 @@ use quaich_proto::h1::{self, BodyLength, Connection, ResponseHead, Version};
 use quaich_proto::headers::HeaderId;
 use quaich_proto::method::Method;
 
+use super::held;
 use super::stay::Stay;
 use crate::downstream::body::Body;
 use crate::downstream::reply::Reply;
@@ -20,6 +21,7 @@ use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::handler::offered::Offer;
 use crate::pipe::Pipe;
+use crate::spool::SpoolFile;
 use crate::upstream::server::Server;
 use crate::upstream::wire::{Download, Upload};
 
@@ -97,7 +99,8 @@ pub(super) async fn both_ways(
     exchange: &mut Exchange,
     (body, reply): (&mut Body<'_>, &mut Reply<'_>),
     (up, down): (&mut Upload<'_>, &mut Download<'_>),
-    (sending, from): (Sending, &From<'_>),
+    (sending, held): (Sending, Option<&SpoolFile>),
+    from: &From<'_>,
 ) -> Result<Ended, Error> {
     let progress = Progress {
         sending: Cell::new(sending),
@@ -108,7 +111,7 @@ pub(super) async fn both_ways(
         probe: exchange.request.version != Version::Http10,
     };
     let patience = up.patience();
-    let mut rising = pin!(rise(body, up, &progress));
+    let mut rising = pin!(rise((body, held), up, &progress));
     let mut falling = pin!(download(exchange, reply, down, (&progress, from)));
     poll_fn(|cx| {
         loop {
@@ -137,9 +140,16 @@ pub(super) async fn both_ways(
 }
 
 /// Sends the rest of the request body, then waits for the client to leave. Ends with an error only.
-async fn rise(body: &mut Body<'_>, up: &mut Upload<'_>, progress: &Progress) -> Error {
+async fn rise(
+    (body, held): (&mut Body<'_>, Option<&SpoolFile>),
+    up: &mut Upload<'_>,
+    progress: &Progress,
+) -> Error {
     if progress.sending.get() == Sending::Rest {
-        let sent = upload(body, up, progress).await;
+        let sent = match held {
+            Some(file) => held::send(file, up).await,
+            None => upload(body, up, progress).await,
+        };
         progress.awaits_client.set(false);
         progress.sending.set(match sent {
             Ok(()) => Sending::Done,
