@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use quaich_testkit::{Conversation, Origin, Quaich, Request, TempSite, Transport};
 
 use crate::apps;
+use crate::wires::peers::{self, Server};
 
 /// Events of one stream.
 const EVENTS: usize = 6;
@@ -37,7 +38,7 @@ fn step(waiting: &mut TcpStream) {
 
 /// The app of all wires. `/poll` waits before its answer, everything else between its events.
 const APP: &str = r#"
-import os, socket
+import socket
 
 def events(steps):
     for n in range(6):
@@ -45,7 +46,8 @@ def events(steps):
         steps.recv(1)
 
 def application(environ, start_response):
-    steps = socket.create_connection(("127.0.0.1", int(os.environ["STEPS"])))
+    with open("steps") as port:
+        steps = socket.create_connection(("127.0.0.1", int(port.read())))
     fields = [("Content-Type", "text/event-stream"), ("X-Accel-Buffering", "no")]
     if environ["PATH_INFO"] == "/poll":
         steps.recv(1)
@@ -81,10 +83,9 @@ fn serve(conversation: &mut Conversation, port: u16) {
 struct Stage {
     quaich: Quaich,
     steps: Steps,
-    _behind: (Origin, Quaich),
+    wires: Vec<&'static str>,
+    _behind: (Origin, Quaich, Vec<Server>),
 }
-
-const WIRES: [&str; 3] = ["http1.test", "h2c.test", "wsgi.test"];
 
 impl Stage {
     fn new() -> Self {
@@ -96,29 +97,42 @@ impl Stage {
         let behind = Quaich::serve(TempSite::new(), &behind);
         let site = TempSite::new();
         site.write("app.py", APP);
-        let app = apps::table(&format!(
-            "workers = 1\nthreads = 2\nenv = {{ STEPS = \"{port}\" }}"
-        ));
+        site.write("steps", port.to_string());
+        let mut wires = vec!["http1", "h2c", "wsgi"];
         let wire = |name: &str, handler: String| {
             format!("[site.{name}]\nhosts = [\"{name}.test\"]\n{handler}\n")
         };
-        let toml = [
-            app,
+        let mut toml = vec![
+            apps::table("workers = 1\nthreads = 2"),
             wire("http1", format!("proxy = \"{url}\"")),
             wire("h2c", format!("proxy = \"h2c://{}\"", behind.addr())),
             wire("wsgi", "app = \"main\"".into()),
         ];
+        let mut servers = Vec::new();
+        for (name, server) in [
+            ("uwsgi", peers::uwsgi(&site, &[])),
+            ("gunicorn", peers::gunicorn(&site)),
+            ("fastcgi", peers::flup_fastcgi(&site)),
+            ("scgi", peers::flup_scgi(&site)),
+        ] {
+            if let Some(server) = server {
+                toml.push(wire(name, format!("proxy = \"{}\"", server.url)));
+                wires.push(name);
+                servers.push(server);
+            }
+        }
         Self {
             quaich: Quaich::serve(site, &toml.concat()),
             steps,
-            _behind: (origin, behind),
+            wires,
+            _behind: (origin, behind, servers),
         }
     }
 
     fn everywhere(&self, exchange: impl Fn(Transport, &str)) {
-        for wire in WIRES {
+        for wire in &self.wires {
             for transport in [Transport::Http1, Transport::Http2] {
-                exchange(transport, wire);
+                exchange(transport, &format!("{wire}.test"));
             }
         }
     }

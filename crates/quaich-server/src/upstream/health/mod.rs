@@ -113,6 +113,9 @@ fn take_in(group: &Group, server: &Server, reason: Reason, why: &dyn Display) ->
     let Some((was, is)) = server.condition().set(reason, false) else {
         return false;
     };
+    if server.condition().is_in() {
+        server.start_slowly();
+    }
     if was != is {
         log::info!("a server is {is}"; upstream = group.settings().name, server = server.name(),
             was = was, reason = why);
