@@ -75,7 +75,7 @@ pub static UPSTREAM: Keys = Keys {
             "keepalive",
             Kind::Count(0, 1 << 20),
             "256",
-            "Idle connections kept per server, over all threads.",
+            "Idle connections kept per server, over all threads; 0 = none, and `Connection: close` with each request.",
         ),
         key(
             "keepalive_timeout",

@@ -49,7 +49,7 @@ pub async fn run(
     let stay = Stay::new(upstream, scope.exchange);
     let held = Held::hold(scope, upstream).await?;
     let length = held.length(scope.exchange.request.body);
-    let mut request = request(scope, route, stay.sticky(), length);
+    let mut request = request(scope, route, upstream, length);
     let params = upstream.settings().params;
     let timeout = route.timeout.unwrap_or(upstream.timeout());
     let want = Want {

@@ -116,6 +116,27 @@ fn proxy() {
 }
 
 #[test]
+fn sticky() {
+    let (origin, other) = (Origin::ok(), Origin::ok());
+    let (first, second) = (origin.addr().to_string(), other.addr().to_string());
+    let quaich = serve(example("sticky", |text| {
+        let edited = on_a_free_port(text);
+        edited
+            .replace("127.0.0.1:9001", &first)
+            .replace("127.0.0.1:9002", &second)
+    }));
+    let given = quaich.get("/");
+    let cookie = given.header("set-cookie").unwrap_or_default();
+    let cookie = cookie.split(';').next().unwrap_or_default();
+    for _ in 0..4 {
+        let field = format!("Cookie: {cookie}\r\n");
+        quaich.request("GET", "/", &field, b"").expect_body("ok");
+    }
+    let counts = [origin.requests().len(), other.requests().len()];
+    assert!(counts.contains(&5) && counts.contains(&0), "{counts:?}");
+}
+
+#[test]
 fn health() {
     let (well, ill) = (
         Origin::ok(),

@@ -38,6 +38,7 @@ mod sendfile;
 mod server_command;
 mod slow_clients;
 mod sticky;
+mod streaming;
 mod tcp;
 mod tls_clients;
 mod transports;

@@ -45,6 +45,21 @@ fn upstream_connections_are_used_again() {
 }
 
 #[test]
+fn without_keepalive_each_request_closes_its_connection_and_the_client_keeps_its_own() {
+    let origin = Origin::ok();
+    let quaich = to(&origin, "keepalive = 0");
+    let mut client = quaich.raw();
+    for n in 1..=5 {
+        let answer = client.get("/");
+        answer.expect_body("ok");
+        assert_eq!(answer.header("connection"), None);
+        let request = origin.wait_for_requests(n);
+        assert_eq!(request.header("connection"), Some("close"));
+        assert_eq!(origin.connections(), n);
+    }
+}
+
+#[test]
 fn a_connection_with_bytes_left_over_is_not_used_again() {
     let origin = Origin::answering(|request| {
         let more = if request.target() == "/first" {

@@ -3,9 +3,12 @@
 
 use std::os::unix::fs::symlink;
 
-use quaich_testkit::{Origin, Quaich, Request, Response, TempSite, Transport, requires_python};
+use quaich_testkit::{
+    Origin, Quaich, RawClient, Request, Response, TempSite, Transport, requires_python,
+};
 
 use crate::apps;
+use crate::peers::nginx;
 
 /// A folder `protected`, and a secret beside it.
 fn tree() -> TempSite {
@@ -261,4 +264,63 @@ fn an_app_offers_files_as_its_framework_does() {
     let plain = quaich.get("/plain");
     plain.expect_body("plain");
     assert_eq!(plain.header("x-accel-buffering"), None);
+}
+
+#[test]
+fn the_same_is_kept_of_the_answer_as_nginx_keeps() {
+    let (origin, folder) = (offering(), tree());
+    let (addr, here) = (origin.addr(), folder.path().display());
+    let locations = format!(
+        "location / {{ proxy_pass http://{addr}; }}\n\
+         location /internal/ {{ internal; alias {here}/protected/; }}"
+    );
+    let Some(_nginx) = nginx(&folder, &locations) else {
+        return;
+    };
+    let quaich = serve(tree(), &origin, ALLOWED);
+    let offer = "X-Accel-Redirect: /internal/digits.txt";
+    let told = "Content-Type: a/b | Content-Disposition: attachment | Cache-Control: private | \
+                Set-Cookie: a=1 | Set-Cookie: b=2 | Expires: 0 | X-Other: 1 | Vary: x | \
+                Link: </a> | Refresh: 5 | WWW-Authenticate: Basic | Content-Language: de";
+    for (answer, fields) in [
+        (format!("{offer} | {told}"), ""),
+        (format!("{offer} | {told}"), "Range: bytes=2-4\r\n"),
+        (format!("X-Accel-Redirect: /internal/none | {told}"), ""),
+        (
+            format!("X-Accel-Redirect: /internal/a%20b%20%C3%A4.css | {told}"),
+            "",
+        ),
+    ] {
+        let ours = ask(&quaich, &answer, fields);
+        let mut client = RawClient::connect_unix(&folder.join("nginx.sock"));
+        client.send(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Answer: {answer}\r\n{fields}\r\n"
+        ));
+        let theirs = client.response();
+        ours.expect_status(theirs.status);
+        if theirs.status == 404 {
+            continue;
+        }
+        assert_eq!(ours.text(), theirs.text(), "{answer}");
+        for name in [
+            "content-type",
+            "content-disposition",
+            "cache-control",
+            "set-cookie",
+            "expires",
+            "content-range",
+            "x-other",
+            "vary",
+            "link",
+            "refresh",
+            "www-authenticate",
+            "content-language",
+        ] {
+            assert_eq!(
+                ours.headers(name),
+                theirs.headers(name),
+                "{name} of {answer}"
+            );
+        }
+    }
 }

@@ -58,7 +58,11 @@ impl<'u> Attempts<'u> {
             known: self.stay.wish(&self.tried)?,
             hash: self.hash,
             client: scope.exchange.client.addr,
-            tried: &self.tried,
+            // Who may go nowhere else asks its server again.
+            tried: match self.stay.is_bound() {
+                true => &[],
+                false => &self.tried,
+            },
         })
     }
 
@@ -97,7 +101,11 @@ impl<'u> Attempts<'u> {
         }
         self.left -= 1;
         self.want.fresh = true;
-        self.note_retry(scope, link.slot.server());
+        let server = link.slot.server();
+        match stale && self.stay.is_with(server) {
+            true => Self::note_again(scope),
+            false => self.note_retry(scope, server),
+        }
         Ok(())
     }
 
@@ -127,6 +135,10 @@ impl<'u> Attempts<'u> {
 
     fn note_retry(&mut self, scope: &mut Scope<'_, '_>, server: &Arc<Server>) {
         self.tried.push(server.clone());
+        Self::note_again(scope);
+    }
+
+    fn note_again(scope: &mut Scope<'_, '_>) {
         scope.exchange.notes.retries += 1;
         scope.thread.counters.upstream_retries.add();
         scope.exchange.response.clear();

@@ -7,6 +7,7 @@ use crate::downstream::service::Scope;
 use crate::forwarded;
 use crate::handler::websocket;
 use crate::route::{Route, strip_mount};
+use crate::upstream::Upstream;
 use crate::upstream::request::Request;
 use crate::upstream::sticky::Sticky;
 
@@ -15,7 +16,7 @@ use crate::upstream::sticky::Sticky;
 pub(super) fn request(
     scope: &Scope<'_, '_>,
     route: &Route,
-    sticky: Option<&Sticky>,
+    upstream: &Upstream,
     body: BodyLength,
 ) -> Request {
     let exchange = &*scope.exchange;
@@ -50,7 +51,7 @@ pub(super) fn request(
             || forwarded::is_dropped(id, name, exchange.client.trusted)
             || asked && forwarded::is_certificate(name))
         {
-            match sticky.filter(|_| id == HeaderId::Cookie) {
+            match upstream.sticky().filter(|_| id == HeaderId::Cookie) {
                 Some(sticky) => cookie(&mut request, name, value, sticky),
                 None => request.field(name, value),
             }
@@ -72,6 +73,9 @@ pub(super) fn request(
     request.field(b"X-Request-ID", exchange.request_id.as_bytes());
     if from.accepts_trailers() {
         request.accept_trailers();
+    }
+    if protocol.is_none() && upstream.group().settings().keepalive == 0 {
+        request.close_after();
     }
     request.end(body, protocol);
     request

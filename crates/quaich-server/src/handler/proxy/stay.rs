@@ -7,7 +7,6 @@ use crate::exchange::Exchange;
 use crate::observe::counters::Counters;
 use crate::upstream::Upstream;
 use crate::upstream::server::Server;
-use crate::upstream::sticky::Sticky;
 
 /// A client and the server that it belongs to.
 pub(super) struct Stay<'u> {
@@ -30,14 +29,21 @@ impl<'u> Stay<'u> {
         self.upstream
     }
 
-    /// How clients stay, if they are to.
-    pub(super) fn sticky(&self) -> Option<&'u Sticky> {
-        self.upstream.sticky()
+    /// Whether the client belongs to `server`.
+    pub(super) fn is_with(&self, server: &Arc<Server>) -> bool {
+        let known = self.known.as_ref();
+        known.is_some_and(|known| Arc::ptr_eq(known, server))
+    }
+
+    /// Whether the client may be given to no other server than its own.
+    pub(super) fn is_bound(&self) -> bool {
+        let sticky = self.upstream.sticky();
+        self.known.is_some() && sticky.is_some_and(|sticky| !sticky.moves())
     }
 
     /// The server to be asked for, when some have failed; fails when the client may have no other.
     pub(super) fn wish(&self, tried: &[Arc<Server>]) -> Result<Option<&Arc<Server>>, Error> {
-        let (Some(known), Some(sticky)) = (&self.known, self.sticky()) else {
+        let (Some(known), Some(sticky)) = (&self.known, self.upstream.sticky()) else {
             return Ok(None);
         };
         if sticky.moves() {
@@ -53,7 +59,7 @@ impl<'u> Stay<'u> {
     /// Counts that `server` has got the request.
     pub(super) fn count(&self, server: &Arc<Server>, counters: &Counters) {
         match &self.known {
-            Some(known) if Arc::ptr_eq(known, server) => counters.sticky_hits.add(),
+            Some(_) if self.is_with(server) => counters.sticky_hits.add(),
             Some(_) => counters.sticky_redispatches.add(),
             None => {}
         }
@@ -65,7 +71,7 @@ impl<'u> Stay<'u> {
         server: &Arc<Server>,
         exchange: &mut Exchange,
     ) -> Result<(), Error> {
-        let Some(sticky) = self.sticky() else {
+        let Some(sticky) = self.upstream.sticky() else {
             return Ok(());
         };
         let (group, https) = (self.upstream.group(), exchange.client.https);

@@ -1,3 +1,5 @@
+//! Stickiness against groups made from configuration text: who is known, and what is edited.
+
 use std::path::Path;
 
 use quaich_config::Surroundings;

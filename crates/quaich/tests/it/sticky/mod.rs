@@ -178,6 +178,33 @@ fn a_client_whose_server_is_gone_gets_another_and_a_new_cookie() {
 }
 
 #[test]
+fn a_kept_connection_that_has_gone_stale_moves_nobody() {
+    let closing = |name: &'static str| {
+        Origin::start(move |conversation| {
+            let length = name.len();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}");
+            if conversation.request().is_some() && conversation.write(answer) {
+                // The next request gets no answer.
+                conversation.request();
+            }
+        })
+    };
+    let (one, two) = (closing("one"), closing("two"));
+    for fallback in ["rebalance", "fail"] {
+        let sticky = format!("{{ cookie = \"SRV\", fallback = \"{fallback}\" }}");
+        let toml = config(&sticky, &servers([&one, &two])).replace("keepalive = 0", "");
+        let quaich = Quaich::serve(TempSite::new(), &format!("threads = 1\n{toml}"));
+        let first = quaich.get("/");
+        let (name, cookie) = (first.text(), set(&first));
+        for _ in 0..6 {
+            let again = with_cookie(&quaich, &cookie);
+            again.expect_status(200).expect_body(&name);
+            assert_eq!(again.header("set-cookie"), None, "{fallback}");
+        }
+    }
+}
+
+#[test]
 fn a_client_that_may_not_move_is_refused_instead() {
     let (one, two) = (named("one"), named("two"));
     for sticky in [
