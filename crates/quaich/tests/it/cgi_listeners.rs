@@ -77,8 +77,13 @@ fn direct(quaich: &Quaich) -> RawClient {
 
 /// nginx that passes all to `socket`.
 fn nginx(site: &TempSite, wire: &str, socket: &std::path::Path, more: &str) -> Option<Peer> {
+    // Over SCGI the length comes first, from nginx itself, and the version is asked for.
+    let scgi = wire == "scgi";
+    let own = scgi.then_some(("SCGI", "1"));
     let params: String = PARAMS
         .iter()
+        .filter(|(name, _)| !(scgi && *name == "CONTENT_LENGTH"))
+        .chain(own.iter())
         .map(|(name, value)| format!("{wire}_param {name} {value}; "))
         .collect();
     let pass = format!("{wire}_pass unix:{};", socket.display());
