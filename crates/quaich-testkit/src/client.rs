@@ -10,7 +10,8 @@ use rustls::ClientConnection;
 
 use crate::PATIENCE;
 use crate::response::{Framing, Response};
-use crate::tls::{Handshake, TlsClient, TlsStream};
+use crate::stream::Stream;
+use crate::tls::{Handshake, TlsClient};
 
 /// One connection. Bytes that were read past a response stay for the next one.
 #[derive(Debug)]
@@ -29,13 +30,6 @@ pub struct RawClient {
 enum Ending {
     Fin,
     Reset,
-}
-
-#[derive(Debug)]
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-    Tls(Box<TlsStream>),
 }
 
 /// How much of what was sent is kept for the message of a failure.
@@ -149,12 +143,7 @@ impl RawClient {
     #[must_use]
     #[track_caller]
     pub fn local_addr(&self) -> SocketAddr {
-        let addr = match &self.stream {
-            Stream::Tcp(s) => s.local_addr(),
-            Stream::Tls(s) => s.sock.local_addr(),
-            Stream::Unix(_) => panic!("a unix socket has no such address"),
-        };
-        addr.expect("a connected socket has an address")
+        self.stream.local_addr()
     }
 
     /// How long a read waits before the test fails.
@@ -482,24 +471,6 @@ impl RawClient {
             String::from_utf8_lossy(unread),
             self.ended
         )
-    }
-}
-
-impl Stream {
-    fn as_read(&mut self) -> &mut dyn Read {
-        match self {
-            Self::Tcp(s) => s,
-            Self::Unix(s) => s,
-            Self::Tls(s) => s,
-        }
-    }
-
-    fn as_write(&mut self) -> &mut dyn Write {
-        match self {
-            Self::Tcp(s) => s,
-            Self::Unix(s) => s,
-            Self::Tls(s) => s,
-        }
     }
 }
 

@@ -16,6 +16,7 @@ mod python;
 mod quaich;
 mod response;
 mod site;
+mod stream;
 mod tls;
 mod transport;
 mod websocket;

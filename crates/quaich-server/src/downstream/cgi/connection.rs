@@ -1,9 +1,9 @@
 //! One connection of a web server: its requests, one after the other. At rest it holds almost nothing.
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use super::Wire;
+use super::asides::Asides;
 use super::inbound::{Arrival, Inbound, Refusal};
 use super::outbound::Outbound;
 use crate::downstream::body::Body;
@@ -41,7 +41,7 @@ impl<H> Connection<H> {
         let thread = self.thread.clone();
         let reading = thread.deadlines.register();
         let writing = thread.deadlines.register();
-        let asides = RefCell::default();
+        let asides = Asides::default();
         let place = (&self.socket, wire);
         let mut body = Body::Cgi(Box::new(Inbound::new(place, &thread, &reading, &asides)));
         let mut reply = Reply::Cgi(Outbound::new(place, &thread, &writing, &asides));

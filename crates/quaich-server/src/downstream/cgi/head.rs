@@ -186,3 +186,88 @@ fn encode(byte: u8, out: &mut Vec<u8>) {
         out.extend(HEX.get(usize::from(nibble)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<RequestHead, &'static str> {
+        let mut variables = Variables::new();
+        for (name, value) in pairs {
+            variables.push(name.as_bytes(), value.as_bytes());
+        }
+        let mut head = RequestHead::new();
+        let read = Fields::default().read(&variables, true, &Limits::default(), &mut head);
+        read.map(|()| head).map_err(|reject| reject.reason.label())
+    }
+
+    #[test]
+    fn a_path_in_parts_is_encoded_and_a_host_is_found_somewhere() {
+        let parts = [
+            ("SCRIPT_NAME", "/shop"),
+            ("PATH_INFO", "/a b%/\u{e4}"),
+            ("QUERY_STRING", "q=%20"),
+            ("SERVER_NAME", "shop.test"),
+            ("SERVER_PORT", "8080"),
+        ];
+        let head = read(&parts).expect("a request");
+        assert_eq!(head.target(), b"/shop/a%20b%25/%C3%A4?q=%20");
+        assert_eq!(head.path_decoded(), "/shop/a b%/\u{e4}".as_bytes());
+        assert_eq!(head.authority(), b"shop.test:8080");
+        assert_eq!(
+            head.headers.get(HeaderId::Host),
+            Some(&b"shop.test:8080"[..])
+        );
+        let usual = read(&[parts[3], ("SERVER_PORT", "443"), ("HTTPS", "on")]);
+        let usual = usual.expect("a request");
+        assert_eq!(
+            (usual.authority(), usual.target()),
+            (&b"shop.test"[..], &b"/"[..])
+        );
+        assert_eq!(read(&parts[..3]).unwrap_err(), "no_host");
+    }
+
+    #[test]
+    fn fields_are_those_of_http_but_for_the_connection() {
+        let head = read(&[
+            ("HTTP_HOST", "a.test"),
+            ("CONTENT_TYPE", ""),
+            ("CONTENT_LENGTH", ""),
+            ("HTTP_CONNECTION", "close, x-one"),
+            ("HTTP_X_ONE", " 1 "),
+            ("HTTP_X_TWO", "1"),
+            ("HTTP_X_TWO", "2"),
+            ("HTTP_EXPECT", "100-continue"),
+            ("HTTP_TE", "trailers"),
+        ]);
+        let head = head.expect("a request");
+        let fields: Vec<_> = head
+            .headers
+            .iter()
+            .map(|(_, name, value)| (name, value))
+            .collect();
+        let expected: [(&[u8], &[u8]); 3] =
+            [(b"host", b"a.test"), (b"x-one", b"1"), (b"x-two", b"2")];
+        assert_eq!(fields, expected);
+        assert!(!head.expect_continue);
+    }
+
+    #[test]
+    fn the_scheme_and_the_client_are_read_from_what_servers_send() {
+        let of = |pairs: &[(&str, &str)]| {
+            let mut variables = Variables::new();
+            for (name, value) in pairs {
+                variables.push(name.as_bytes(), value.as_bytes());
+            }
+            Origin::of(&variables)
+        };
+        assert!(of(&[("UWSGI_SCHEME", "https")]).https);
+        assert!(of(&[("REQUEST_SCHEME", "https")]).https);
+        assert!(of(&[("HTTPS", "on")]).https);
+        assert!(!of(&[("REQUEST_SCHEME", "http"), ("HTTPS", "on")]).https);
+        assert!(!of(&[("HTTPS", "")]).https);
+        let origin = of(&[("REMOTE_ADDR", "2001:db8::1"), ("REMOTE_PORT", "70000")]);
+        assert_eq!(origin.client, "[2001:db8::1]:0".parse().ok());
+        assert_eq!(of(&[("REMOTE_ADDR", "unix:")]).client, None);
+    }
+}

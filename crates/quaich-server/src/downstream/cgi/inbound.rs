@@ -1,16 +1,16 @@
 //! The reading half of a web server's connection: heads and bodies of requests out of one buffer.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use quaich_proto::cgi::{Limits, Variables};
-use quaich_proto::fastcgi::{self, ProtocolStatus, RequestReader, RequestStep};
+use quaich_proto::fastcgi::{self, RequestReader, RequestStep};
 use quaich_proto::h1::{BodyLength, Reject, RequestHead};
 use quaich_proto::{scgi, uwsgi};
 
 use super::Wire;
+use super::asides::Asides;
 use super::head::{Fields, Origin};
 use crate::buffer::Buffer;
 use crate::clock::Millis;
@@ -37,7 +37,7 @@ pub struct Inbound<'c> {
     thread: &'c Thread,
     deadline: &'c Deadline,
     /// Records that answer what is no request, for the writing half.
-    asides: &'c RefCell<Vec<u8>>,
+    asides: &'c Asides,
     wire: Wire,
     buffer: Buffer,
     /// Bytes at the front of the buffer that the last call lent out.
@@ -78,7 +78,7 @@ impl<'c> Inbound<'c> {
         (socket, wire): (&'c Stream, Wire),
         thread: &'c Thread,
         deadline: &'c Deadline,
-        asides: &'c RefCell<Vec<u8>>,
+        asides: &'c Asides,
     ) -> Self {
         Self {
             socket,
@@ -154,7 +154,7 @@ impl<'c> Inbound<'c> {
         let found = match self.wire {
             Wire::FastCgi => return self.find_records(head),
             Wire::Uwsgi if input.first() == Some(&PING) => {
-                self.asides.borrow_mut().extend_from_slice(&PONG);
+                self.asides.push(&PONG);
                 return Ok(false);
             }
             Wire::Uwsgi => uwsgi::parse_request(input, &limits, MODIFIERS, &mut self.variables)
@@ -201,45 +201,14 @@ impl<'c> Inbound<'c> {
 
     /// Notes the answer to a record that is not part of the request.
     fn answer(&mut self, step: RequestStep) {
-        let mut asides = self.asides.borrow_mut();
-        match step {
-            RequestStep::Refuse {
-                consumed,
-                id,
-                unknown_role,
-            } => {
-                self.buffer.consume(consumed);
-                let status = match unknown_role {
-                    true => ProtocolStatus::UnknownRole,
-                    false => ProtocolStatus::CannotMultiplex,
-                };
-                fastcgi::end(&mut asides, id, 0, status);
-            }
-            RequestStep::Values { consumed } => {
-                self.buffer.consume(consumed);
-                let mut known = Variables::new();
-                for (name, _) in self.records.asked().iter() {
-                    let value = match name {
-                        b"FCGI_MAX_CONNS" => self.thread.settings.max_connections.to_string(),
-                        b"FCGI_MAX_REQS" => self.thread.settings.max_connections.to_string(),
-                        b"FCGI_MPXS_CONNS" => "0".to_owned(),
-                        _ => continue,
-                    };
-                    known.push(name, value.as_bytes());
-                }
-                fastcgi::values_result(&mut asides, &known);
-            }
-            RequestStep::Unknown { consumed, kind } => {
-                self.buffer.consume(consumed);
-                fastcgi::unknown_type(&mut asides, kind);
-            }
-            _ => {}
-        }
+        let most = self.thread.settings.max_connections;
+        let consumed = self.asides.answer(step, self.records.asked(), most);
+        self.buffer.consume(consumed);
     }
 
     /// Sends what was answered while there is no request; whether that was all for this connection.
     async fn answer_asides(&mut self) -> Result<bool, Refusal> {
-        let bytes = std::mem::take(&mut *self.asides.borrow_mut());
+        let bytes = self.asides.take();
         if bytes.is_empty() {
             return Ok(false);
         }

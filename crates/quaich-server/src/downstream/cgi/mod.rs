@@ -1,6 +1,7 @@
 //! Requests that another web server passes on over uwsgi, FastCGI or SCGI: quaich in the place of an
 //! application server. What is behind the head is as for requests over HTTP.
 
+mod asides;
 mod connection;
 pub mod head;
 pub mod inbound;

@@ -1,7 +1,6 @@
 //! The writing half of a web server's connection: one answer at a time. Of its length no wire knows
 //! but what its head says; the end of the connection, or a record, is the end.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
@@ -14,6 +13,7 @@ use quaich_proto::headers::HeaderId;
 use quaich_proto::method::Method;
 
 use super::Wire;
+use super::asides::Asides;
 use crate::deadline::Deadline;
 use crate::downstream::output::Output;
 use crate::downstream::standard::transport_security;
@@ -44,7 +44,7 @@ pub struct Outbound<'c> {
     output: Output<'c>,
     thread: &'c Thread,
     /// What the reading half has to answer, between two records.
-    asides: &'c RefCell<Vec<u8>>,
+    asides: &'c Asides,
     wire: Wire,
     id: u16,
     keeps: bool,
@@ -62,7 +62,7 @@ impl<'c> Outbound<'c> {
         (socket, wire): (&'c Stream, Wire),
         thread: &'c Thread,
         deadline: &'c Deadline,
-        asides: &'c RefCell<Vec<u8>>,
+        asides: &'c Asides,
     ) -> Self {
         Self {
             output: Output::new(socket, deadline, thread.settings.write_timeout),
@@ -191,7 +191,7 @@ impl<'c> Outbound<'c> {
     fn end_head(&mut self) {
         self.close |= self.thread.is_draining();
         self.head.extend_from_slice(b"\r\n");
-        self.out.append(&mut self.asides.borrow_mut());
+        self.asides.move_to(&mut self.out);
         match self.wire {
             Wire::FastCgi => fastcgi::record(&mut self.out, STDOUT, self.id, &self.head),
             _ => self.out.extend_from_slice(&self.head),
@@ -321,7 +321,7 @@ impl<'c> Outbound<'c> {
             return Err(Error::new(Kind::Truncated, Side::Internal));
         }
         if self.wire == Wire::FastCgi {
-            self.out.append(&mut self.asides.borrow_mut());
+            self.asides.move_to(&mut self.out);
             let last = fastcgi::record_header(STDOUT, self.id, 0);
             self.out.extend_from_slice(&last);
             fastcgi::end(&mut self.out, self.id, 0, ProtocolStatus::Complete);
