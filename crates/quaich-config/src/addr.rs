@@ -174,9 +174,9 @@ fn default_port(scheme: &str) -> Result<u16, AddrError> {
     match scheme {
         "http" | "h2c" => Ok(80),
         "https" => Ok(443),
-        "fastcgi" | "scgi" | "uwsgi" | "tcp" => {
-            Err(AddrError::Later(format!("`{scheme}` servers")))
-        }
+        // No port is the usual one.
+        "tcp" => Ok(0),
+        "fastcgi" | "scgi" | "uwsgi" => Err(AddrError::Later(format!("`{scheme}` servers"))),
         "h2" => Err(AddrError::Wrong(
             "HTTP/2 without TLS is \"h2c://host:port\"; with TLS it is \"https://host\"".into(),
         )),
@@ -219,6 +219,7 @@ fn host_port(text: &str, default_port: Option<u16>) -> Result<UpstreamAddr, Stri
     };
     let port = match (port, default_port) {
         (Some(port), _) => self::port(port)?,
+        (None, Some(0)) => return Err("a tcp server has a port: \"tcp://host:port\"".into()),
         (None, Some(port)) => port,
         (None, None) => return Err(expected.into()),
     };

@@ -7,12 +7,14 @@ mod discovery;
 mod health;
 mod routing;
 mod serving;
+mod sticky;
 mod tls;
 
 pub use discovery::{DISCOVER, SUBSCRIBE};
 pub use health::{HEALTH, PASSIVE};
 pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
+pub use sticky::STICKY;
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
 
 /// What a key takes.
@@ -52,6 +54,8 @@ pub enum Kind {
     Pairs,
     /// `{ ... }` with fixed keys.
     Table(&'static Keys),
+    /// `{ ... }` with fixed keys, or `false`/`"off"`.
+    TableOrOff(&'static Keys),
     /// A time with a unit, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
     DurationOrTable(&'static Keys),
     /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
@@ -68,6 +72,7 @@ impl Kind {
     pub fn inner(self) -> Option<&'static Keys> {
         match self {
             Self::Table(keys)
+            | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
             | Self::BoolOrTable(keys)
             | Self::Tables(keys)

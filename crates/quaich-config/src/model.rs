@@ -125,6 +125,38 @@ pub struct Listener {
     pub h1: bool,
     /// Whether HTTP/2 is spoken: by ALPN with TLS, by prior knowledge without.
     pub h2: bool,
+    /// What is spoken in place of both.
+    pub other: Option<OtherProtocol>,
+    /// Whether a PROXY protocol header comes first.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// What clients speak where they speak no HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OtherProtocol {
+    /// uwsgi.
+    Uwsgi,
+    /// FastCGI 1.0.
+    FastCgi,
+    /// SCGI.
+    Scgi,
+    /// Whatever servers and clients please.
+    Tcp {
+        /// Index into `Config::upstreams`.
+        upstream: usize,
+    },
+}
+
+/// `proxy_protocol = "..."`: what peers in `trust` may say of their clients. Nobody else may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProxyProtocol {
+    /// Nothing.
+    #[default]
+    Off,
+    /// A header may come.
+    Accept,
+    /// A header must come; peers that are not trusted are not served.
+    Require,
 }
 
 /// Where a listener's socket comes from.
@@ -253,6 +285,8 @@ pub struct Route {
     pub prefix: String,
     /// Files that are tried before the action.
     pub files: Option<Files>,
+    /// Files that an app or upstream may name in its answer, to be sent in its place.
+    pub sendfile: Option<SendFile>,
     /// What answers (when `files` has nothing).
     pub action: Action,
     /// Overrides `Server::max_body`.
@@ -333,6 +367,15 @@ pub struct Files {
     pub hidden: bool,
     /// Which symbolic links are followed.
     pub symlinks: Symlinks,
+}
+
+/// `sendfile = { root, prefix }`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SendFile {
+    /// Absolute path of the directory.
+    pub root: PathBuf,
+    /// What `X-Accel-Redirect` has before a path below the root; no slash at its end, `""` = nothing.
+    pub prefix: String,
 }
 
 /// Which symbolic links below a static root are followed.

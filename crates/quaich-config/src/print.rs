@@ -5,14 +5,15 @@
 use crate::addr;
 use crate::lower::show_path;
 use crate::model::{
-    AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, Listener, LogOutput, Route,
-    Server, Site, Symlinks, Upstream,
+    AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, Listener, LogOutput,
+    OtherProtocol, ProxyProtocol, Route, SendProxy, Server, Site, Symlinks, Upstream,
 };
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
 mod discovery;
 mod health;
+mod sticky;
 mod tls;
 mod upstream;
 mod writer;
@@ -26,7 +27,7 @@ pub use writer::TomlWriter;
 #[must_use]
 pub fn to_toml(config: &Config, origins: Option<&Origins>) -> String {
     let mut out = TomlWriter::new(origins);
-    server(&mut out, &config.server);
+    server(&mut out, &config.server, &config.upstreams);
     tls::tls(&mut out, &config.tls);
     log(&mut out, config);
     out.table("admin");
@@ -59,9 +60,10 @@ fn is_plain(listener: &Listener) -> bool {
         && listener.tls == addr::is_https_port(&listener.addr)
         && listener.h1
         && listener.h2
+        && listener.proxy_protocol == ProxyProtocol::Off
 }
 
-fn server(out: &mut TomlWriter<'_>, server: &Server) {
+fn server(out: &mut TomlWriter<'_>, server: &Server, upstreams: &[Upstream]) {
     out.table("server");
     let plain = server.listeners.iter().all(is_plain);
     if plain {
@@ -111,9 +113,31 @@ fn server(out: &mut TomlWriter<'_>, server: &Server) {
         out.text("addr", &shown);
         out.text("mode", &format!("{:04o}", listener.mode));
         out.flag("tls", listener.tls);
-        let spoken = [("h1", listener.h1), ("h2", listener.h2)];
-        let spoken: Vec<&str> = spoken.iter().filter(|p| p.1).map(|p| p.0).collect();
-        out.texts("protocols", &spoken);
+        protocols(out, listener, upstreams);
+        out.text("proxy_protocol", proxy_protocol(listener.proxy_protocol));
+    }
+}
+
+fn protocols(out: &mut TomlWriter<'_>, listener: &Listener, upstreams: &[Upstream]) {
+    let http = [("h1", listener.h1), ("h2", listener.h2)];
+    let spoken: Vec<&str> = match listener.other {
+        None => http.iter().filter(|p| p.1).map(|p| p.0).collect(),
+        Some(OtherProtocol::Uwsgi) => vec!["uwsgi"],
+        Some(OtherProtocol::FastCgi) => vec!["fastcgi"],
+        Some(OtherProtocol::Scgi) => vec!["scgi"],
+        Some(OtherProtocol::Tcp { .. }) => vec!["tcp"],
+    };
+    out.texts("protocols", &spoken);
+    if let Some(OtherProtocol::Tcp { upstream }) = listener.other {
+        out.maybe_text("upstream", upstreams.get(upstream).map(|u| u.name.as_str()));
+    }
+}
+
+fn proxy_protocol(setting: ProxyProtocol) -> &'static str {
+    match setting {
+        ProxyProtocol::Off => "off",
+        ProxyProtocol::Accept => "accept",
+        ProxyProtocol::Require => "require",
     }
 }
 
@@ -202,6 +226,14 @@ fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {
         conditions(out, item);
         if let Some(item) = &item.files {
             files(out, item);
+        }
+        if let Some(item) = &item.sendfile {
+            out.inline("sendfile", |out| {
+                out.text("root", &item.root.to_string_lossy());
+                if !item.prefix.is_empty() {
+                    out.text("prefix", &item.prefix);
+                }
+            });
         }
         action(out, &item.action, config);
         if let Some(bytes) = item.max_body {

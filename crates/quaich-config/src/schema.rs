@@ -80,6 +80,7 @@ fn of_kind(kind: Kind) -> Value {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
         Kind::Table(inner) => table(inner),
+        Kind::TableOrOff(inner) => json!({ "anyOf": [off, table(inner)] }),
         Kind::DurationOrTable(inner) => {
             json!({ "anyOf": [text(DURATION), { "enum": [true, false, "off"] }, table(inner)] })
         }

@@ -10,6 +10,9 @@ use proptest::sample::select;
 use quaich_config::model::*;
 use quaich_config::{Surroundings, parse, print, render};
 
+#[path = "round_trip/sticky.rs"]
+mod sticky;
+
 fn name() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_-]{0,8}"
 }
@@ -78,30 +81,51 @@ fn listener() -> impl Strategy<Value = Listener> {
         Just(ListenAddr::Fd(3)),
         name().prop_map(ListenAddr::Systemd),
     ];
-    let spoken = select(vec![(true, true), (true, false), (false, true)]);
-    let settings = (name(), any::<bool>(), 0_u32..=0o777, spoken);
-    (addr, any::<bool>(), settings).prop_map(|(addr, named, (name, tls, mode, (h1, h2)))| {
-        let shown = quaich_config::addr::show_listen(&addr);
-        if named {
-            Listener {
-                name,
-                addr,
-                mode,
-                tls,
-                h1,
-                h2,
+    let tcp = OtherProtocol::Tcp { upstream: 1 };
+    let spoken = select(vec![
+        (true, true, None),
+        (true, false, None),
+        (false, true, None),
+        (false, false, Some(OtherProtocol::Uwsgi)),
+        (false, false, Some(OtherProtocol::FastCgi)),
+        (false, false, Some(OtherProtocol::Scgi)),
+        (false, false, Some(tcp)),
+    ]);
+    let proxy = select(vec![
+        ProxyProtocol::Off,
+        ProxyProtocol::Accept,
+        ProxyProtocol::Require,
+    ]);
+    let settings = (name(), any::<bool>(), 0_u32..=0o777, (spoken, proxy));
+    (addr, any::<bool>(), settings).prop_map(
+        |(addr, named, (name, tls, mode, (spoken, proxy_protocol)))| {
+            let (h1, h2, other) = spoken;
+            let shown = quaich_config::addr::show_listen(&addr);
+            if named {
+                Listener {
+                    name,
+                    addr,
+                    mode,
+                    tls,
+                    h1,
+                    h2,
+                    other,
+                    proxy_protocol,
+                }
+            } else {
+                Listener {
+                    name: shown,
+                    addr,
+                    mode: 0o660,
+                    tls: false,
+                    h1: true,
+                    h2: true,
+                    other: None,
+                    proxy_protocol: ProxyProtocol::Off,
+                }
             }
-        } else {
-            Listener {
-                name: shown,
-                addr,
-                mode: 0o660,
-                tls: false,
-                h1: true,
-                h2: true,
-            }
-        }
-    })
+        },
+    )
 }
 
 fn hosts() -> impl Strategy<Value = Vec<HostPattern>> {
@@ -387,7 +411,11 @@ prop_compose! {
         name in name(),
         addrs in vec((upstream_addr(), text()), 1..4),
         times in vec(time(), 3),
-        retries in 0_u32..10,
+        (retries, send_proxy) in (0_u32..10, select(vec![
+            SendProxy::Off,
+            SendProxy::V1,
+            SendProxy::V2,
+        ])),
         // Servers of one upstream speak what `h2` allows.
         (h2, (secure, h2c)) in select(vec![
             (H2::Auto, (false, false)),
@@ -404,6 +432,7 @@ prop_compose! {
         (retry_on, retry_budget) in (retry_on(), 0_u8..=100),
         (discover, resolver) in (of(discover()), vec(any::<u16>(), 0..3)),
         (health, passive, retry_after) in (of(health()), of(passive()), time()),
+        sticky in of(sticky::sticky()),
     ) -> Upstream {
         let has_paths = addrs.iter().any(|(addr, _)| matches!(addr, UpstreamAddr::Unix(_)));
         let health = health.filter(|health| health.port.is_none() || !has_paths);
@@ -415,7 +444,7 @@ prop_compose! {
             weight,
             backup: spare && index > 0,
             max_conns,
-            cookie: None,
+            cookie: Some(format!("c{index}")),
             modifiers: (0, 0),
         };
         Upstream {
@@ -426,7 +455,7 @@ prop_compose! {
             resolver: resolver.into_iter().map(|port| ([127, 0, 0, 1], port).into()).collect(),
             balance,
             slow_start,
-            sticky: None,
+            sticky,
             health,
             passive,
             retry_after,
@@ -435,7 +464,7 @@ prop_compose! {
             max_queue: 7,
             queue_timeout: times[0],
             keepalive_age: slow_start,
-            send_proxy: SendProxy::Off,
+            send_proxy,
             params: Params::Wsgi,
             connect_timeout: times[0],
             timeout: times[1],
@@ -514,7 +543,7 @@ prop_compose! {
         query in btree_map("[a-zä=. ]{1,9}", text(), 0..3),
         header in btree_map("[a-z-]{1,9}", text(), 0..3),
         prefix in select(vec!["", "/x", "/x/y"]),
-        (files, action) in (of(files()), action()),
+        (files, action, protected) in (of(files()), action(), of(file())),
         (max_body, timeout, log) in (of(any::<u64>()), of(time()), any::<bool>()),
     ) -> Route {
         let fields = |map: std::collections::BTreeMap<String, String>| {
@@ -529,6 +558,7 @@ prop_compose! {
             header: fields(header),
             prefix: prefix.into(),
             files,
+            sendfile: sticky::sendfile(&action, protected),
             action,
             max_body,
             timeout,
@@ -567,6 +597,13 @@ prop_compose! {
         (access_log, subscribe) in (any::<bool>(), subscribe()),
     ) -> Config {
         let listeners = server.listeners.len();
+        let mut tcp = upstream.clone();
+        tcp.name = "takes-any-bytes".into();
+        tcp.servers.truncate(1);
+        for server in &mut tcp.servers {
+            (server.tls, server.protocol) = (false, UpstreamProtocol::Tcp);
+        }
+        (tcp.tls, tcp.h2) = (UpstreamTls::default(), H2::Auto);
         // Who asks for certificates of clients must speak TLS.
         let secure = server.listeners.last().is_some_and(|last| last.tls);
         let tls_client = own_client.filter(|own| secure && *own != tls.client);
@@ -584,7 +621,7 @@ prop_compose! {
             server,
             tls,
             apps: vec![app],
-            upstreams: vec![upstream],
+            upstreams: vec![upstream, tcp],
             sites: routes.into_iter().enumerate().map(site).collect(),
             log: Log { level: "info".into(), output: output.clone(), format: "auto".into() },
             access_log: AccessLog { output, format },

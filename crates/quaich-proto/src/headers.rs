@@ -69,6 +69,12 @@ header_ids! {
     Forwarded = "forwarded",
     XRequestId = "x-request-id",
     Origin = "origin",
+    XAccelRedirect = "x-accel-redirect",
+    XAccelBuffering = "x-accel-buffering",
+    XAccelExpires = "x-accel-expires",
+    XAccelLimitRate = "x-accel-limit-rate",
+    XAccelCharset = "x-accel-charset",
+    XSendfile = "x-sendfile",
 }
 
 /// Slots of the name table; a power of two with room, so that chains are short.

@@ -6,5 +6,6 @@ pub mod h1;
 pub mod headers;
 pub mod method;
 mod octets;
+pub mod proxy_protocol;
 pub mod target;
 pub mod worker;

@@ -9,9 +9,11 @@ use quaich_config::model::{self, Action, Config};
 use crate::deadline::Deadlines;
 use crate::handler::app::App;
 use crate::handler::files::{FileHandler, OpenFileCache};
+use crate::handler::offered::Protected;
 use crate::handler::redirect::Redirect;
 use crate::handler::respond::Respond;
 use crate::handler::{Channel, End, Handler};
+use crate::link::Secret;
 use crate::observe::counters::Counters;
 use crate::route::RouteTable;
 use crate::upstream::Upstream;
@@ -37,8 +39,12 @@ pub struct Parts {
     pub routes: Arc<RouteTable>,
     /// What the threads share of each upstream.
     pub upstreams: Vec<Arc<Group>>,
+    /// What the sticky cookies of each upstream are signed with.
+    pub sticky_secrets: Arc<[Secret]>,
     /// A directory for each route with `files`, in order.
     pub roots: Vec<OwnedFd>,
+    /// A directory for each route with `sendfile`, in order.
+    pub protected: Vec<OwnedFd>,
     /// Channels of the apps, in configuration order.
     pub channels: Vec<Channel>,
     /// Of the thread.
@@ -50,12 +56,16 @@ pub struct Parts {
 impl Generation {
     /// Builds the handlers of every route.
     pub fn new(config: &Config, parts: Parts) -> Self {
-        let upstreams = parts.upstreams.iter();
+        let (deadlines, counters) = (&parts.deadlines, &parts.counters);
+        let secrets = parts.sticky_secrets.iter().map(Secret::bytes);
+        let secrets = secrets.chain(std::iter::repeat(&[][..]));
+        let upstreams = parts.upstreams.iter().zip(secrets);
         let upstreams: Vec<_> = upstreams
-            .map(|group| Rc::new(Upstream::new(group, &parts.deadlines, &parts.counters)))
+            .map(|(group, secret)| Rc::new(Upstream::new(group, secret, deadlines, counters)))
             .collect();
         let files = OpenFileCache::new(Default::default());
         let mut roots = parts.roots.into_iter();
+        let mut protected = parts.protected.into_iter();
         let handlers = config
             .sites
             .iter()
@@ -63,6 +73,9 @@ impl Generation {
             .map(|route| Handler {
                 files: route.files.as_ref().and_then(|settings| {
                     Some(FileHandler::new(settings, roots.next()?, files.clone()))
+                }),
+                protected: route.sendfile.as_ref().and_then(|settings| {
+                    Some(Protected::new(settings, protected.next()?, files.clone()))
                 }),
                 end: end(route, config, &upstreams, &parts.channels),
             })

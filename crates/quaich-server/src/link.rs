@@ -11,7 +11,7 @@ pub mod material;
 pub mod order;
 pub mod transport;
 
-pub use material::{Challenge, ClientTrust, Identity, Material, UpstreamMaterial};
+pub use material::{Challenge, ClientTrust, Identity, Material, Secret, UpstreamMaterial};
 pub use order::{Mode, NamedOrder, Order};
 pub use transport::{Link, LinkReader, LinkWriter};
 
@@ -137,9 +137,13 @@ pub struct Setup {
     /// For each of `Config::server.listeners`: one socket per front thread, or a single one that
     /// all threads share. Bound, listening, non-blocking.
     pub listeners: Vec<Vec<usize>>,
+    /// What the sticky cookies of each of `Config::upstreams` are signed with; empty where none are.
+    pub sticky_secrets: Vec<Secret>,
     /// One directory (`O_PATH`) for each route that has `files`: sites in order, their routes in
     /// order.
     pub roots: Vec<usize>,
+    /// The same for each route that has `sendfile`.
+    pub protected: Vec<usize>,
     /// The access log, when its output is a file.
     pub access_log: Option<usize>,
     /// Own messages, when their output is a file.

@@ -56,6 +56,27 @@ impl Socket {
         }
     }
 
+    /// Shows what has arrived in `buf` and leaves it there. Ready when more than `known` bytes have
+    /// come, or the peer has finished sending: then there are no more than these.
+    pub fn poll_peek(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        known: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_read_ready(cx))?;
+            // Asked before: what came before an end is there when the end is known.
+            let ended = guard.ready().is_read_closed();
+            match net::recv(self.fd.get_ref(), &mut *buf, RecvFlags::PEEK) {
+                Ok((count, _)) if count > known || ended => return Poll::Ready(Ok(count)),
+                Ok(_) | Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
     /// Writes what fits of `parts`, in order.
     pub fn poll_write(
         &self,
@@ -192,6 +213,15 @@ impl Socket {
     /// Bytes that the peer has not taken yet, if the kernel says.
     pub fn unacknowledged(&self) -> Option<u32> {
         watch::unacknowledged(self.fd.get_ref().as_fd())
+    }
+
+    /// Writes all of `bytes`.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let count = poll_fn(|cx| self.poll_write(cx, &[IoSlice::new(bytes)])).await?;
+            bytes = bytes.get(count..).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// See [`poll_read`](Self::poll_read).

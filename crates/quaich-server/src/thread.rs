@@ -52,6 +52,7 @@ pub struct Thread {
     pub connections: Cell<usize>,
     draining: Cell<bool>,
     drain: Notify,
+    cut: Notify,
     empty: Notify,
 }
 
@@ -104,6 +105,7 @@ impl Thread {
             connections: Cell::new(0),
             draining: Cell::new(false),
             drain: Notify::new(),
+            cut: Notify::new(),
             empty: Notify::new(),
         })
     }
@@ -117,6 +119,16 @@ impl Thread {
     /// Whether the thread drains.
     pub fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// End what does not end by itself: connections that carry another protocol.
+    pub fn start_cut(&self) {
+        self.cut.notify_waiters();
+    }
+
+    /// Waits for the end of the time that a drain may take.
+    pub async fn cut_started(&self) {
+        self.cut.notified().await;
     }
 
     /// Told by each connection when it is gone.

@@ -142,6 +142,21 @@ impl RawClient {
         client
     }
 
+    /// Our end of it.
+    ///
+    /// # Panics
+    /// When it is no TCP connection.
+    #[must_use]
+    #[track_caller]
+    pub fn local_addr(&self) -> SocketAddr {
+        let addr = match &self.stream {
+            Stream::Tcp(s) => s.local_addr(),
+            Stream::Tls(s) => s.sock.local_addr(),
+            Stream::Unix(_) => panic!("a unix socket has no such address"),
+        };
+        addr.expect("a connected socket has an address")
+    }
+
     /// How long a read waits before the test fails.
     pub fn patience(&mut self, patience: Duration) -> &mut Self {
         let set = match &self.stream {

@@ -1,5 +1,7 @@
 //! Another server as a real process: gunicorn, nginx, a Python script.
 
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
@@ -22,8 +24,23 @@ impl Peer {
     #[must_use]
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
+        Self::with_input(command, Stdio::null())
+    }
+
+    /// The same, with a listening socket as descriptor 0, for programs that can be told so.
+    ///
+    /// # Panics
+    /// When the program cannot be started.
+    #[must_use]
+    #[track_caller]
+    pub fn start_on(listener: TcpListener, command: &mut Command) -> Self {
+        Self::with_input(command, OwnedFd::from(listener).into())
+    }
+
+    #[track_caller]
+    fn with_input(command: &mut Command, input: Stdio) -> Self {
         command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);

@@ -1,6 +1,8 @@
 //! The keys of where requests go: `upstream`, `site`, `route`, actions. Read through `keys`.
 
-use super::{DISCOVER, HEALTH, HSTS, Keys, Kind, PASSIVE, SITE_CLIENT, UPSTREAM_TLS, key, later};
+use super::{
+    DISCOVER, HEALTH, HSTS, Keys, Kind, PASSIVE, SITE_CLIENT, STICKY, UPSTREAM_TLS, key, later,
+};
 
 /// `[upstream.NAME]`
 pub static UPSTREAM: Keys = Keys {
@@ -12,7 +14,7 @@ pub static UPSTREAM: Keys = Keys {
             "servers",
             Kind::Texts,
             "",
-            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\"; \"http+unix:/path\", \"https+unix:/path\", \"h2c+unix:/path\".",
+            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\"; \"http+unix:/path\", \"https+unix:/path\", \"h2c+unix:/path\". \"tcp://host:port\" and \"tcp+unix:/path\" for listeners with tcp.",
         ),
         key(
             "server",
@@ -94,6 +96,12 @@ pub static UPSTREAM: Keys = Keys {
             "HTTP/2 with https servers: if the server chooses it, always, or never.",
         ),
         key(
+            "send_proxy",
+            Kind::Switch(&["off", "v1", "v2"]),
+            "off",
+            "Begin each connection with the PROXY protocol of this version; connections are then not kept.",
+        ),
+        key(
             "tls",
             Kind::Table(&UPSTREAM_TLS),
             "",
@@ -117,7 +125,12 @@ pub static UPSTREAM: Keys = Keys {
             "",
             "Name servers, \"127.0.0.1:5353\"; those of /etc/resolv.conf if absent.",
         ),
-        later("sticky"),
+        key(
+            "sticky",
+            Kind::TableOrOff(&STICKY),
+            "",
+            "How a client stays with its server.",
+        ),
         key(
             "health",
             Kind::BoolOrTable(&HEALTH),
@@ -136,7 +149,6 @@ pub static UPSTREAM: Keys = Keys {
             "1s",
             "A server that could not be connected to gets no requests until a probe, made every so often, succeeds; 0s = requests go on.",
         ),
-        later("send_proxy"),
     ],
 };
 
@@ -165,6 +177,12 @@ pub static UPSTREAM_SERVER: Keys = Keys {
             Kind::Count(0, 1 << 20),
             "0",
             "Requests at once; others wait. 0 = no limit.",
+        ),
+        key(
+            "cookie",
+            Kind::Text,
+            "",
+            "Its name in sticky cookies that hold names; the `id` if absent.",
         ),
     ],
 };
@@ -302,6 +320,12 @@ pub static ROUTE: Keys = Keys {
             "",
             "An empty answer; from 400 on an error page.",
         ),
+        key(
+            "sendfile",
+            Kind::Table(&SENDFILE),
+            "",
+            "Files that the app or upstream may have sent: X-Accel-Redirect, X-Sendfile.",
+        ),
         key("max_body", Kind::Size, "", "Request body; 413 beyond."),
         key(
             "timeout",
@@ -375,6 +399,27 @@ pub static FILES: Keys = Keys {
             Kind::Switch(&["inside", "follow", "off"]),
             "inside",
             "Symbolic links followed: those that stay below the root, all, or none.",
+        ),
+    ],
+};
+
+/// `sendfile = { ... }`
+pub static SENDFILE: Keys = Keys {
+    name: "sendfile",
+    header: "sendfile = { ... }",
+    doc: "Files that the app or upstream names in its answer, and quaich sends.",
+    keys: &[
+        key(
+            "root",
+            Kind::Path,
+            "",
+            "The directory; no file outside of it is sent.",
+        ),
+        key(
+            "prefix",
+            Kind::Text,
+            "",
+            "What X-Accel-Redirect puts before paths below the root, such as \"/protected\".",
         ),
     ],
 };

@@ -158,9 +158,15 @@ pub static SERVER: Keys = Keys {
             "Text of the Server field.",
         ),
         key("date_header", Kind::Bool, "true", "Whether Date is sent."),
+        key(
+            "proxy_protocol",
+            Kind::Switch(&["off", "accept", "require"]),
+            "off",
+            "Whether peers in `trust` may, or must, say with the PROXY protocol (version 1 or 2) who \
+             the client is; with require, nobody else is served.",
+        ),
         later("umask"),
         later("sandbox"),
-        later("proxy_protocol"),
     ],
 };
 
@@ -198,10 +204,23 @@ pub static LISTENER: Keys = Keys {
             "protocols",
             Kind::Texts,
             "h1, h2",
-            "HTTP/1.1 and HTTP/2; without TLS h2 is for clients that know of it beforehand.",
+            "HTTP/1.1 and HTTP/2; without TLS h2 is for clients that know of it beforehand. Or one \
+             of uwsgi, fastcgi, scgi (for requests that another web server passes on) and tcp (bytes \
+             both ways).",
+        ),
+        key(
+            "upstream",
+            Kind::Text,
+            "",
+            "Where the connections of `protocols = [\"tcp\"]` go.",
+        ),
+        key(
+            "proxy_protocol",
+            Kind::Switch(&["off", "accept", "require"]),
+            "",
+            "As `server.proxy_protocol`, for this address.",
         ),
         later("alt_svc"),
-        later("proxy_protocol"),
     ],
 };
 

@@ -85,11 +85,15 @@ pub(crate) fn one_action(
                 .iter()
                 .filter(|upstream| !upstream.name.contains(':'));
             let defined: Vec<&str> = named.map(|upstream| upstream.name.as_str()).collect();
-            find(cx, ("upstream", "undefined-upstream"), &word, &defined).map(Action::Upstream)
+            let index = find(cx, ("upstream", "undefined-upstream"), &word, &defined)?;
+            upstream::takes_requests(cx, names.upstreams, index, &word)
+                .then_some(Action::Upstream(index))
         }
         "proxy" => {
             let word = fields.text(cx, name)?;
-            upstream::from_url(cx, names.upstreams, &word).map(Action::Upstream)
+            let index = upstream::from_url(cx, names.upstreams, &word)?;
+            upstream::takes_requests(cx, names.upstreams, index, &word)
+                .then_some(Action::Upstream(index))
         }
         "redirect" => redirect(cx, fields),
         "respond" => respond(cx, fields),

@@ -90,6 +90,12 @@ impl<'d> Fields<'d> {
         entry
     }
 
+    /// Whether the file has the key with something else than `false` or `"off"`.
+    pub(crate) fn flag_is_set(&self, name: &str) -> bool {
+        let entry = self.table.and_then(|table| table.entry(name));
+        entry.is_some_and(|entry| !is_off(&entry.value))
+    }
+
     /// Whether the file has the key.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.table.is_some_and(|table| table.entry(name).is_some())
@@ -193,7 +199,7 @@ impl<'d> Fields<'d> {
     /// One of the words that the key table names; `false` is `"off"` where that is one.
     pub(crate) fn word(&self, cx: &mut Lower<'_>, name: &str) -> String {
         let default = || self.key(name).default.to_owned();
-        let Kind::Word(known) = self.key(name).kind else {
+        let (Kind::Word(known) | Kind::Switch(known)) = self.key(name).kind else {
             return default();
         };
         let off = |entry: &&Entry| known.contains(&"off") && is_off(&entry.value);
@@ -382,7 +388,7 @@ impl<'d> Fields<'d> {
 
     /// A table below this one; an absent one reads as empty.
     pub(crate) fn table(&self, cx: &mut Lower<'_>, name: &str) -> Fields<'d> {
-        let Kind::Table(keys) = self.key(name).kind else {
+        let (Kind::Table(keys) | Kind::TableOrOff(keys)) = self.key(name).kind else {
             unreachable!("{name} is a table")
         };
         let path = join(&self.path, name);

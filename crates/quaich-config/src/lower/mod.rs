@@ -44,11 +44,13 @@ pub(crate) struct Lower<'a> {
 pub(crate) fn lower(cx: &mut Lower<'_>, root: &Table) -> Config {
     let top = Fields::open(cx, &keys::TOP, Some(root), (String::new(), Span::default()));
     let server = top.table(cx, "server");
-    let (server, places) = server::lower(cx, &server);
+    let (mut server, places) = server::lower(cx, &server);
     let tls_fields = top.table(cx, "tls");
     let mut tls = tls::lower(cx, &tls_fields);
     let apps = app::lower(cx, &top);
     let mut upstreams = upstream::lower(cx, &top);
+    listeners::connect(cx, &mut server.listeners, &places, &upstreams);
+    let places: Vec<Span> = places.iter().map(|place| place.span).collect();
     let log = top.table(cx, "log");
     let access = log.table(cx, "access");
     let access_log = access::access_log(cx, &access);

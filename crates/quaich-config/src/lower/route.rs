@@ -1,10 +1,11 @@
 //! `[[site.NAME.route]]`: conditions and extras; the rest is in `files` and `action`.
 
 use crate::addr;
+use crate::diagnostic::Diagnostic;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::site::Names;
 use crate::lower::{Lower, action, files, pattern};
-use crate::model::{Action, FieldMatch, HostPattern, PathPattern, Route};
+use crate::model::{Action, FieldMatch, HostPattern, PathPattern, Route, SendFile};
 
 /// Reads one route; `None` when its action was refused.
 pub(crate) fn lower(
@@ -32,12 +33,24 @@ pub(crate) fn lower(
             .collect(),
         prefix: prefix(cx, fields),
         files: files.flatten(),
+        sendfile: fields
+            .has("sendfile")
+            .then(|| sendfile(cx, fields))
+            .flatten(),
         action: Action::NotFound,
         max_body: fields.size(cx, "max_body"),
         timeout: fields.duration(cx, "timeout"),
         log: fields.flag(cx, "log"),
     };
     let action = action::action(cx, names, fields)?;
+    if route.sendfile.is_some() && !matches!(action, Action::App(_) | Action::Upstream(_)) {
+        let message = "`sendfile` is for answers of an app or upstream, and this route has none";
+        cx.report(Diagnostic::error(
+            "bad-value",
+            fields.place("sendfile"),
+            message,
+        ));
+    }
     Some(Route { action, ..route })
 }
 
@@ -83,7 +96,7 @@ fn methods(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<String> {
 }
 
 /// A token of RFC 9110 5.6.2.
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !text.is_empty() && text.bytes().all(fits)
 }
@@ -102,6 +115,20 @@ fn matches(cx: &mut Lower<'_>, fields: &Fields<'_>, key: &str) -> Vec<FieldMatch
         }
     }
     found
+}
+
+fn sendfile(cx: &mut Lower<'_>, route: &Fields<'_>) -> Option<SendFile> {
+    let fields = route.table(cx, "sendfile");
+    let root = fields.path(cx, "root");
+    if !fields.has("root") && fields.table.is_some() {
+        let diagnostic = Diagnostic::error("missing-key", fields.span, "`sendfile` has no `root`");
+        fields.missing(cx, diagnostic.help("sendfile = { root = \"protected\" }"));
+    }
+    let prefix = prefix(cx, &fields);
+    Some(SendFile {
+        root: root?,
+        prefix,
+    })
 }
 
 fn prefix(cx: &mut Lower<'_>, fields: &Fields<'_>) -> String {

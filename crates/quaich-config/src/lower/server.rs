@@ -1,16 +1,16 @@
 //! `[server]`: limits, and what is not a listener of it.
 
 use crate::addr;
+use crate::diagnostic::Diagnostic;
 use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
-use crate::lower::listeners;
-use crate::model::{Network, Server};
+use crate::lower::listeners::{self, Place};
+use crate::model::{Listener, Network, ProxyProtocol, Server};
 use crate::origin::Origin;
-use crate::source::Span;
 
 /// The table, and where each listener of it stands.
-pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> (Server, Vec<Span>) {
-    let (listeners, places) = listeners::lower(cx, fields).into_iter().unzip();
+pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> (Server, Vec<Place>) {
+    let (listeners, places): (_, Vec<Place>) = listeners::lower(cx, fields).into_iter().unzip();
     let server = Server {
         listeners,
         threads: threads(cx, fields),
@@ -37,7 +37,23 @@ pub(crate) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> (Server, Vec<Spa
         server_header: server_header(cx, fields),
         date_header: fields.flag(cx, "date_header"),
     };
+    check_proxies(cx, &server, &places);
     (server, places)
+}
+
+/// Who may say who the client is must be known: an address that listens to nobody, or with
+/// `require` serves nobody, is a mistake.
+fn check_proxies(cx: &mut Lower<'_>, server: &Server, places: &[Place]) {
+    let asks = |l: &Listener| l.proxy_protocol != ProxyProtocol::Off;
+    let mut listeners = server.listeners.iter().zip(places);
+    if !server.trust.is_empty() {
+        return;
+    }
+    if let Some((_, place)) = listeners.find(|(listener, _)| asks(listener)) {
+        let message = "`proxy_protocol` believes the peers in `trust`, and there are none";
+        let help = "[server]\ntrust = [\"10.0.0.0/8\"]     # the addresses of your load balancers";
+        cx.report(Diagnostic::error("missing-key", place.span, message).help(help));
+    }
 }
 
 fn threads(cx: &mut Lower<'_>, fields: &Fields<'_>) -> usize {

@@ -4,7 +4,9 @@ use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::{Lower, action, files, https, route, shadow, unknown};
-use crate::model::{Action, App, HostPattern, Route, Server, Site, Tls, Upstream};
+use crate::model::{
+    Action, App, HostPattern, Listener, OtherProtocol, Route, Server, Site, Tls, Upstream,
+};
 use crate::source::Span;
 
 /// What routes refer to by name.
@@ -27,7 +29,11 @@ struct HostAt {
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>, names: &mut Names<'_>) -> Vec<Site> {
     let mut seen: Vec<HostAt> = Vec::new();
     let tables = top.named(cx, "site");
-    if tables.is_empty() && !top.has("site") {
+    let has_requests =
+        |listener: &Listener| !matches!(listener.other, Some(OtherProtocol::Tcp { .. }));
+    let listeners = &names.server.listeners;
+    let wanted = listeners.is_empty() || listeners.iter().any(has_requests);
+    if wanted && tables.is_empty() && !top.has("site") {
         let message = "there is no site: every request would get 404";
         let help = "[site.main]\nroot = \"public\"";
         top.missing(
@@ -202,6 +208,7 @@ fn short_form(cx: &mut Lower<'_>, names: &mut Names<'_>, fields: &Fields<'_>) ->
         header: Vec::new(),
         prefix: String::new(),
         files,
+        sendfile: None,
         action,
         max_body: None,
         timeout: None,

@@ -81,10 +81,18 @@ pub struct UpstreamServer {
     pub backup: bool,
     /// Requests at once; 0 = no limit.
     pub max_conns: usize,
-    /// Its value in the sticky cookie, when that is no signed one.
+    /// Its name in sticky cookies, when those are not signed; `None` = `id`.
     pub cookie: Option<String>,
     /// First and last byte of the head of a uwsgi request.
     pub modifiers: (u8, u8),
+}
+
+impl UpstreamServer {
+    /// Its name in sticky cookies that hold names.
+    #[must_use]
+    pub fn cookie_name(&self) -> &str {
+        self.cookie.as_deref().unwrap_or(&self.id)
+    }
 }
 
 /// What a server speaks.
@@ -157,6 +165,8 @@ pub struct Sticky {
     pub by: StickyBy,
     /// When that server cannot be used: another one, or 503.
     pub fallback: bool,
+    /// What cookie values are signed with; `None` = a file in the state directory.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// How a client shows which server it belongs to.

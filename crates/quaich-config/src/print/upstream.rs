@@ -1,8 +1,8 @@
 //! Prints `[upstream.NAME]`.
 
-use super::{TomlWriter, discovery, health, tls};
+use super::{TomlWriter, discovery, health, sticky, tls};
 use crate::addr;
-use crate::model::{Balance, HashKey, RetryOn, Upstream, UpstreamServer};
+use crate::model::{Balance, HashKey, RetryOn, SendProxy, Upstream, UpstreamServer};
 use crate::units::show_duration;
 
 pub(super) fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
@@ -22,8 +22,17 @@ pub(super) fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
     out.text("keepalive_timeout", &show_duration(idle));
     out.text("keepalive_age", &show_duration(age));
     health::upstream(out, upstream);
+    out.text(
+        "send_proxy",
+        match upstream.send_proxy {
+            SendProxy::Off => "off",
+            SendProxy::V1 => "v1",
+            SendProxy::V2 => "v2",
+        },
+    );
     tls::upstream(out, upstream);
     discovery::upstream(out, upstream);
+    sticky::sticky(out, upstream.sticky.as_ref());
     for item in &upstream.servers {
         out.tables(&format!("{path}.server"));
         server(out, item);
@@ -36,6 +45,7 @@ fn server(out: &mut TomlWriter<'_>, server: &UpstreamServer) {
     out.number("weight", server.weight);
     out.flag("backup", server.backup);
     out.number("max_conns", server.max_conns);
+    out.maybe_text("cookie", server.cookie.as_deref());
 }
 
 fn show_balance(balance: &Balance) -> String {

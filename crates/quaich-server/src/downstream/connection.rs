@@ -1,5 +1,6 @@
 //! One client connection, whatever it speaks: what stays with it from accept to end.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct End {
     pub listener: usize,
     /// Port of the listener, for `SERVER_PORT`; 0 for unix sockets.
     pub port: u16,
+    /// What the client has connected to; only known where a proxy has said so, or a server asks.
+    pub local: Option<SocketAddr>,
 }
 
 /// What a client speaks.

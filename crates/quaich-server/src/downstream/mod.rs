@@ -1,7 +1,7 @@
 //! The client side: connections, the requests on them and the answers to these.
 //!
 //! `h1` and `h2` speak the two protocols; [`body`] and [`reply`] are what handlers see of both, and
-//! [`service`] has the steps of one exchange, the same for both.
+//! [`service`] has the steps of one exchange, the same for both. [`tcp`] knows no requests.
 
 pub mod body;
 pub mod connection;
@@ -12,3 +12,4 @@ mod output;
 pub mod reply;
 pub mod service;
 pub mod standard;
+pub mod tcp;

@@ -12,6 +12,7 @@
 //! An [`Error`] becomes a status here and nowhere else.
 
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
@@ -38,6 +39,8 @@ pub struct Scope<'s, 'c> {
     pub listener: usize,
     /// Its port.
     pub local_port: u16,
+    /// What the client has connected to, where somebody wants to know.
+    pub local: Option<SocketAddr>,
     /// The request, and the response to be.
     pub exchange: &'s mut Exchange,
     /// The request body.

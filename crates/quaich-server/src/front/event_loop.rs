@@ -17,7 +17,7 @@ use crate::deadline::Deadlines;
 use crate::generation::{Generation, Parts};
 use crate::handler::Channel;
 use crate::heap;
-use crate::link::FromFront;
+use crate::link::{FromFront, Secret};
 use crate::listener::accept::{self, Acceptor, Admission};
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::Counters;
@@ -43,6 +43,7 @@ pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) routes: Arc<RouteTable>,
     pub(super) upstreams: Vec<Arc<Group>>,
+    pub(super) sticky_secrets: Arc<[Secret]>,
     pub(super) admission: Admission,
     pub(super) supervisor: Supervisor,
     pub(super) access_log: Option<AccessLog>,
@@ -57,6 +58,7 @@ pub(super) struct Wiring {
     pub(super) index: usize,
     pub(super) listeners: Vec<OwnedFd>,
     pub(super) roots: Vec<OwnedFd>,
+    pub(super) protected: Vec<OwnedFd>,
     /// Doorbell of each app.
     pub(super) doorbells: Vec<OwnedFd>,
 }
@@ -143,6 +145,9 @@ fn runtime() -> std::io::Result<LocalRuntime> {
     builder.build_local(LocalOptions::default())
 }
 
+/// How long connections may take to end that are told to.
+const CUT: Duration = Duration::from_millis(100);
+
 /// Threads for blocking work end when there was none for a while.
 const BLOCKING_IDLE: Duration = Duration::from_secs(10);
 
@@ -153,7 +158,9 @@ fn start(wiring: Wiring, shared: &Shared, counters: Arc<Counters>) -> std::io::R
     let parts = Parts {
         routes: shared.routes.clone(),
         upstreams: shared.upstreams.clone(),
+        sticky_secrets: shared.sticky_secrets.clone(),
         roots: wiring.roots,
+        protected: wiring.protected,
         channels,
         deadlines: deadlines.clone(),
         counters: counters.clone(),
@@ -312,7 +319,14 @@ async fn drain(thread: &Rc<Thread>, timeout: Duration) {
     thread.start_drain();
     // The acceptors end in their next turn; a connection in the backlog may be accepted before.
     tokio::task::yield_now().await;
-    let _ = tokio::time::timeout(timeout, thread.emptied()).await;
+    if tokio::time::timeout(timeout, thread.emptied())
+        .await
+        .is_err()
+    {
+        thread.start_cut();
+        // They note how they ended.
+        let _ = tokio::time::timeout(CUT, thread.emptied()).await;
+    }
     if let Some(log) = &thread.access_log {
         log.flush();
     }

@@ -119,6 +119,7 @@ impl Front {
         let shared = Shared {
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
             upstreams: upstreams.clone(),
+            sticky_secrets: setup.sticky_secrets.clone().into(),
             admission: Admission::new(config.server.max_connections, config.server.max_per_ip),
             supervisor: supervisor.clone(),
             access_log: access_log.clone(),
@@ -320,14 +321,15 @@ fn wire(index: usize, setup: &Setup, fds: &Fds) -> std::io::Result<Wiring> {
     });
     let doorbell =
         |app: &AppFds| fds.copy(app.front_eventfds.get(index).copied().unwrap_or(usize::MAX));
+    let copy_all = |places: &[usize]| {
+        let copies = places.iter().map(|&place| fds.copy(place));
+        copies.collect::<std::io::Result<Vec<_>>>()
+    };
     Ok(Wiring {
         index,
         listeners: listeners.collect::<std::io::Result<_>>()?,
-        roots: setup
-            .roots
-            .iter()
-            .map(|&i| fds.copy(i))
-            .collect::<std::io::Result<_>>()?,
+        roots: copy_all(&setup.roots)?,
+        protected: copy_all(&setup.protected)?,
         doorbells: setup
             .apps
             .iter()

@@ -19,6 +19,7 @@ use quaich_proto::worker::frame::HeadView;
 use quaich_proto::worker::message::{Body, RequestMeta};
 
 use super::Channel;
+use super::offered::{self, Offer, Protected};
 use crate::downstream::body::Body as RequestBody;
 use crate::downstream::reply::Reply;
 use crate::downstream::service::Scope;
@@ -58,7 +59,12 @@ impl App {
 }
 
 /// Runs the exchange of `scope` in a worker.
-pub async fn run(scope: &mut Scope<'_, '_>, route: &Route, app: &App) -> Result<(), Error> {
+pub async fn run(
+    scope: &mut Scope<'_, '_>,
+    route: &Route,
+    app: &App,
+    protected: Option<&Protected>,
+) -> Result<(), Error> {
     scope.exchange.notes.upstream.push_str(&app.name);
     scope.exchange.notes.by_app = true;
     let mut call = submit(scope, route, app).await?;
@@ -66,7 +72,11 @@ pub async fn run(scope: &mut Scope<'_, '_>, route: &Route, app: &App) -> Result<
     let mut body = Vec::with_capacity(1024);
     let answer = first_answer(scope, &mut call, &mut head, &mut body).await?;
     scope.exchange.timings.mark_first_byte();
-    take_head(scope.exchange, &head).ok_or(Error::app(Kind::AppFailed))?;
+    let offer = take_head(scope.exchange, &head).ok_or(Error::app(Kind::AppFailed))?;
+    if offer.is_some() {
+        discard(call, answer).await?;
+        return offered::send(scope, protected, &offer, Side::App).await;
+    }
     let complete = answer.end.then_some(body.len());
     let length = length(scope.exchange, complete);
     scope.reply.begin(scope.exchange, length);
@@ -251,22 +261,38 @@ async fn first_answer(
     }
 }
 
-/// Reads the head of the answer into the response.
-fn take_head(exchange: &mut Exchange, head: &[u8]) -> Option<()> {
+/// Reads an answer to its end that nobody gets.
+async fn discard(mut call: AppCall, first: Answer) -> Result<(), Error> {
+    let (mut head, mut body) = (Vec::new(), Vec::new());
+    let mut answer = first;
+    while !answer.end {
+        body.clear();
+        answer = call
+            .read(&mut head, &mut body, READ)
+            .await
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Reads the head of the answer into the response, but for what is meant for quaich.
+fn take_head(exchange: &mut Exchange, head: &[u8]) -> Option<Offer> {
     // After an interim response the client would take the next answer for this one.
     let view = HeadView::decode(head)
         .ok()
         .filter(|view| view.status >= 200)?;
     let response = &mut exchange.response;
     response.status = view.status;
+    let mut offer = Offer::default();
     for field in view.fields() {
         let (name, value) = field.ok()?;
         let id = HeaderId::from_name(name);
-        if !quaich_proto::h1::is_hop_by_hop(id) && id != HeaderId::Server {
+        let drops = quaich_proto::h1::is_hop_by_hop(id) || id == HeaderId::Server;
+        if !drops && !offer.takes(id, value) {
             response.headers.push(name, value).ok()?;
         }
     }
-    Some(())
+    Some(offer)
 }
 
 /// The length that the client is told. `complete` is the size of a body that is here whole.

@@ -4,6 +4,7 @@ pub mod acme_challenge;
 pub mod app;
 pub mod files;
 pub mod https_redirect;
+pub mod offered;
 pub mod proxy;
 pub mod redirect;
 pub mod respond;
@@ -25,6 +26,8 @@ use crate::upstream::wire::worker::AppChannel;
 pub struct Handler {
     /// Tried first.
     pub files: Option<files::FileHandler>,
+    /// What the end may have sent in place of its answer.
+    pub protected: Option<offered::Protected>,
     /// Else this.
     pub end: End,
 }
@@ -63,9 +66,10 @@ pub async fn run(scope: &mut Scope<'_, '_>, route: &Route) -> Result<(), Error> 
         // The answer of anything else would be taken for the tunnel (RFC 8441 section 5).
         return Err(Error::downstream(Kind::Rejected(501, "no_tunnel")));
     }
+    let protected = handler.protected.as_ref();
     match &handler.end {
-        End::App(app) => app::run(scope, route, app).await,
-        End::Upstream(upstream) => proxy::run(scope, route, upstream).await,
+        End::App(app) => app::run(scope, route, app, protected).await,
+        End::Upstream(upstream) => proxy::run(scope, route, upstream, protected).await,
         End::Respond(respond) => respond::run(scope, respond).await,
         End::Redirect(redirect) => redirect::run(scope, redirect).await,
         End::Status(status) => Err(Error::downstream(Kind::Status(*status))),

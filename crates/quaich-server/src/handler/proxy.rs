@@ -8,20 +8,27 @@ mod attempts;
 mod both_ways;
 mod hash;
 mod request;
+mod stay;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use quaich_config::model::SendProxy;
 use quaich_proto::h1::Version;
 
 use self::attempts::{Attempts, connect};
-use self::both_ways::{Ended, Sending, both_ways};
+use self::both_ways::{Ended, From, Sending, both_ways};
 use self::request::request;
+use self::stay::Stay;
+use super::offered::{self, Protected};
 use super::{tunnel, websocket};
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind, Side};
 use crate::exchange::Exchange;
 use crate::route::Route;
 use crate::upstream::Upstream;
+use crate::upstream::announce::Ends;
+use crate::upstream::endpoint::Want;
 use crate::upstream::group::Outcome;
 use crate::upstream::request::Request;
 use crate::upstream::server::Server;
@@ -32,24 +39,32 @@ pub async fn run(
     scope: &mut Scope<'_, '_>,
     route: &Route,
     upstream: &Upstream,
+    protected: Option<&Protected>,
 ) -> Result<(), Error> {
     scope.body.look_ahead().await?;
-    let request = request(scope, route);
+    let stay = Stay::new(upstream, scope.exchange);
+    let request = request(scope, route, stay.sticky());
     let timeout = route.timeout.unwrap_or(upstream.timeout());
-    let mut attempts = Attempts::new(scope, upstream, request.protocol().is_some());
+    let want = Want {
+        fresh: false,
+        upgrade: request.protocol().is_some(),
+        client: announced(scope, upstream),
+    };
+    let mut attempts = Attempts::new(scope, upstream, &stay, want);
     loop {
         let mut link = connect(scope, &mut attempts).await?;
         scope.exchange.timings.mark_connected();
-        note_server(scope, link.slot.server());
+        let server = link.slot.server();
+        note_server(scope, server);
+        stay.count(server, &scope.thread.counters);
         let may_repeat =
             scope.exchange.request.method.is_idempotent() && scope.body.whole_buffered().is_some();
-        let server = link.slot.server();
-        let task = Task {
-            request: &request,
-            timeout,
+        let from = From {
+            server,
+            stay: &stay,
             repeats: &|status| attempts.repeats(may_repeat, status, server),
         };
-        let ended = exchange(scope, &mut link.conn, &task).await;
+        let ended = exchange(scope, &mut link.conn, &request, (&from, timeout)).await;
         let outcome = outcome(scope.exchange, &ended);
         upstream.group().report(link.slot.server(), outcome);
         match ended {
@@ -59,10 +74,29 @@ pub async fn run(
                 return Ok(());
             }
             Ok(Ended::Closed | Ended::Switched) => return Ok(()),
+            Ok(Ended::Offered(offer, reusable)) => {
+                match reusable {
+                    true => {
+                        link.conn.rest();
+                        upstream.keep(link);
+                    }
+                    false => drop(link),
+                }
+                return offered::send(scope, protected, &offer, Side::Upstream).await;
+            }
             Ok(Ended::Unwanted) => attempts.after_answer(scope, &link),
             Err(failed) => attempts.after_failure(scope, &link, failed)?,
         }
     }
+}
+
+/// Whose request it is, for servers that want to know it of the connection.
+fn announced(scope: &Scope<'_, '_>, upstream: &Upstream) -> Option<Ends> {
+    if upstream.send_proxy() == SendProxy::Off {
+        return None;
+    }
+    let client = &scope.exchange.client;
+    Some((SocketAddr::new(client.addr?, client.port), scope.local?))
 }
 
 fn note_server(scope: &mut Scope<'_, '_>, server: &Server) {
@@ -85,25 +119,13 @@ struct Failed {
     safe: bool,
 }
 
-/// What each attempt is to do.
-struct Task<'t> {
-    request: &'t Request,
-    timeout: Duration,
-    /// Whether another attempt follows an answer with this status.
-    repeats: &'t dyn Fn(u16) -> bool,
-}
-
 /// One attempt.
 async fn exchange(
     scope: &mut Scope<'_, '_>,
     conn: &mut Conn,
-    task: &Task<'_>,
+    request: &Request,
+    (from, timeout): (&From<'_>, Duration),
 ) -> Result<Ended, Failed> {
-    let Task {
-        request,
-        timeout,
-        repeats,
-    } = *task;
     let Scope {
         exchange,
         body,
@@ -128,7 +150,7 @@ async fn exchange(
     let outcome = match sending {
         Ok(sending) => {
             let client = (&mut **body, &mut **reply);
-            both_ways(exchange, client, (&mut up, &mut down), (sending, repeats)).await
+            both_ways(exchange, client, (&mut up, &mut down), sending, from).await
         }
         Err(error) => Err(error),
     };
@@ -139,6 +161,12 @@ async fn exchange(
                 true => Ended::Reusable,
                 false => Ended::Closed,
             })
+        }
+        Ok(Ended::Offered(offer, reusable)) => {
+            if reusable {
+                body.finish_whole();
+            }
+            Ok(Ended::Offered(offer, reusable && down.is_reusable()))
         }
         Ok(Ended::Switched) => {
             let over_http2 = matches!(down, Download::Http2(_));

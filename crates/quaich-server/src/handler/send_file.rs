@@ -60,7 +60,7 @@ pub(super) async fn run(
             pushed.map_err(|_| Error::internal())?;
             scope.reply.whole(scope.exchange, &page).await?;
         }
-        Found::File(answer) => send(scope, &answer).await?,
+        Found::File(answer) => send(scope, &answer, answer.head()).await?,
         Found::Forbidden => return Err(Error::downstream(Kind::Status(403))),
         Found::Failed(error) => {
             log::error_limited!("a file cannot be served: {error}");
@@ -70,11 +70,16 @@ pub(super) async fn run(
     Ok(true)
 }
 
-async fn send(scope: &mut Scope<'_, '_>, answer: &FileAnswer) -> Result<(), Error> {
+/// Sends a file with these header lines.
+pub(super) async fn send(
+    scope: &mut Scope<'_, '_>,
+    answer: &FileAnswer,
+    lines: &[u8],
+) -> Result<(), Error> {
     scope.exchange.response.status = answer.status();
     scope
         .reply
-        .begin_rendered(scope.exchange, answer.head(), answer.body_len());
+        .begin_rendered(scope.exchange, lines, answer.body_len());
     let mut index = 0;
     while let Some(piece) = answer.piece(index) {
         match piece {

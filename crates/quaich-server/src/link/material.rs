@@ -55,6 +55,24 @@ pub struct UpstreamMaterial {
     pub key: String,
 }
 
+/// Bytes that must not be known outside of quaich.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// These.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// To make something of.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// What a certificate authority asks to be shown while it checks a name.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub enum Challenge {
@@ -88,6 +106,12 @@ impl fmt::Debug for Identity {
 impl fmt::Debug for UpstreamMaterial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpstreamMaterial").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
     }
 }
 

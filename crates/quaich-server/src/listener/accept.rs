@@ -1,7 +1,7 @@
 //! Accepts connections of one socket and gives each its task.
 
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,15 +15,9 @@ use rustix::process::{Resource, getrlimit};
 use tokio::io::unix::AsyncFd;
 
 use super::PerAddress;
-use super::handshake::Arrival;
-use super::per_ip::Place;
-use crate::downstream::connection::{Connection, End, Protocol};
-use crate::forwarded::Client;
+use super::entry::Entry;
 use crate::observe::log;
-use crate::socket::Socket;
-use crate::stream::Stream;
 use crate::thread::Thread;
-use crate::tls::Protocols;
 use crate::watch;
 
 /// After the process has run out of descriptors: a connection that ends soon gives one back.
@@ -47,8 +41,8 @@ const RESERVE: u64 = 64;
 pub struct Admission {
     open: Arc<AtomicUsize>,
     max: usize,
-    per_address: Option<Arc<PerAddress>>,
-    handshakes: Option<Arc<PerAddress>>,
+    pub(super) per_address: Option<Arc<PerAddress>>,
+    pub(super) handshakes: Option<Arc<PerAddress>>,
 }
 
 impl Admission {
@@ -89,13 +83,7 @@ pub fn port(socket: &OwnedFd) -> u16 {
 /// A listening socket on this thread.
 pub struct Acceptor {
     fd: AsyncFd<OwnedFd>,
-    index: usize,
-    port: u16,
-    protocol: Protocol,
-    admission: Admission,
-    thread: Rc<Thread>,
-    /// What is spoken inside TLS; `None` = no TLS here.
-    tls: Option<Protocols>,
+    entry: Rc<Entry>,
 }
 
 impl Acceptor {
@@ -106,24 +94,10 @@ impl Acceptor {
         admission: Admission,
         thread: Rc<Thread>,
     ) -> std::io::Result<Self> {
-        let settings = thread.settings.listeners.get(index);
-        let tls = settings
-            .filter(|listener| listener.tls)
-            .map(|listener| Protocols {
-                h1: listener.h1,
-                h2: listener.h2,
-            });
-        let protocol = settings.map_or(Protocol::Http1, |listener| {
-            Protocol::without_alpn(listener.h1, listener.h2)
-        });
+        let entry = Entry::new(index, port(&fd), admission, thread);
         Ok(Self {
-            port: port(&fd),
             fd: watch::readable(fd)?,
-            index,
-            protocol,
-            admission,
-            thread,
-            tls,
+            entry: Rc::new(entry),
         })
     }
 
@@ -132,11 +106,11 @@ impl Acceptor {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.thread.drain_started() => return,
+                () = self.entry.thread.drain_started() => return,
                 accepted = self.accept() => accepted,
             };
             match accepted {
-                Ok((fd, peer)) => self.admit(fd, peer),
+                Ok((fd, peer)) => self.entry.admit(fd, peer),
                 Err(error) => self.report(error).await,
             }
         }
@@ -152,7 +126,7 @@ impl Acceptor {
             log::warn_limited!(
                 "{} connections are open, new ones wait: see max_connections and the limit of \
                  open files",
-                self.admission.max
+                self.entry.admission.max
             );
             tokio::time::sleep(FULL_PAUSE).await;
         }
@@ -165,7 +139,7 @@ impl Acceptor {
         const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
         loop {
             let mut guard = ready!(self.fd.poll_read_ready(cx)).map_err(|_| Errno::IO)?;
-            if self.admission.is_full() {
+            if self.entry.admission.is_full() {
                 return Poll::Ready(Err(FULL));
             }
             match acceptfrom_with(self.fd.get_ref(), FLAGS) {
@@ -176,69 +150,6 @@ impl Acceptor {
                 Err(Errno::AGAIN) => guard.clear_ready(),
                 Err(error) => return Poll::Ready(Err(error)),
             }
-        }
-    }
-
-    fn admit(&self, fd: OwnedFd, peer: Option<SocketAddr>) {
-        let counters = &self.thread.counters;
-        counters.accepted.add();
-        let addr = peer.map(|peer| peer.ip().to_canonical());
-        let place = match (&self.admission.per_address, addr) {
-            (Some(table), Some(addr)) => match table.admit(addr) {
-                Some(place) => Some(place),
-                None => return counters.refused.add(),
-            },
-            _ => None,
-        };
-        let Ok(socket) = Socket::new(fd) else {
-            return counters.refused.add();
-        };
-        let end = End {
-            listener: self.index,
-            port: self.port,
-        };
-        let thread = self.thread.clone();
-        let open = Open::new(thread.clone(), self.admission.open.clone());
-        let held = (open, place);
-        let Some(protocols) = self.tls else {
-            let client = Client::new(peer, false);
-            let stream = Stream::Plain(socket);
-            let connection = Connection::new(stream, self.protocol, thread, end, client, held);
-            tokio::task::spawn_local(connection.run());
-            return;
-        };
-        let Ok(under_way) = self.handshake_place(addr) else {
-            return counters.refused.add();
-        };
-        let arrival = Arrival {
-            socket,
-            peer,
-            protocols,
-            listener: self.index,
-            thread: thread.clone(),
-            _under_way: under_way,
-        };
-        tokio::task::spawn_local(async move {
-            // Boxed, so that it is gone once it is done.
-            let Some((stream, protocol)) = Box::pin(arrival.shake_hands()).await else {
-                return;
-            };
-            let client = Client::new(peer, true);
-            Connection::new(stream, protocol, thread, end, client, held)
-                .run()
-                .await;
-        });
-    }
-
-    /// A place for a handshake. Trusted proxies may have as many under way as they like.
-    fn handshake_place(&self, addr: Option<IpAddr>) -> Result<Option<Place>, Crowded> {
-        let table = self.admission.handshakes.as_ref();
-        match table
-            .zip(addr)
-            .filter(|_| !self.thread.trust.contains(addr))
-        {
-            Some((table, addr)) => table.admit(addr).map(Some).ok_or(Crowded),
-            None => Ok(None),
         }
     }
 
@@ -255,17 +166,15 @@ impl Acceptor {
     }
 }
 
-/// An address has too many handshakes under way.
-struct Crowded;
-
 /// Counts a connection while it is open.
-struct Open {
+pub(super) struct Open {
     thread: Rc<Thread>,
     all: Arc<AtomicUsize>,
 }
 
 impl Open {
-    fn new(thread: Rc<Thread>, all: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(thread: Rc<Thread>, admission: &Admission) -> Self {
+        let all = admission.open.clone();
         all.fetch_add(1, Ordering::Relaxed);
         thread.connections.set(thread.connections.get() + 1);
         thread.counters.connections.add();

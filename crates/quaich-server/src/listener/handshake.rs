@@ -23,6 +23,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Arrival {
     pub(super) socket: Socket,
     pub(super) peer: Option<SocketAddr>,
+    /// What it has connected to, if that is not this socket.
+    pub(super) local: Option<SocketAddr>,
     pub(super) protocols: Protocols,
     pub(super) listener: usize,
     pub(super) thread: Rc<Thread>,
@@ -35,14 +37,15 @@ impl Arrival {
         let Self {
             socket,
             peer,
+            local,
             protocols,
             listener,
             thread,
             _under_way,
         } = self;
         let tls = thread.tls.clone()?;
-        let local = getsockname(&socket).ok();
-        let local = local.and_then(|addr| SocketAddr::try_from(addr).ok());
+        let bound = || SocketAddr::try_from(getsockname(&socket).ok()?).ok();
+        let local = local.or_else(bound);
         let routes = &thread.generation.routes;
         let site_of = |name: &[u8]| Some(routes.site(listener, name)?.index);
         let deadline = thread.deadlines.register();

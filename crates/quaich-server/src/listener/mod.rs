@@ -1,6 +1,8 @@
 //! Accepts connections on sockets that the supervisor has bound.
 
 pub mod accept;
+mod announced;
+mod entry;
 mod handshake;
 mod per_ip;
 

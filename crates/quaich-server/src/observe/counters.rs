@@ -26,6 +26,11 @@ counters! {
     connections,
     /// Connections closed at once because of a limit.
     refused,
+    /// Connections closed because the PROXY protocol header was missing, malformed or from a peer that
+    /// is not trusted.
+    proxy_refused,
+    /// Connections of TCP listeners that were given to a server.
+    tunnels,
     /// Requests begun.
     requests,
     /// Responses with a status of 1xx to 3xx.
@@ -66,6 +71,10 @@ counters! {
     dns_failures,
     /// Answers that were other than the one before.
     dns_changes,
+    /// Requests that went to the server that their client belongs to.
+    sticky_hits,
+    /// Requests that went to another, since that one could not be used.
+    sticky_redispatches,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

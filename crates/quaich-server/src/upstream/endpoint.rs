@@ -7,9 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaich_config::model::{H2, UpstreamAddr, UpstreamProtocol};
+use quaich_config::model::{H2, SendProxy, UpstreamAddr, UpstreamProtocol};
 use tokio::sync::Mutex;
 
+use super::announce::{Ends, announce};
 use super::connect;
 use super::group::Group;
 use super::pool::{self, Limits, Pool};
@@ -29,6 +30,7 @@ pub struct Endpoint {
     server: Arc<Server>,
     h2: H2,
     secure: Arc<Secure>,
+    send_proxy: SendProxy,
     pool: Pool<http1::Conn>,
     idle: Duration,
     sessions: Sessions,
@@ -48,6 +50,8 @@ pub struct Want {
     pub fresh: bool,
     /// The connection is to carry another protocol.
     pub upgrade: bool,
+    /// Whose it is, for servers that want to know.
+    pub client: Option<Ends>,
 }
 
 /// A connection, and whether it was there already.
@@ -71,6 +75,7 @@ impl Endpoint {
             expects_http2: Cell::new(h2c || (settings.tls && h2 != H2::Off)),
             h2,
             secure: group.secure().clone(),
+            send_proxy: group.settings().send_proxy,
             pool: Pool::new(server.clone(), limits, deadlines),
             idle: limits.idle,
             sessions: Sessions::new(deadlines.clone()),
@@ -88,6 +93,9 @@ impl Endpoint {
 
     /// Keeps a connection.
     pub fn keep(&self, conn: Conn) {
+        if self.send_proxy != SendProxy::Off {
+            return;
+        }
         match conn {
             Conn::Http1(conn) => self.pool.put(conn),
             // Its session is kept anyway.
@@ -109,8 +117,9 @@ impl Endpoint {
             true => Offer::Http1,
             false => Offer::Usual,
         };
-        let shared = self.expects_http2.get() && offer == Offer::Usual;
-        if let Some(conn) = self.kept(want, offer) {
+        let alone = self.send_proxy != SendProxy::Off;
+        let shared = self.expects_http2.get() && offer == Offer::Usual && !alone;
+        if !alone && let Some(conn) = self.kept(want, offer) {
             return Ok(Found { conn, kept: true });
         }
         let deadline = self.deadlines.register();
@@ -128,8 +137,17 @@ impl Endpoint {
             false => None,
         };
         // In a box: most requests find a kept one, and none should carry the room for this.
-        let conn = Box::pin(self.connect(offer, deadline)).await?;
+        let conn = Box::pin(self.connect(offer, want.client, deadline)).await?;
         Ok(Found { conn, kept: false })
+    }
+
+    /// A new connection within `timeout`, the look-up of the name included, for the bytes of a client.
+    pub async fn dial(&self, client: Option<Ends>, timeout: Duration) -> Result<Stream, Error> {
+        let deadline = self.deadlines.register();
+        deadline.set(timeout);
+        let opened = deadline.guard(self.open(Offer::Usual, client)).await;
+        let (stream, _) = opened.map_err(|_| Error::upstream(Kind::ConnectTimeout))??;
+        Ok(stream)
     }
 
     fn kept(&self, want: Want, offer: Offer) -> Option<Conn> {
@@ -146,8 +164,13 @@ impl Endpoint {
             .map(Conn::Http1)
     }
 
-    async fn connect(&self, offer: Offer, deadline: Deadline) -> Result<Conn, Error> {
-        let opened = deadline.guard(self.open(offer)).await;
+    async fn connect(
+        &self,
+        offer: Offer,
+        client: Option<Ends>,
+        deadline: Deadline,
+    ) -> Result<Conn, Error> {
+        let opened = deadline.guard(self.open(offer, client)).await;
         let (stream, http2) = opened.map_err(|_| Error::upstream(Kind::ConnectTimeout))??;
         if offer == Offer::Usual {
             self.expects_http2.set(http2);
@@ -161,13 +184,19 @@ impl Endpoint {
             .guard(http2::open(stream, &self.deadlines))
             .await
             .map_err(|_| Error::upstream(Kind::ConnectTimeout))??;
-        let lease = self.sessions.add(session, peer);
+        let lease = match self.send_proxy {
+            SendProxy::Off => self.sessions.add(session, peer),
+            // Other clients are others.
+            _ => session.first_lease(&self.deadlines),
+        };
         Ok(Conn::Http2(lease.ok_or(Error::upstream(Kind::Connect))?))
     }
 
     /// A connection, and whether it speaks HTTP/2.
-    async fn open(&self, offer: Offer) -> Result<(Stream, bool), Error> {
-        let socket = self.dial().await.map_err(Error::upstream)?;
+    async fn open(&self, offer: Offer, client: Option<Ends>) -> Result<(Stream, bool), Error> {
+        let socket = self.socket().await.map_err(Error::upstream)?;
+        let announced = announce(&socket, self.send_proxy, client).await;
+        announced.map_err(|_| Error::upstream(Kind::Connect))?;
         if !self.server.settings().tls {
             return Ok((
                 Stream::Plain(socket),
@@ -205,7 +234,7 @@ impl Endpoint {
         Ok((stream, http2))
     }
 
-    async fn dial(&self) -> Result<Socket, Kind> {
+    async fn socket(&self) -> Result<Socket, Kind> {
         if let UpstreamAddr::Unix(path) = &self.server.settings().addr {
             return connect::unix(path).await.map_err(|_| Kind::Connect);
         }

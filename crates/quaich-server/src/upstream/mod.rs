@@ -4,6 +4,7 @@
 //! over it, with connections of its own.
 
 pub mod addresses;
+pub mod announce;
 pub mod balance;
 pub mod budget;
 pub mod connect;
@@ -19,6 +20,7 @@ pub mod secure;
 pub mod server;
 pub mod sessions;
 mod slot;
+pub mod sticky;
 pub mod wire;
 
 use std::cell::RefCell;
@@ -26,15 +28,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaich_config::model;
+use quaich_config::model::{self, SendProxy};
 
 use crate::deadline::Deadlines;
 use crate::error::{Error, Kind};
 use crate::observe::counters::Counters;
+use crate::stream::Stream;
+use announce::Ends;
 use balance::plan::{Denied, Plan};
 use endpoint::{Endpoint, Found, Want};
 use group::{Group, Outcome, Slot, Wish};
 use server::Server;
+use sticky::Sticky;
 use wire::Conn;
 
 /// One group of servers, as one thread sees it.
@@ -44,6 +49,7 @@ pub struct Upstream {
     plan: RefCell<Arc<Plan>>,
     /// By `Server::place`.
     endpoints: RefCell<Vec<Option<Rc<Endpoint>>>>,
+    sticky: Option<Sticky>,
     deadlines: Rc<Deadlines>,
     counters: Arc<Counters>,
 }
@@ -67,11 +73,17 @@ pub struct Unreachable {
 }
 
 impl Upstream {
-    /// An upstream for this thread.
-    pub fn new(group: &Arc<Group>, deadlines: &Rc<Deadlines>, counters: &Arc<Counters>) -> Self {
+    /// An upstream for this thread. Sticky cookies are signed with `secret`.
+    pub fn new(
+        group: &Arc<Group>,
+        secret: &[u8],
+        deadlines: &Rc<Deadlines>,
+        counters: &Arc<Counters>,
+    ) -> Self {
         Self {
             group: group.clone(),
             plan: RefCell::new(group.plan()),
+            sticky: Sticky::new(group.settings(), secret),
             endpoints: RefCell::default(),
             deadlines: deadlines.clone(),
             counters: counters.clone(),
@@ -88,9 +100,19 @@ impl Upstream {
         self.group.settings()
     }
 
+    /// How clients stay with their servers, if they are to.
+    pub fn sticky(&self) -> Option<&Sticky> {
+        self.sticky.as_ref()
+    }
+
     /// The longest wait for a byte of an answer.
     pub fn timeout(&self) -> Duration {
         self.group.settings().timeout
+    }
+
+    /// Attempts after the first.
+    pub fn retries(&self) -> u32 {
+        self.group.settings().retries
     }
 
     /// The time of the server that is chosen for `wish`; `None` when it has to be waited for.
@@ -148,6 +170,38 @@ impl Upstream {
         }
     }
 
+    /// A new connection to the server that is chosen for `wish`, for the bytes of a client, whoever
+    /// has to be waited for. `client` is whose, if the server wants to know.
+    pub async fn dial(
+        &self,
+        client: Option<Ends>,
+        wish: &Wish<'_>,
+    ) -> Result<(Stream, Slot), Unreachable> {
+        let slot = match self.slot(wish) {
+            Ok(None) => Box::pin(self.wait(wish)).await,
+            Ok(Some(slot)) => Ok(slot),
+            Err(error) => Err(error),
+        };
+        let slot = slot.map_err(|error| Unreachable {
+            error,
+            server: None,
+        })?;
+        let timeout = self.group.settings().connect_timeout;
+        match self.endpoint(slot.server()).dial(client, timeout).await {
+            Ok(stream) => {
+                self.counters.upstream_connects.add();
+                Ok((stream, slot))
+            }
+            Err(error) => {
+                self.group.report(slot.server(), Outcome::Unreachable);
+                Err(Unreachable {
+                    error,
+                    server: Some(slot.server().clone()),
+                })
+            }
+        }
+    }
+
     /// A connection to the server of `slot`.
     pub async fn connect(&self, slot: Slot, want: Want) -> Result<Link, Unreachable> {
         let endpoint = self.endpoint(slot.server());
@@ -168,20 +222,6 @@ impl Upstream {
                 })
             }
         }
-    }
-
-    /// A connection to the server that is chosen for `wish`, whoever has to be waited for.
-    pub async fn link(&self, want: Want, wish: &Wish<'_>) -> Result<Link, Unreachable> {
-        let slot = match self.slot(wish) {
-            Ok(None) => Box::pin(self.wait(wish)).await,
-            Ok(Some(slot)) => Ok(slot),
-            Err(error) => Err(error),
-        };
-        let slot = slot.map_err(|error| Unreachable {
-            error,
-            server: None,
-        })?;
-        self.connect(slot, want).await
     }
 
     /// Keeps a connection whose last exchange ended exactly.

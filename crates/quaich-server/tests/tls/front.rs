@@ -36,6 +36,8 @@ impl Front {
             roots: (sockets.len()..sockets.len() + roots.len()).collect(),
             config,
             material,
+            protected: Vec::new(),
+            sticky_secrets: Vec::new(),
             access_log: None,
             log: None,
             apps: Vec::new(),

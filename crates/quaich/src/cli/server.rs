@@ -1,10 +1,15 @@
 //! `quaich server` and `quaich drain`: what a single server of an upstream is to do from now on.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::control::{Conversation, Which};
-use super::status::text;
+use super::status::{list, text};
 use crate::exit::{Code, Failure};
+
+/// Between two looks at what still runs.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 const AFTER_HELP: &str = "\
   ready       requests go to it while it is up
@@ -22,7 +27,7 @@ It holds until quaich is stopped, also when its front process is replaced.";
 const AFTER_DRAIN_HELP: &str = "\
 Examples:
   quaich drain api/10.0.0.11:9000            the same as: quaich server ... drain
-  quaich status                              shows when nothing runs there any more
+  quaich drain api/10.0.0.11:9000 --wait     returns when nothing runs there any more
   quaich server api/10.0.0.11:9000 ready     takes it back";
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +66,9 @@ pub(super) struct DrainArgs {
     /// UPSTREAM/SERVER, as `quaich status` shows them
     #[arg(value_name = "SERVER")]
     server: String,
+    /// Wait until nothing runs there any more
+    #[arg(long, env = "QUAICH_WAIT")]
+    wait: bool,
     /// Print the answer as JSON
     #[arg(long, env = "QUAICH_JSON")]
     json: bool,
@@ -86,16 +94,39 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 pub(super) fn drain(args: &DrainArgs) -> Result<(), Failure> {
     let order = json!({ "command": "server", "server": args.server, "mode": "drain" });
-    order_it(&args.which, &order, args.json)
+    let mut answer = Conversation::open(&args.which)?.ask(&order)?;
+    while args.wait && answer["running"] != 0 {
+        std::thread::sleep(LOOK_EVERY);
+        let status = Conversation::open(&args.which)?.ask(&json!({ "command": "status" }))?;
+        // A server that is gone has nothing to do.
+        let running = running(&status, &answer).unwrap_or(0);
+        answer["running"] = json!(running);
+    }
+    show(&answer, args.json);
+    Ok(())
+}
+
+/// Requests that run at the server of `answer`, by `status`.
+fn running(status: &Value, answer: &Value) -> Option<u64> {
+    let named = |values: &Value, name: &Value| {
+        let found = list(values).iter().find(|one| one["name"] == *name);
+        found.cloned()
+    };
+    let upstream = named(&status["upstreams"], &answer["upstream"])?;
+    named(&upstream["servers"], &answer["server"])?["running"].as_u64()
 }
 
 fn order_it(which: &Which, order: &Value, as_json: bool) -> Result<(), Failure> {
     let answer = Conversation::open(which)?.ask(order)?;
+    show(&answer, as_json);
+    Ok(())
+}
+
+fn show(answer: &Value, as_json: bool) {
     match as_json {
         true => super::print(&format!("{answer:#}\n")),
-        false => super::print(&format!("{}\n", shown(&answer))),
+        false => super::print(&format!("{}\n", shown(answer))),
     }
-    Ok(())
 }
 
 fn shown(answer: &Value) -> String {

@@ -10,6 +10,7 @@ use std::path::Path;
 use quaich_config::model::{Config, LogOutput};
 use rustix::fs::{Mode, OFlags, open};
 
+use super::sticky;
 use crate::exit::{Code, Failure};
 
 /// A directory for each route with `files`, in the order of sites and routes.
@@ -17,11 +18,19 @@ pub(crate) fn open_roots(config: &Config) -> Result<Vec<OwnedFd>, Failure> {
     each_root(config).collect()
 }
 
-/// All that would keep roots and log files from being opened. Makes nothing, unlike opening.
+/// The same for each route with `sendfile`.
+pub(crate) fn open_protected(config: &Config) -> Result<Vec<OwnedFd>, Failure> {
+    each_protected(config).collect()
+}
+
+/// All that would keep roots, secrets and log files from being opened. Makes nothing, unlike opening.
 pub(crate) fn missing(config: &Config) -> Vec<Failure> {
     let roots = each_root(config).filter_map(Result::err);
     let logs = [&config.log.output, &config.access_log.output];
+    let protected = each_protected(config).filter_map(Result::err);
     roots
+        .chain(protected)
+        .chain(sticky::missing(config))
         .chain(logs.into_iter().filter_map(missing_folder))
         .collect()
 }
@@ -40,6 +49,12 @@ fn each_root(config: &Config) -> impl Iterator<Item = Result<OwnedFd, Failure>> 
     let routes = config.sites.iter().flat_map(|site| &site.routes);
     let with_files = routes.filter_map(|route| Some((route, route.files.as_ref()?)));
     with_files.map(|(route, files)| open_root(&files.root, &route.origin))
+}
+
+fn each_protected(config: &Config) -> impl Iterator<Item = Result<OwnedFd, Failure>> {
+    let routes = config.sites.iter().flat_map(|site| &site.routes);
+    let offered = routes.filter_map(|route| Some((route, route.sendfile.as_ref()?)));
+    offered.map(|(route, sendfile)| open_root(&sendfile.root, &route.origin))
 }
 
 fn open_root(root: &Path, origin: &str) -> Result<OwnedFd, Failure> {

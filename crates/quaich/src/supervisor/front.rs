@@ -15,7 +15,7 @@ use quaich_app::identity::Identity;
 use quaich_app::process;
 use quaich_config::model::Config;
 use quaich_server::link::{
-    AppFds, FromFront, Link, LinkReader, LinkWriter, Material, NamedOrder, Setup, ToFront,
+    AppFds, FromFront, Link, LinkReader, LinkWriter, Material, NamedOrder, Secret, Setup, ToFront,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
@@ -34,6 +34,8 @@ pub(super) struct Equipment {
     pub(super) config: Arc<Config>,
     pub(super) sockets: Vec<Bound>,
     pub(super) roots: Vec<OwnedFd>,
+    pub(super) protected: Vec<OwnedFd>,
+    pub(super) sticky_secrets: Vec<Secret>,
     pub(super) access_log: Option<OwnedFd>,
     pub(super) log: Option<OwnedFd>,
     pub(super) identity: Option<Identity>,
@@ -107,6 +109,7 @@ impl Equipment {
             listeners.push(parcel.add_all(&bound.sockets)?);
         }
         let roots = parcel.add_all(&self.roots)?;
+        let protected = parcel.add_all(&self.protected)?;
         let access_log = parcel.add_all(self.access_log.as_slice())?.first().copied();
         let log = parcel.add_all(self.log.as_slice())?.first().copied();
         let mut apps = Vec::new();
@@ -122,7 +125,9 @@ impl Equipment {
             config,
             material,
             listeners,
+            sticky_secrets: self.sticky_secrets.clone(),
             roots,
+            protected,
             access_log,
             log,
             apps,

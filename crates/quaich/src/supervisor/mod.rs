@@ -39,6 +39,7 @@ mod report;
 mod signals;
 pub(crate) mod sockets;
 mod status;
+mod sticky;
 
 use crate::banner;
 use crate::boot::Plan;
@@ -61,6 +62,8 @@ pub(crate) fn run(plan: Plan) -> Result<(), Failure> {
     let equipment = Equipment {
         sockets: sockets::bind_all(&config.server)?,
         roots: files::open_roots(config)?,
+        protected: files::open_protected(config)?,
+        sticky_secrets: sticky::secrets(config)?,
         access_log: files::open_log(&config.access_log.output)?,
         log: files::open_log(&config.log.output)?,
         identity: plan.identity,

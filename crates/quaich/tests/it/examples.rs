@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use quaich_testkit::{
-    Ca, Origin, Peer, Quaich, QuaichCommand, RawClient, Request, TempSite, Transport, python,
+    Ca, End, Origin, Peer, Quaich, QuaichCommand, RawClient, Request, TempSite, Transport, python,
     requires_python,
 };
 
@@ -134,6 +134,30 @@ fn balance() {
     }
     let asked = origins.each_ref().map(|origin| origin.requests().len());
     assert_eq!(asked, [4, 2, 0]);
+}
+
+#[test]
+fn health() {
+    let (well, ill) = (
+        Origin::ok(),
+        Origin::scripted(
+            b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            End::Keep,
+        ),
+    );
+    let (first, second) = (well.addr().to_string(), ill.addr().to_string());
+    let quaich = serve(example("health", |text| {
+        let edited = on_a_free_port(text);
+        edited
+            .replace("127.0.0.1:9001", &first)
+            .replace("127.0.0.1:9002", &second)
+    }));
+    quaich.log().wait_for("a server is down");
+    for _ in 0..4 {
+        quaich.get("/").expect_body("ok");
+    }
+    let table = quaich.cli(["status"]).stdout;
+    assert!(table.contains("1 of 2 servers take requests"), "{table}");
 }
 
 #[test]

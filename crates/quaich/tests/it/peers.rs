@@ -9,7 +9,12 @@ use crate::apps;
 use crate::frameworks::copy_project;
 
 /// nginx with one server of these directives, listening on `nginx.sock` of the folder.
-fn nginx(site: &TempSite, server: &str) -> Option<Peer> {
+pub(crate) fn nginx(site: &TempSite, server: &str) -> Option<Peer> {
+    nginx_at(site, server, "")
+}
+
+/// The same; `options` are those of `listen`.
+pub(crate) fn nginx_at(site: &TempSite, server: &str, options: &str) -> Option<Peer> {
     let program = std::path::Path::new("/usr/sbin/nginx");
     if !program.exists() {
         eprintln!("skipped: nginx is not installed (apt-get install nginx-light)");
@@ -25,7 +30,7 @@ fn nginx(site: &TempSite, server: &str) -> Option<Peer> {
     let config = format!(
         "daemon off; pid {here}/nginx.pid; error_log {here}/nginx.log; {user}\n\
          events {{}}\nhttp {{ access_log off; {temporary}\n\
-         server {{ listen unix:{here}/nginx.sock; {server} }} }}\n"
+         server {{ listen unix:{here}/nginx.sock {options}; {server} }} }}\n"
     );
     let file = site.write("nginx.conf", config);
     let peer = Peer::start(

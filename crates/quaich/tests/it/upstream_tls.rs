@@ -224,3 +224,20 @@ fn a_websocket_goes_to_an_https_server_over_http1() {
     client.send(b"\x81\x82\0\0\0\0hi");
     assert_eq!(client.exactly(4), b"\x81\x02hi");
 }
+
+#[test]
+fn checks_speak_tls_and_say_what_is_wrong_with_it() {
+    let health = "health = { path = \"/\", body = \"https\", initial = \"down\" }";
+    let keys = format!("{OWN_CA}\n{health}");
+    let Some((server, quaich)) = pair(&["localhost"], "", "localhost", &keys) else {
+        return;
+    };
+    let up = quaich.log().wait_for("a server is up");
+    assert!(up.contains("1 check: status 200"), "{up}");
+    quaich.get("/").expect_status(200);
+    // Connecting alone includes the handshake.
+    let connects = "health = true";
+    let quaich = self::quaich(TempSite::new(), "localhost", server.port, connects);
+    let down = quaich.log().wait_for("a server is down");
+    assert!(down.contains("UnknownIssuer"), "{down}");
+}

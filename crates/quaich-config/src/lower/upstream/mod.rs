@@ -4,6 +4,8 @@ mod balance;
 mod discover;
 mod health;
 mod retry;
+mod sticky;
+mod tcp;
 
 use crate::addr::{self, AddrError};
 use crate::diagnostic::Diagnostic;
@@ -16,6 +18,8 @@ use crate::model::{
     UpstreamServer, UpstreamTls,
 };
 use crate::source::Span;
+
+pub(crate) use tcp::{is_tcp, takes_requests};
 
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>) -> Vec<Upstream> {
     let tables = top.named(cx, "upstream");
@@ -60,7 +64,10 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
         let id = table.text(cx, "id");
         match table.text(cx, "url") {
             Some(url) => match add(cx, &mut upstream, &mut seen, (&url, id)) {
-                Some(server) => balance::server(cx, &table, server),
+                Some(server) => {
+                    balance::server(cx, &table, server);
+                    server.cookie = sticky::server_name(cx, &table);
+                }
                 None => wrong = true,
             },
             None => {
@@ -81,8 +88,11 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
         let diagnostic = Diagnostic::error("no-servers", fields.place("servers"), message);
         fields.missing(cx, diagnostic.help("servers = [\"10.0.0.11:9000\"]"));
     }
+    tcp::settle(&mut upstream, fields);
     let places: Vec<Span> = seen.into_iter().map(|(_, span)| span).collect();
+    tcp::check_alike(cx, &upstream, &places);
     check(cx, &upstream, fields, &places);
+    sticky::check(cx, &upstream, fields);
     upstream
 }
 
@@ -141,7 +151,7 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         resolver: discover::resolver(cx, fields),
         balance: balance::balance(cx, fields),
         slow_start: fields.time(cx, "slow_start"),
-        sticky: None,
+        sticky: sticky::lower(cx, fields),
         health: health::health(cx, fields),
         passive: health::passive(cx, fields),
         retry_after: fields.time(cx, "retry_after"),
@@ -150,7 +160,11 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
         max_queue: fields.usize(cx, "max_queue"),
         queue_timeout: fields.time(cx, "queue_timeout"),
         keepalive_age: fields.time(cx, "keepalive_age"),
-        send_proxy: SendProxy::Off,
+        send_proxy: match fields.word(cx, "send_proxy").as_str() {
+            "v1" => SendProxy::V1,
+            "v2" => SendProxy::V2,
+            _ => SendProxy::Off,
+        },
         params: Params::Wsgi,
         connect_timeout: fields.time(cx, "connect_timeout"),
         timeout: fields.time(cx, "timeout"),

@@ -129,6 +129,7 @@ impl<H> Connection<H> {
                 thread: &thread,
                 listener: self.end.listener,
                 local_port: self.end.port,
+                local: self.end.local,
                 exchange: &mut exchange,
                 body: &mut body,
                 reply: &mut reply,

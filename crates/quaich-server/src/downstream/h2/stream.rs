@@ -108,6 +108,7 @@ pub(super) async fn serve(
                 thread: &thread,
                 listener: shared.end.listener,
                 local_port: shared.end.port,
+                local: shared.end.local,
                 exchange: &mut exchange,
                 body: &mut body,
                 reply: &mut reply,

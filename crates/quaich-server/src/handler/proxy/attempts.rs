@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use quaich_proto::h1::Version;
 
+use super::stay::Stay;
 use super::{Failed, hash, note_server};
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
@@ -26,6 +27,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What may still be tried.
 pub(super) struct Attempts<'u> {
     upstream: &'u Upstream,
+    stay: &'u Stay<'u>,
     left: u32,
     want: Want,
     hash: Option<u64>,
@@ -36,29 +38,32 @@ pub(super) struct Attempts<'u> {
 }
 
 impl<'u> Attempts<'u> {
-    /// For the exchange of `scope`; `upgrade` says that the connection is to carry another protocol.
-    pub(super) fn new(scope: &Scope<'_, '_>, upstream: &'u Upstream, upgrade: bool) -> Self {
-        let settings = upstream.settings();
+    /// For the exchange of `scope`, whose client stays as `stay` says.
+    pub(super) fn new(
+        scope: &Scope<'_, '_>,
+        upstream: &'u Upstream,
+        stay: &'u Stay<'u>,
+        want: Want,
+    ) -> Self {
         Self {
             upstream,
-            left: settings.retries,
-            want: Want {
-                fresh: false,
-                upgrade,
-            },
-            hash: hash::of(scope.exchange, &settings.balance),
+            stay,
+            left: upstream.retries(),
+            want,
+            hash: hash::of(scope.exchange, &upstream.settings().balance),
             tried: Vec::new(),
             unreachable: None,
         }
     }
 
-    fn wish(&self, scope: &Scope<'_, '_>) -> Wish<'_> {
-        Wish {
+    /// Fails when the client may have only one server, and that cannot be used.
+    fn wish(&self, scope: &Scope<'_, '_>) -> Result<Wish<'_>, Error> {
+        Ok(Wish {
+            known: self.stay.wish(&self.tried)?,
             hash: self.hash,
             client: scope.exchange.client.addr,
             tried: &self.tried,
-            ..Wish::default()
-        }
+        })
     }
 
     /// Whether a request that `may_repeat` is to be put to another server since `server` has answered
@@ -164,7 +169,7 @@ pub(super) async fn connect(
 
 /// The time of some server; waits for it if all have `max_conns`.
 async fn choose(scope: &mut Scope<'_, '_>, attempts: &Attempts<'_>) -> Result<Slot, Error> {
-    let wish = attempts.wish(scope);
+    let wish = attempts.wish(scope)?;
     let slot = match attempts.upstream.slot(&wish) {
         Ok(Some(slot)) => return Ok(slot),
         Ok(None) => {

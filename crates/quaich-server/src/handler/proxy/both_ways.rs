@@ -6,17 +6,21 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use quaich_proto::h1::{self, BodyLength, Connection, ResponseHead, Version};
 use quaich_proto::headers::HeaderId;
 use quaich_proto::method::Method;
 
+use super::stay::Stay;
 use crate::downstream::body::Body;
 use crate::downstream::reply::Reply;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::handler::offered::Offer;
 use crate::pipe::Pipe;
+use crate::upstream::server::Server;
 use crate::upstream::wire::{Download, Upload};
 
 /// A rest of a body from which on it is moved by the kernel, not copied here.
@@ -24,6 +28,16 @@ const MOVED: u64 = 32 * 1024;
 
 /// Interim (1xx) responses that a server may send before the final one.
 const MAX_INTERIM: u32 = 8;
+
+/// Whose answer it is.
+pub(super) struct From<'e> {
+    /// The server.
+    pub(super) server: &'e Arc<Server>,
+    /// How its clients stay with it.
+    pub(super) stay: &'e Stay<'e>,
+    /// Whether the request is to be put to another server because of the status of this one.
+    pub(super) repeats: &'e dyn Fn(u16) -> bool,
+}
 
 /// How an exchange with a server ended.
 pub(super) enum Ended {
@@ -35,6 +49,8 @@ pub(super) enum Ended {
     Switched,
     /// With an answer that the client is not to see: another server may have a better one.
     Unwanted,
+    /// With a file that is to be sent in place of the answer; whether the connection may be kept.
+    Offered(Offer, bool),
 }
 
 impl Ended {
@@ -43,6 +59,7 @@ impl Ended {
     fn into_last(self) -> Self {
         match self {
             Self::Reusable => Self::Closed,
+            Self::Offered(offer, _) => Self::Offered(offer, false),
             other => other,
         }
     }
@@ -75,12 +92,13 @@ struct Progress {
 }
 
 /// Request body up and response down at the same time. Ends with the response, or before it begins if
-/// the request `repeats` because of its status.
+/// the request is repeated because of its status.
 pub(super) async fn both_ways(
     exchange: &mut Exchange,
     (body, reply): (&mut Body<'_>, &mut Reply<'_>),
     (up, down): (&mut Upload<'_>, &mut Download<'_>),
-    (sending, repeats): (Sending, &dyn Fn(u16) -> bool),
+    sending: Sending,
+    from: &From<'_>,
 ) -> Result<Ended, Error> {
     let progress = Progress {
         sending: Cell::new(sending),
@@ -92,7 +110,7 @@ pub(super) async fn both_ways(
     };
     let patience = up.patience();
     let mut rising = pin!(rise(body, up, &progress));
-    let mut falling = pin!(download(exchange, reply, down, (&progress, repeats)));
+    let mut falling = pin!(download(exchange, reply, down, (&progress, from)));
     poll_fn(|cx| {
         loop {
             let sends = progress.sending.get() == Sending::Rest;
@@ -180,7 +198,7 @@ async fn download(
     exchange: &mut Exchange,
     reply: &mut Reply<'_>,
     down: &mut Download<'_>,
-    (progress, repeats): (&Progress, &dyn Fn(u16) -> bool),
+    (progress, from): (&Progress, &From<'_>),
 ) -> Result<Ended, Error> {
     final_head(exchange, reply, down).await?;
     exchange.timings.mark_first_byte();
@@ -191,14 +209,18 @@ async fn download(
         false => Poll::Ready(()),
     })
     .await;
+    from.stay.answer(from.server, exchange)?;
     if exchange.response.status == 101 {
         return Ok(Ended::Switched);
     }
-    if repeats(exchange.response.status) {
+    if (from.repeats)(exchange.response.status) {
         return Ok(Ended::Unwanted);
     }
     let length = length(exchange);
-    drop_hop_by_hop(&mut exchange.response);
+    let offer = drop_hop_by_hop(&mut exchange.response);
+    if offer.is_some() {
+        return Ok(Ended::Offered(offer, down.is_done()));
+    }
     reply.begin(exchange, length);
     // A body that was given no length may take its time: its head does not wait for it.
     let mut hurries = matches!(length, BodyLength::Chunked | BodyLength::UntilClose);
@@ -304,8 +326,8 @@ fn length(exchange: &Exchange) -> BodyLength {
 }
 
 /// Fields that belong to the connection with the server (RFC 9110 section 7.6.1), and those that
-/// quaich sets itself.
-fn drop_hop_by_hop(response: &mut ResponseHead) {
+/// quaich sets itself, and what is meant for quaich.
+fn drop_hop_by_hop(response: &mut ResponseHead) -> Offer {
     // Most responses have no such field, and nothing is allocated for them.
     let listed = response
         .headers
@@ -313,7 +335,10 @@ fn drop_hop_by_hop(response: &mut ResponseHead) {
         .collect::<Vec<_>>()
         .join(&b',');
     let listed = Connection::parse(&listed);
-    response.headers.retain(|id, name, _| {
-        !(h1::is_hop_by_hop(id) || id == HeaderId::Server || listed.names(name))
+    let mut offer = Offer::default();
+    response.headers.retain(|id, name, value| {
+        let drops = h1::is_hop_by_hop(id) || id == HeaderId::Server || listed.names(name);
+        !(drops || offer.takes(id, value))
     });
+    offer
 }

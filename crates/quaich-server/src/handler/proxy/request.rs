@@ -8,10 +8,11 @@ use crate::forwarded;
 use crate::handler::websocket;
 use crate::route::{Route, strip_mount};
 use crate::upstream::request::Request;
+use crate::upstream::sticky::Sticky;
 
 /// The request for the server: the client's, without what belongs to the client's connection, with
 /// the fields that say who asked.
-pub(super) fn request(scope: &Scope<'_, '_>, route: &Route) -> Request {
+pub(super) fn request(scope: &Scope<'_, '_>, route: &Route, sticky: Option<&Sticky>) -> Request {
     let exchange = &*scope.exchange;
     let from = &exchange.request;
     let path = match strip_mount(from.path(), &route.prefix) {
@@ -44,7 +45,10 @@ pub(super) fn request(scope: &Scope<'_, '_>, route: &Route) -> Request {
             || forwarded::is_dropped(id, name, exchange.client.trusted)
             || asked && forwarded::is_certificate(name))
         {
-            request.field(name, value);
+            match sticky.filter(|_| id == HeaderId::Cookie) {
+                Some(sticky) => cookie(&mut request, name, value, sticky),
+                None => request.field(name, value),
+            }
         }
     }
     if let Some(key) = &key {
@@ -66,6 +70,15 @@ pub(super) fn request(scope: &Scope<'_, '_>, route: &Route) -> Request {
     }
     request.end(from.body, protocol);
     request
+}
+
+/// Cookies are passed on without that of quaich.
+fn cookie(request: &mut Request, name: &[u8], value: &[u8], sticky: &Sticky) {
+    match sticky.cookie_for_server(value) {
+        None => request.field(name, value),
+        Some(edited) if edited.is_empty() => {}
+        Some(edited) => request.field(name, &edited),
+    }
 }
 
 /// `Proxy-Authorization` is for the first proxy that asks for it (RFC 9110 section 11.7.2), and none

@@ -3,18 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 
-use quaich_config::model::{H2, SendProxy, UpstreamAddr, UpstreamProtocol};
+use quaich_config::model::{H2, UpstreamAddr, UpstreamProtocol};
 
 use crate::socket::Socket;
 use crate::stream::Stream;
-use crate::upstream::connect;
 use crate::upstream::group::Group;
 use crate::upstream::secure::{Offer, is_http2};
 use crate::upstream::server::Server;
-
-/// `LOCAL` of the PROXY protocol: the connection is for nobody but us.
-const LOCAL_V1: &[u8] = b"PROXY UNKNOWN\r\n";
-const LOCAL_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+use crate::upstream::{announce, connect};
 
 /// Connects to `server`, at another port if there is one, and shakes hands. Whether it speaks
 /// HTTP/2.
@@ -25,15 +21,8 @@ pub(super) async fn server(
     offer: Offer,
 ) -> io::Result<(Stream, bool)> {
     let socket = dial(server, port).await?;
-    let hello: &[u8] = match group.settings().send_proxy {
-        SendProxy::Off => b"",
-        SendProxy::V1 => LOCAL_V1,
-        SendProxy::V2 => LOCAL_V2,
-    };
     let stream = Stream::Plain(socket);
-    if !hello.is_empty() {
-        send(&stream, hello).await?;
-    }
+    send(&stream, &announce::local(group.settings().send_proxy)).await?;
     if !server.settings().tls {
         let http2 = server.settings().protocol == UpstreamProtocol::H2c;
         return Ok((stream, http2));
