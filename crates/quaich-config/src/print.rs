@@ -6,7 +6,7 @@ use crate::addr;
 use crate::lower::show_path;
 use crate::model::{
     AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, Listener, LogOutput,
-    OtherProtocol, ProxyProtocol, Route, SendProxy, Server, Site, Symlinks, Upstream,
+    OtherProtocol, ProxyProtocol, Route, Server, Site, Symlinks, Upstream,
 };
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};

@@ -110,6 +110,11 @@ impl Upstream {
         self.group.settings().timeout
     }
 
+    /// Whether servers are told who the client of a connection is.
+    pub fn send_proxy(&self) -> SendProxy {
+        self.group.settings().send_proxy
+    }
+
     /// Attempts after the first.
     pub fn retries(&self) -> u32 {
         self.group.settings().retries
