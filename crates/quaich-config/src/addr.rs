@@ -125,7 +125,8 @@ pub fn show_listen(addr: &ListenAddr) -> String {
 }
 
 /// A server's URL, its id being the URL as written: `"host:port"`, `"SCHEME://host[:port]"` or
-/// `"SCHEME+unix:PATH"`; schemes are `http`, `https` and `h2c`.
+/// `"SCHEME+unix:PATH"`; schemes are `http`, `https`, `h2c`, `uwsgi`, `fastcgi` and `scgi`, the last
+/// three without a usual port.
 ///
 /// # Errors
 /// `Later` for the schemes of other versions, else what was expected.
@@ -163,26 +164,28 @@ fn server_addr<'t>(text: &'t str, dir: &Path) -> Result<(&'t str, UpstreamAddr),
         return Ok((scheme, UpstreamAddr::Unix(path)));
     }
     let (scheme, rest, port) = match text.split_once("://") {
-        Some((scheme, rest)) => (scheme, rest, Some(default_port(scheme)?)),
+        Some((scheme, rest)) => (scheme, rest, default_port(scheme)?),
         None => ("http", text, None),
     };
     let addr = host_port(rest, port).map_err(AddrError::Wrong)?;
     Ok((scheme, addr))
 }
 
-fn default_port(scheme: &str) -> Result<u16, AddrError> {
+/// The usual port of a scheme that servers may have, if it has one.
+fn default_port(scheme: &str) -> Result<Option<u16>, AddrError> {
     match scheme {
-        "http" | "h2c" => Ok(80),
-        "https" => Ok(443),
-        // No port is the usual one.
-        "tcp" => Ok(0),
-        "fastcgi" | "scgi" | "uwsgi" => Err(AddrError::Later(format!("`{scheme}` servers"))),
+        "http" | "h2c" => Ok(Some(80)),
+        "https" => Ok(Some(443)),
+        "fastcgi" | "scgi" | "uwsgi" | "tcp" => Ok(None),
+        "fcgi" => Err(AddrError::Wrong(
+            "FastCGI servers are \"fastcgi://host:port\" or \"fastcgi+unix:/path\"".into(),
+        )),
         "h2" => Err(AddrError::Wrong(
             "HTTP/2 without TLS is \"h2c://host:port\"; with TLS it is \"https://host\"".into(),
         )),
         _ => Err(AddrError::Wrong(format!(
-            "`{scheme}` is not a scheme; servers are http://host:port, https://host or \
-             h2c://host:port"
+            "`{scheme}` is not a scheme; servers are http://host:port, https://host, \
+             h2c://host:port, uwsgi://host:port, fastcgi://host:port or scgi://host:port"
         ))),
     }
 }
@@ -219,7 +222,6 @@ fn host_port(text: &str, default_port: Option<u16>) -> Result<UpstreamAddr, Stri
     };
     let port = match (port, default_port) {
         (Some(port), _) => self::port(port)?,
-        (None, Some(0)) => return Err("a tcp server has a port: \"tcp://host:port\"".into()),
         (None, Some(port)) => port,
         (None, None) => return Err(expected.into()),
     };
@@ -439,9 +441,17 @@ mod tests {
             assert_eq!(addr(text), unix, "{text}");
         }
         assert!(matches!(
-            server("uwsgi://a:80", dir),
+            server("tcp://a:80", dir),
             Err(AddrError::Later(_))
         ));
+        for text in [
+            "uwsgi+unix:/run/x",
+            "fastcgi+unix:/run/x",
+            "scgi+unix:/run/x",
+        ] {
+            assert_eq!(addr(text), unix, "{text}");
+        }
+        assert_eq!(addr("fastcgi://a:9000"), tcp("a", 9000));
         for text in [
             "",
             "a",
@@ -449,6 +459,8 @@ mod tests {
             "a:b",
             "a:0",
             "http://u@a:1",
+            "uwsgi://a",
+            "fcgi://a:9000",
             "http://[::1",
             "::1:80",
             "a b:1",

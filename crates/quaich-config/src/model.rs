@@ -293,6 +293,8 @@ pub struct Route {
     pub max_body: Option<u64>,
     /// Overrides the app's or upstream's answer timeout.
     pub timeout: Option<Duration>,
+    /// Name and text of variables for apps, and for servers that get variables.
+    pub variables: Vec<(String, String)>,
     /// Whether requests appear in the access log.
     pub log: bool,
 }

@@ -242,6 +242,11 @@ fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {
         if let Some(time) = item.timeout {
             out.text("timeout", &show_duration(time));
         }
+        let variables = item.variables.iter();
+        out.pairs(
+            "variables",
+            variables.map(|(name, text)| (&**name, &**text)),
+        );
         out.flag("log", item.log);
     }
 }

@@ -417,15 +417,20 @@ prop_compose! {
             SendProxy::V2,
         ])),
         // Servers of one upstream speak what `h2` allows.
-        (h2, (secure, h2c)) in select(vec![
-            (H2::Auto, (false, false)),
-            (H2::Auto, (false, true)),
-            (H2::Auto, (true, false)),
-            (H2::On, (true, false)),
-            (H2::On, (false, true)),
-            (H2::Off, (true, false)),
-            (H2::Off, (false, false)),
+        (h2, (secure, protocol)) in select(vec![
+            (H2::Auto, (false, UpstreamProtocol::Http)),
+            (H2::Auto, (false, UpstreamProtocol::H2c)),
+            (H2::Auto, (true, UpstreamProtocol::Http)),
+            (H2::On, (true, UpstreamProtocol::Http)),
+            (H2::On, (false, UpstreamProtocol::H2c)),
+            (H2::Off, (true, UpstreamProtocol::Http)),
+            (H2::Off, (false, UpstreamProtocol::Http)),
+            (H2::Auto, (false, UpstreamProtocol::Uwsgi)),
+            (H2::Auto, (false, UpstreamProtocol::FastCgi)),
+            (H2::Off, (false, UpstreamProtocol::Scgi)),
         ]),
+        modifiers: (u8, u8),
+        params in select(vec![Params::Wsgi, Params::Nginx, Params::Apache]),
         tls in upstream_tls(),
         (balance, slow_start) in (balance(), select(vec![Duration::ZERO, Duration::from_secs(30)])),
         (weight, spare, max_conns) in (0_u32..=65_535, any::<bool>(), 0_usize..3),
@@ -440,12 +445,12 @@ prop_compose! {
             id: format!("{id}{index}"),
             addr,
             tls: secure,
-            protocol: if h2c { UpstreamProtocol::H2c } else { UpstreamProtocol::Http },
+            protocol,
             weight,
             backup: spare && index > 0,
             max_conns,
             cookie: Some(format!("c{index}")),
-            modifiers: (0, 0),
+            modifiers: if protocol == UpstreamProtocol::Uwsgi { modifiers } else { (0, 0) },
         };
         Upstream {
             name,
@@ -465,7 +470,7 @@ prop_compose! {
             queue_timeout: times[0],
             keepalive_age: slow_start,
             send_proxy,
-            params: Params::Wsgi,
+            params,
             connect_timeout: times[0],
             timeout: times[1],
             retries,
@@ -545,6 +550,7 @@ prop_compose! {
         prefix in select(vec!["", "/x", "/x/y"]),
         (files, action, protected) in (of(files()), action(), of(file())),
         (max_body, timeout, log) in (of(any::<u64>()), of(time()), any::<bool>()),
+        variables in btree_map("X_[A-Z_]{1,9}", "[a-zä =]{0,9}(\\{host\\})?", 0..3),
     ) -> Route {
         let fields = |map: std::collections::BTreeMap<String, String>| {
             map.into_iter().map(|(name, glob)| FieldMatch { name, glob }).collect()
@@ -562,6 +568,7 @@ prop_compose! {
             action,
             max_body,
             timeout,
+            variables: variables.into_iter().collect(),
             log,
         }
     }

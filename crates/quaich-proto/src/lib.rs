@@ -2,10 +2,14 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod cgi;
+pub mod fastcgi;
 pub mod h1;
 pub mod headers;
 pub mod method;
 mod octets;
 pub mod proxy_protocol;
+pub mod scgi;
 pub mod target;
+pub mod uwsgi;
 pub mod worker;

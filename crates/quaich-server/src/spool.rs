@@ -101,6 +101,20 @@ impl SpoolFile {
         Ok(bytes)
     }
 
+    /// Reads into all of `bytes` from `offset` on, as far as there is something; they are given back
+    /// shortened to that.
+    pub async fn read(&self, offset: u64, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        let file = self.file.clone();
+        let read = move || {
+            let count = file.read_at(&mut bytes, offset)?;
+            bytes.truncate(count);
+            io::Result::Ok(bytes)
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(io::Error::other)?
+    }
+
     /// Bytes in it.
     pub fn len(&self) -> u64 {
         self.written

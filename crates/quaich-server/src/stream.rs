@@ -175,6 +175,15 @@ impl Stream {
         poll_fn(|cx| self.poll_read(cx, buf)).await
     }
 
+    /// Writes all of `bytes`.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let count = poll_fn(|cx| self.poll_write(cx, &[IoSlice::new(bytes)])).await?;
+            bytes = bytes.get(count..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
     /// Tells the peer that nothing more will be sent.
     pub fn shutdown_write(&self) {
         match self {

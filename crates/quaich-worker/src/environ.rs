@@ -220,6 +220,8 @@ impl Environ {
             return put_joined(environ, &known.key, value);
         }
         match self.key_of(name)? {
+            // A variable of the front is not a field: it takes the place of what is there.
+            Some(key) if name.starts_with(b"=") => environ.set(&key, &Ref::latin1(value)?),
             Some(key) => put_joined(environ, &key, value),
             None => Ok(()),
         }

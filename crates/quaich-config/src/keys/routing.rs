@@ -8,13 +8,13 @@ use super::{
 pub static UPSTREAM: Keys = Keys {
     name: "upstream",
     header: "[upstream.NAME]",
-    doc: "HTTP servers that run elsewhere.",
+    doc: "Servers that run elsewhere.",
     keys: &[
         key(
             "servers",
             Kind::Texts,
             "",
-            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\"; \"http+unix:/path\", \"https+unix:/path\", \"h2c+unix:/path\". \"tcp://host:port\" and \"tcp+unix:/path\" for listeners with tcp.",
+            "\"host:port\", \"http://host:port\", \"https://host\", \"h2c://host:port\", \"uwsgi://host:port\", \"fastcgi://host:port\", \"scgi://host:port\"; \"http+unix:/path\" and so on. For listeners with tcp: \"tcp://host:port\", \"tcp+unix:/path\".",
         ),
         key(
             "server",
@@ -149,6 +149,12 @@ pub static UPSTREAM: Keys = Keys {
             "1s",
             "A server that could not be connected to gets no requests until a probe, made every so often, succeeds; 0s = requests go on.",
         ),
+        key(
+            "params",
+            Kind::Word(&["wsgi", "nginx", "apache"]),
+            "wsgi",
+            "Variables for uwsgi, FastCGI and SCGI, SCRIPT_NAME and PATH_INFO above all: as PEP 3333, nginx or Apache has them.",
+        ),
     ],
 };
 
@@ -160,6 +166,12 @@ pub static UPSTREAM_SERVER: Keys = Keys {
     keys: &[
         key("url", Kind::Text, "", "Where it listens, as in `servers`."),
         key("id", Kind::Text, "", "Its name in logs; the url if absent."),
+        key(
+            "cookie",
+            Kind::Text,
+            "",
+            "Its name in sticky cookies that hold names; the `id` if absent.",
+        ),
         key(
             "weight",
             Kind::Count(0, 65_535),
@@ -179,10 +191,16 @@ pub static UPSTREAM_SERVER: Keys = Keys {
             "Requests at once; others wait. 0 = no limit.",
         ),
         key(
-            "cookie",
-            Kind::Text,
-            "",
-            "Its name in sticky cookies that hold names; the `id` if absent.",
+            "modifier1",
+            Kind::Count(0, 255),
+            "0",
+            "First byte of a uwsgi request: what the server is to do with it.",
+        ),
+        key(
+            "modifier2",
+            Kind::Count(0, 255),
+            "0",
+            "Last byte of the head of a uwsgi request.",
         ),
     ],
 };
@@ -334,6 +352,12 @@ pub static ROUTE: Keys = Keys {
             "Overrides the timeout of the app or upstream.",
         ),
         key("log", Kind::Bool, "true", "Whether requests are logged."),
+        key(
+            "variables",
+            Kind::Pairs,
+            "",
+            "Set for apps and for uwsgi, FastCGI and SCGI servers, in place of others of the same name: NAME = text, with {host} {path} {client_ip} {request_id} {scheme}.",
+        ),
         later("when"),
         later("rewrite"),
         later("cache"),

@@ -35,7 +35,11 @@ impl Reach {
         let on = |(index, listener): (usize, _)| {
             (indices.is_empty() || indices.contains(&index)).then_some(listener)
         };
-        let listeners = || server.listeners.iter().enumerate().filter_map(on);
+        let is_http = |listener: &&Listener| listener.other.is_none();
+        let listeners = || {
+            let named = server.listeners.iter().enumerate().filter_map(on);
+            named.filter(is_http)
+        };
         let plain = |listener: &&Listener| !listener.tls;
         Self {
             plain: listeners().any(|l| !l.tls),

@@ -19,6 +19,7 @@ mod subscribe;
 mod tls;
 mod unknown;
 mod upstream;
+mod variables;
 
 use std::path::PathBuf;
 

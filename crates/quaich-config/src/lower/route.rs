@@ -4,7 +4,7 @@ use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::site::Names;
-use crate::lower::{Lower, action, files, pattern};
+use crate::lower::{Lower, action, files, pattern, variables};
 use crate::model::{Action, FieldMatch, HostPattern, PathPattern, Route, SendFile};
 
 /// Reads one route; `None` when its action was refused.
@@ -40,6 +40,7 @@ pub(crate) fn lower(
         action: Action::NotFound,
         max_body: fields.size(cx, "max_body"),
         timeout: fields.duration(cx, "timeout"),
+        variables: variables::lower(cx, fields),
         log: fields.flag(cx, "log"),
     };
     let action = action::action(cx, names, fields)?;
@@ -51,6 +52,7 @@ pub(crate) fn lower(
             message,
         ));
     }
+    variables::check(cx, fields, &action);
     Some(Route { action, ..route })
 }
 

@@ -212,6 +212,7 @@ fn short_form(cx: &mut Lower<'_>, names: &mut Names<'_>, fields: &Fields<'_>) ->
         action,
         max_body: None,
         timeout: None,
+        variables: Vec::new(),
         log: true,
     }))
 }

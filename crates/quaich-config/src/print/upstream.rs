@@ -2,7 +2,7 @@
 
 use super::{TomlWriter, discovery, health, sticky, tls};
 use crate::addr;
-use crate::model::{Balance, HashKey, RetryOn, SendProxy, Upstream, UpstreamServer};
+use crate::model::{Balance, HashKey, Params, RetryOn, SendProxy, Upstream, UpstreamServer};
 use crate::units::show_duration;
 
 pub(super) fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
@@ -30,6 +30,14 @@ pub(super) fn upstream(out: &mut TomlWriter<'_>, upstream: &Upstream) {
             SendProxy::V2 => "v2",
         },
     );
+    out.text(
+        "params",
+        match upstream.params {
+            Params::Wsgi => "wsgi",
+            Params::Nginx => "nginx",
+            Params::Apache => "apache",
+        },
+    );
     tls::upstream(out, upstream);
     discovery::upstream(out, upstream);
     sticky::sticky(out, upstream.sticky.as_ref());
@@ -46,6 +54,10 @@ fn server(out: &mut TomlWriter<'_>, server: &UpstreamServer) {
     out.flag("backup", server.backup);
     out.number("max_conns", server.max_conns);
     out.maybe_text("cookie", server.cookie.as_deref());
+    if server.modifiers != (0, 0) {
+        out.number("modifier1", server.modifiers.0);
+        out.number("modifier2", server.modifiers.1);
+    }
 }
 
 fn show_balance(balance: &Balance) -> String {

@@ -10,7 +10,7 @@ use crate::method::Method;
 use crate::octets::is_value;
 
 /// Bytes that a status line may have, beyond the limit of the header.
-const MAX_STATUS_LINE: usize = 1024;
+pub(crate) const MAX_STATUS_LINE: usize = 1024;
 
 /// What is wrong with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +54,10 @@ pub struct ResponseHead {
     /// Whether the connection may be used again after the body.
     pub keep_alive: bool,
     /// Where the first line begins that is not taken apart yet.
-    line: usize,
+    pub(crate) line: usize,
     /// Bytes in which no further line end will be found.
-    scanned: usize,
-    is_over: bool,
+    pub(crate) scanned: usize,
+    pub(crate) is_over: bool,
 }
 
 impl ResponseHead {
@@ -143,7 +143,7 @@ fn could_be_status_line(line: &[u8]) -> bool {
         .all(|(byte, expected)| byte == expected)
 }
 
-fn parse_status_line(line: &[u8], head: &mut ResponseHead) -> Result<(), BadResponse> {
+pub(crate) fn parse_status_line(line: &[u8], head: &mut ResponseHead) -> Result<(), BadResponse> {
     let (version, rest) = match line.split_at_checked(9) {
         Some((b"HTTP/1.1 ", rest)) => (Version::Http11, rest),
         Some((b"HTTP/1.0 ", rest)) => (Version::Http10, rest),
@@ -170,7 +170,11 @@ fn parse_status_line(line: &[u8], head: &mut ResponseHead) -> Result<(), BadResp
     Ok(())
 }
 
-fn parse_field(line: &[u8], limits: &Limits, head: &mut ResponseHead) -> Result<(), BadResponse> {
+pub(crate) fn parse_field(
+    line: &[u8],
+    limits: &Limits,
+    head: &mut ResponseHead,
+) -> Result<(), BadResponse> {
     let (name, value) = parse_line(line).map_err(|_| BadResponse::Field)?;
     if line.len() > limits.max_field || head.headers.len() >= limits.max_headers {
         return Err(BadResponse::TooLarge);
@@ -182,7 +186,7 @@ fn parse_field(line: &[u8], limits: &Limits, head: &mut ResponseHead) -> Result<
 }
 
 /// RFC 9112 section 6.3, without its leniencies.
-fn frame(head: &mut ResponseHead, method: Method) -> Result<(), BadResponse> {
+pub(crate) fn frame(head: &mut ResponseHead, method: Method) -> Result<(), BadResponse> {
     let named = body_length(&head.headers, head.version).map_err(|_| BadResponse::Framing)?;
     let options = Connection::of(&head.headers);
     if options.names(b"content-length") {

@@ -69,7 +69,7 @@ fn version_1_has_at_most_107_bytes() {
     assert_eq!(line(MAX_V1).len(), MAX_V1);
     assert_eq!(done(line(MAX_V1).as_bytes()).1, MAX_V1);
     assert_eq!(decode(line(MAX_V1 + 1).as_bytes()), Err(Malformed::TooLong));
-    let unended = vec![b'x'; 200];
+    let unended = [b'x'; 200];
     let unended = [b"PROXY UNKNOWN ", &unended[..]].concat();
     assert_eq!(decode(&unended[..MAX_V1 - 1]), Ok(Step::NeedMore));
     assert_eq!(decode(&unended[..MAX_V1]), Err(Malformed::TooLong));

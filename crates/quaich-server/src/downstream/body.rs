@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use quaich_proto::headers::Headers;
 
-use super::{h1, h2};
+use super::{cgi, h1, h2};
 use crate::clock::Millis;
 use crate::error::Error;
 
@@ -18,6 +18,8 @@ pub enum Body<'c> {
     H1(h1::inbound::Inbound<'c>),
     /// Of an HTTP/2 stream.
     H2(h2::inbound::Inbound<'c>),
+    /// Of a request that another web server has passed on.
+    Cgi(Box<cgi::inbound::Inbound<'c>>),
 }
 
 impl Body<'_> {
@@ -27,7 +29,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.look_ahead().await,
             // Frames were judged when they came.
-            Self::H2(_) => Ok(()),
+            Self::H2(_) | Self::Cgi(_) => Ok(()),
         }
     }
 
@@ -36,6 +38,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.limit_body(limit),
             Self::H2(body) => body.limit_body(limit),
+            Self::Cgi(body) => body.limit_body(limit),
         }
     }
 
@@ -44,6 +47,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.received(),
             Self::H2(body) => body.received(),
+            Self::Cgi(body) => body.received(),
         }
     }
 
@@ -52,6 +56,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.is_done(),
             Self::H2(body) => body.is_done(),
+            Self::Cgi(body) => body.is_done(),
         }
     }
 
@@ -60,6 +65,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.remaining(),
             Self::H2(body) => body.remaining(),
+            Self::Cgi(body) => body.remaining(),
         }
     }
 
@@ -78,6 +84,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.poll_data(cx),
             Self::H2(body) => body.poll_data(cx),
+            Self::Cgi(body) => body.poll_data(cx),
         }
     }
 
@@ -86,6 +93,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.bytes(range),
             Self::H2(body) => body.bytes(range),
+            Self::Cgi(body) => body.bytes(range),
         }
     }
 
@@ -95,6 +103,7 @@ impl Body<'_> {
             // Checked and thrown away.
             Self::H1(_) => None,
             Self::H2(body) => body.trailers(),
+            Self::Cgi(_) => None,
         }
     }
 
@@ -103,6 +112,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.whole_buffered(),
             Self::H2(body) => body.whole_buffered(),
+            Self::Cgi(body) => body.whole_buffered(),
         }
     }
 
@@ -111,6 +121,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.finish_whole(),
             Self::H2(body) => body.finish_whole(),
+            Self::Cgi(body) => body.finish_whole(),
         }
     }
 
@@ -119,6 +130,8 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.forgo_continue(),
             Self::H2(body) => body.forgo_continue(),
+            // The web server has done that.
+            Self::Cgi(_) => {}
         }
     }
 
@@ -128,6 +141,7 @@ impl Body<'_> {
             Self::H1(body) => body.is_discardable(),
             // Its stream ends with the response, and no other request needs what it leaves.
             Self::H2(_) => true,
+            Self::Cgi(body) => body.is_discardable(),
         }
     }
 
@@ -136,6 +150,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.discard().await,
             Self::H2(_) => Ok(()),
+            Self::Cgi(body) => body.discard().await,
         }
     }
 
@@ -145,6 +160,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.poll_gone(cx, probe),
             Self::H2(body) => body.poll_gone(cx),
+            Self::Cgi(body) => body.poll_gone(cx),
         }
     }
 
@@ -153,6 +169,7 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.forget_gone(),
             Self::H2(_) => {}
+            Self::Cgi(body) => body.forget_gone(),
         }
     }
 
@@ -171,6 +188,8 @@ impl Body<'_> {
         match self {
             Self::H1(body) => body.begin_tunnel(),
             Self::H2(body) => body.begin_tunnel(),
+            // None of these wires can carry another protocol, and no head asks for one.
+            Self::Cgi(_) => {}
         }
     }
 }

@@ -4,6 +4,7 @@
 //! [`service`] has the steps of one exchange, the same for both. [`tcp`] knows no requests.
 
 pub mod body;
+pub mod cgi;
 pub mod connection;
 mod h1;
 mod h2;

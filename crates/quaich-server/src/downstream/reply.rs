@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use quaich_proto::h1::{BodyLength, RequestHead};
 use quaich_proto::headers::Headers;
 
-use super::{h1, h2};
+use super::{cgi, h1, h2};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::pipe::Pipe;
@@ -21,6 +21,8 @@ pub enum Reply<'c> {
     H1(h1::outbound::Outbound<'c>),
     /// To an HTTP/2 stream.
     H2(h2::outbound::Outbound<'c>),
+    /// To a web server that has passed the request on.
+    Cgi(cgi::outbound::Outbound<'c>),
 }
 
 impl Reply<'_> {
@@ -30,6 +32,7 @@ impl Reply<'_> {
             Self::H1(reply) => reply.reset(),
             // A stream has one response.
             Self::H2(_) => {}
+            Self::Cgi(reply) => reply.reset(),
         }
     }
 
@@ -38,6 +41,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.suit(request),
             Self::H2(reply) => reply.suit(request),
+            Self::Cgi(_) => {}
         }
     }
 
@@ -46,13 +50,14 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.has_begun(),
             Self::H2(reply) => reply.has_begun(),
+            Self::Cgi(reply) => reply.has_begun(),
         }
     }
 
     /// Whether the response has left to its end. Known of streams only.
     pub(super) fn is_ended(&self) -> bool {
         match self {
-            Self::H1(_) => true,
+            Self::H1(_) | Self::Cgi(_) => true,
             Self::H2(reply) => reply.is_ended(),
         }
     }
@@ -63,6 +68,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.retract(),
             Self::H2(reply) => reply.retract(),
+            Self::Cgi(reply) => reply.retract(),
         }
     }
 
@@ -71,6 +77,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.body_bytes(),
             Self::H2(reply) => reply.body_bytes(),
+            Self::Cgi(reply) => reply.body_bytes(),
         }
     }
 
@@ -79,6 +86,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.sent_bytes(),
             Self::H2(reply) => reply.sent_bytes(),
+            Self::Cgi(reply) => reply.sent_bytes(),
         }
     }
 
@@ -88,6 +96,7 @@ impl Reply<'_> {
             Self::H1(reply) => reply.set_close(),
             // Other streams have nothing to do with it.
             Self::H2(_) => {}
+            Self::Cgi(reply) => reply.set_close(),
         }
     }
 
@@ -96,6 +105,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.closes(),
             Self::H2(_) => false,
+            Self::Cgi(reply) => reply.closes(),
         }
     }
 
@@ -107,6 +117,8 @@ impl Reply<'_> {
                 reply.interim(status, headers);
                 Ok(())
             }
+            // These wires have none.
+            Self::Cgi(_) => Ok(()),
         }
     }
 
@@ -116,6 +128,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.begin(exchange, length),
             Self::H2(reply) => reply.begin(exchange, length),
+            Self::Cgi(reply) => reply.begin(exchange, length),
         }
     }
 
@@ -125,6 +138,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.begin_rendered(exchange, lines, length),
             Self::H2(reply) => reply.begin_rendered(exchange, lines, length),
+            Self::Cgi(reply) => reply.begin_rendered(exchange, lines, length),
         }
     }
 
@@ -134,6 +148,8 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.begin_tunnel(exchange),
             Self::H2(reply) => reply.begin_tunnel(exchange),
+            // No head asks for it.
+            Self::Cgi(reply) => reply.begin(exchange, BodyLength::Empty),
         }
     }
 
@@ -149,6 +165,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.data(piece).await,
             Self::H2(reply) => reply.data(piece).await,
+            Self::Cgi(reply) => reply.data(piece).await,
         }
     }
 
@@ -158,6 +175,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.add(piece),
             Self::H2(reply) => reply.add(piece),
+            Self::Cgi(reply) => reply.add(piece),
         }
     }
 
@@ -171,6 +189,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.file(file, offset, length).await,
             Self::H2(reply) => reply.file(file, offset, length).await,
+            Self::Cgi(reply) => reply.file(file, offset, length).await,
         }
     }
 
@@ -179,6 +198,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.takes_plain(count),
             Self::H2(_) => false,
+            Self::Cgi(reply) => reply.takes_plain(count),
         }
     }
 
@@ -188,6 +208,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.splice(pipe).await,
             Self::H2(_) => Err(Error::internal()),
+            Self::Cgi(reply) => reply.splice(pipe).await,
         }
     }
 
@@ -198,6 +219,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.finish().await,
             Self::H2(reply) => reply.finish().await,
+            Self::Cgi(reply) => reply.finish().await,
         }
     }
 
@@ -206,6 +228,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.finish_with(trailers).await,
             Self::H2(reply) => reply.finish_with(trailers).await,
+            Self::Cgi(reply) => reply.finish().await,
         }
     }
 
@@ -219,6 +242,7 @@ impl Reply<'_> {
         match self {
             Self::H1(reply) => reply.poll_flush(cx),
             Self::H2(reply) => reply.poll_flush(cx),
+            Self::Cgi(reply) => reply.poll_flush(cx),
         }
     }
 }

@@ -5,7 +5,6 @@
 //! never holds a worker longer than the app needs.
 
 use std::future::{Future, poll_fn};
-use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::rc::Rc;
@@ -19,6 +18,7 @@ use quaich_proto::worker::frame::HeadView;
 use quaich_proto::worker::message::{Body, RequestMeta};
 
 use super::Channel;
+use super::gateway::{self, Known};
 use super::offered::{self, Offer, Protected};
 use crate::downstream::body::Body as RequestBody;
 use crate::downstream::reply::Reply;
@@ -27,7 +27,7 @@ use crate::error::{Error, Kind, Side};
 use crate::exchange::Exchange;
 use crate::forwarded;
 use crate::observe::log;
-use crate::route::{Route, strip_mount};
+use crate::route::Route;
 use crate::spool::{Collected, Collector, Part, Spool};
 use crate::upstream::wire::worker::{Answer, AppCall, Failure, SubmitError, Timeouts};
 
@@ -135,21 +135,13 @@ fn enqueue(
         .thread
         .trust
         .public(client, &request.headers, authority, scope.local_port);
-    let mut addr = [0; 48];
-    let addr = write_addr(client.addr, &mut addr);
     let path = request.path_decoded();
-    let mut script_name = [public.prefix, route.prefix.as_slice()].concat();
-    let path_info = match strip_mount(path, &route.prefix) {
-        Some(rest) => rest,
-        None => {
-            script_name.clear();
-            path
-        }
-    };
+    let (script_name, path_info) = gateway::mounted(path, &public, route);
+    let known = Known::new(exchange, &public);
     let meta = RequestMeta {
         method: request.method_name(),
         script_name: &script_name,
-        path_info: if path == b"*" { b"" } else { path_info },
+        path_info,
         query: request.query(),
         raw_target: request.target(),
         version: match request.version {
@@ -158,13 +150,9 @@ fn enqueue(
             Version::Http2 => 20,
         },
         scheme_https: client.https,
-        server_name: server_name(public.host, request.host()),
-        server_port: match (public.port, client.https) {
-            (0, true) => 443,
-            (0, false) => 80,
-            (port, _) => port,
-        },
-        remote_addr: addr,
+        server_name: gateway::server_name(public.host, request.host()),
+        server_port: gateway::server_port(&public, client),
+        remote_addr: known.client_ip(),
         remote_port: client.port,
         remote_user: b"",
         request_id: exchange.request_id.as_bytes(),
@@ -184,7 +172,9 @@ fn enqueue(
             && !is_dropped(*id, name, trusted)
     });
     let fields = fields.map(|(id, name, value)| (id as u8, name, value));
-    let fields = variables(exchange).chain(fields);
+    let own = variables(route, &known);
+    let own = own.iter().map(|(name, text)| (0, &**name, &**text));
+    let fields = session_variables(exchange).chain(fields).chain(own);
     let timeouts = Timeouts {
         run: route.timeout.unwrap_or(app.timeouts.run),
         ..app.timeouts
@@ -197,8 +187,18 @@ fn enqueue(
         })
 }
 
+/// Those of the route, under names that tell the worker that they are no header fields.
+fn variables(route: &Route, known: &Known<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let variables = route.variables.iter().map(|variable| {
+        let mut text = Vec::new();
+        variable.write(&mut text, |place| known.get(place));
+        ([b"=", variable.name()].concat(), text)
+    });
+    variables.collect()
+}
+
 /// What the app is told of the TLS connection. No field of a client has such a name.
-fn variables(exchange: &Exchange) -> impl Iterator<Item = (u8, &[u8], &[u8])> {
+fn session_variables(exchange: &Exchange) -> impl Iterator<Item = (u8, &[u8], &[u8])> {
     let session = exchange.session.iter();
     let variables = session.flat_map(|session| session.variables());
     variables.map(|(name, value)| (0, name.as_bytes(), value.as_bytes()))
@@ -207,34 +207,6 @@ fn variables(exchange: &Exchange) -> impl Iterator<Item = (u8, &[u8], &[u8])> {
 /// The app is told what quaich believes in the environment; what a trusted proxy sent it may see.
 fn is_dropped(id: HeaderId, name: &[u8], trusted: bool) -> bool {
     !trusted && forwarded::is_dropped(id, name, trusted)
-}
-
-/// Host without port; the name of the host when the client named none (HTTP/1.0).
-fn server_name<'n>(public: &'n [u8], host: &'n [u8]) -> &'n [u8] {
-    let end = match public {
-        [b'[', ..] => public
-            .iter()
-            .position(|&byte| byte == b']')
-            .map(|at| at + 1),
-        _ => public.iter().position(|&byte| byte == b':'),
-    };
-    match &public[..end.unwrap_or(public.len())] {
-        [] if host.is_empty() => b"localhost",
-        [] => host,
-        name => name,
-    }
-}
-
-fn write_addr(addr: Option<IpAddr>, out: &mut [u8; 48]) -> &[u8] {
-    use std::io::Write;
-    let Some(addr) = addr else {
-        return b"";
-    };
-    let mut rest = &mut out[..];
-    // The longest address has 39 bytes.
-    let _ = write!(rest, "{addr}");
-    let left = rest.len();
-    &out[..out.len() - left]
 }
 
 /// Waits for the head of the answer, and meanwhile for the client to leave.

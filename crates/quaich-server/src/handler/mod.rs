@@ -3,6 +3,7 @@
 pub mod acme_challenge;
 pub mod app;
 pub mod files;
+mod gateway;
 pub mod https_redirect;
 pub mod offered;
 pub mod proxy;

@@ -7,17 +7,20 @@
 mod attempts;
 mod both_ways;
 mod hash;
+mod held;
 mod request;
 mod stay;
+mod variables;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quaich_config::model::SendProxy;
+use quaich_config::model::{SendProxy, UpstreamProtocol};
 use quaich_proto::h1::Version;
 
 use self::attempts::{Attempts, connect};
 use self::both_ways::{Ended, From, Sending, both_ways};
+use self::held::Held;
 use self::request::request;
 use self::stay::Stay;
 use super::offered::{self, Protected};
@@ -25,6 +28,7 @@ use super::{tunnel, websocket};
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind, Side};
 use crate::exchange::Exchange;
+use crate::observe::log;
 use crate::route::Route;
 use crate::upstream::Upstream;
 use crate::upstream::announce::Ends;
@@ -43,28 +47,34 @@ pub async fn run(
 ) -> Result<(), Error> {
     scope.body.look_ahead().await?;
     let stay = Stay::new(upstream, scope.exchange);
-    let request = request(scope, route, stay.sticky());
+    let held = Held::hold(scope, upstream).await?;
+    let length = held.length(scope.exchange.request.body);
+    let mut request = request(scope, route, stay.sticky(), length);
+    let params = upstream.settings().params;
     let timeout = route.timeout.unwrap_or(upstream.timeout());
     let want = Want {
         fresh: false,
         upgrade: request.protocol().is_some(),
         client: announced(scope, upstream),
     };
-    let mut attempts = Attempts::new(scope, upstream, &stay, want);
+    let mut attempts = Attempts::new(scope, &stay, want);
     loop {
         let mut link = connect(scope, &mut attempts).await?;
         scope.exchange.timings.mark_connected();
-        let server = link.slot.server();
-        note_server(scope, server);
-        stay.count(server, &scope.thread.counters);
+        note_server(scope, link.slot.server());
+        stay.count(link.slot.server(), &scope.thread.counters);
         let may_repeat =
             scope.exchange.request.method.is_idempotent() && scope.body.whole_buffered().is_some();
+        let server = link.slot.server();
         let from = From {
             server,
             stay: &stay,
             repeats: &|status| attempts.repeats(may_repeat, status, server),
         };
-        let ended = exchange(scope, &mut link.conn, &request, (&from, timeout)).await;
+        let protocol = server.settings().protocol;
+        variables::prepare(scope, route, (protocol, params), &mut request);
+        let ended = exchange(scope, &mut link.conn, (&request, &held), (&from, timeout)).await;
+        advise(&ended, link.slot.server(), &request);
         let outcome = outcome(scope.exchange, &ended);
         upstream.group().report(link.slot.server(), outcome);
         match ended {
@@ -113,6 +123,27 @@ fn outcome(exchange: &Exchange, ended: &Result<Ended, Failed>) -> Outcome {
     }
 }
 
+/// What a uWSGI server may mean by closing without a word.
+fn advise(ended: &Result<Ended, Failed>, server: &Server, request: &Request) {
+    /// Its `buffer-size`, unless it is told otherwise.
+    const BUFFER_SIZE: usize = 4096;
+    let protocol = server.settings().protocol;
+    let size = request
+        .variables(protocol)
+        .map_or(0, |variables| variables.size() + variables.len() * 4);
+    if let Err(Failed { error, .. }) = ended
+        && error.kind == Kind::UpstreamClosed
+        && protocol == UpstreamProtocol::Uwsgi
+        && size > BUFFER_SIZE
+    {
+        log::warn_limited!(
+            "a server closed without an answer to {size} bytes of variables; uWSGI takes no more \
+             than its `buffer-size`, which is {BUFFER_SIZE} unless it is set";
+            server = server.name()
+        );
+    }
+}
+
 /// A failed attempt, and whether another one is safe.
 struct Failed {
     error: Error,
@@ -123,7 +154,7 @@ struct Failed {
 async fn exchange(
     scope: &mut Scope<'_, '_>,
     conn: &mut Conn,
-    request: &Request,
+    (request, held): (&Request, &Held),
     (from, timeout): (&From<'_>, Duration),
 ) -> Result<Ended, Failed> {
     let Scope {
@@ -133,7 +164,10 @@ async fn exchange(
         ..
     } = scope;
     body.goes_to_stream(matches!(conn, Conn::Http2(_)));
-    let whole = body.whole_buffered();
+    let whole = match held.is_some() {
+        true => held.memory(),
+        false => body.whole_buffered(),
+    };
     let is_empty = whole.is_some_and(<[u8]>::is_empty);
     let begun = conn.begin(request, is_empty, timeout).await;
     let (mut up, mut down) = begun.map_err(|error| Failed {
@@ -150,7 +184,9 @@ async fn exchange(
     let outcome = match sending {
         Ok(sending) => {
             let client = (&mut **body, &mut **reply);
-            both_ways(exchange, client, (&mut up, &mut down), sending, from).await
+            let server = (&mut up, &mut down);
+            let sending = (sending, held.file());
+            both_ways(exchange, client, server, sending, from).await
         }
         Err(error) => Err(error),
     };
@@ -190,7 +226,7 @@ async fn exchange(
             Err(Failed {
                 error,
                 // ... and a body of which a part is gone cannot be sent again.
-                safe: harmless && unanswered && body.received() == 0,
+                safe: harmless && unanswered && (held.is_some() || body.received() == 0),
             })
         }
     }

@@ -12,6 +12,7 @@ use super::accept::{Admission, Open};
 use super::announced;
 use super::handshake::Arrival;
 use super::per_ip::Place;
+use crate::downstream::cgi::Wire;
 use crate::downstream::connection::{Connection, End, Protocol};
 use crate::downstream::tcp;
 use crate::forwarded::Client;
@@ -40,6 +41,8 @@ pub(super) struct Entry {
 enum Spoken {
     /// Requests over HTTP, as found without ALPN.
     Http(Protocol),
+    /// Requests that another web server passes on.
+    Cgi(Wire),
     /// Bytes for a server.
     Tcp(Rc<Upstream>),
 }
@@ -73,7 +76,10 @@ impl Entry {
                     Some(upstream) => Spoken::Tcp(upstream.clone()),
                     None => Spoken::Http(Protocol::Http1),
                 },
-                _ => Spoken::Http(Protocol::without_alpn(h1, h2)),
+                Some(OtherProtocol::Uwsgi) => Spoken::Cgi(Wire::Uwsgi),
+                Some(OtherProtocol::FastCgi) => Spoken::Cgi(Wire::FastCgi),
+                Some(OtherProtocol::Scgi) => Spoken::Cgi(Wire::Scgi),
+                None => Spoken::Http(Protocol::without_alpn(h1, h2)),
             },
             tls: settings
                 .filter(|listener| listener.tls)
@@ -159,6 +165,11 @@ impl Entry {
                     let connection = Connection::new(stream, protocol, thread, end, client, held);
                     tokio::task::spawn_local(connection.run());
                 }
+                Spoken::Cgi(wire) => {
+                    let protocol = Protocol::Http1;
+                    let connection = Connection::new(stream, protocol, thread, end, client, held);
+                    tokio::task::spawn_local(connection.run_cgi(wire));
+                }
                 Spoken::Tcp(upstream) => {
                     let call = tcp::Call::new(stream, thread, end, client);
                     tokio::task::spawn_local(call.serve(upstream, held));
@@ -190,6 +201,10 @@ impl Entry {
                     Connection::new(stream, protocol, thread, end, client, held)
                         .run()
                         .await;
+                }
+                Spoken::Cgi(wire) => {
+                    let connection = Connection::new(stream, protocol, thread, end, client, held);
+                    Box::pin(connection.run_cgi(wire)).await;
                 }
                 Spoken::Tcp(upstream) => {
                     let call = tcp::Call::new(stream, thread, end, client);

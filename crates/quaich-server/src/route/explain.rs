@@ -163,5 +163,8 @@ fn describe(config: &Config, site: usize, route: usize, request: &RequestHead) -
             route.prefix
         ));
     }
+    for (name, text) in &route.variables {
+        words.push_str(&format!(", with {name} = \"{text}\""));
+    }
     words
 }

@@ -7,6 +7,7 @@ mod host;
 mod matcher;
 mod path;
 pub mod secure;
+mod variables;
 
 use quaich_config::model::{self, Config};
 use quaich_proto::h1::RequestHead;
@@ -17,6 +18,7 @@ use matcher::Matcher;
 use secure::Secure;
 
 pub use path::strip_mount;
+pub use variables::{Placeholder, Variable};
 
 /// All sites with their routes, ready to be asked.
 #[derive(Debug)]
@@ -54,6 +56,10 @@ pub struct Route {
     pub max_body: Option<u64>,
     /// Its own limit of the time to the answer.
     pub timeout: Option<std::time::Duration>,
+    /// For apps, and for servers that get variables.
+    pub variables: Vec<Variable>,
+    /// Where its files are, if it has some.
+    pub document_root: Option<Vec<u8>>,
     matcher: Matcher,
     upstream: String,
     log: bool,
@@ -161,6 +167,15 @@ impl Route {
             prefix: route.prefix.clone().into_bytes(),
             max_body: route.max_body,
             timeout: route.timeout,
+            variables: {
+                let variables = route.variables.iter();
+                let compiled = variables.map(|(name, text)| Variable::compile(name, text));
+                compiled.collect()
+            },
+            document_root: {
+                let files = route.files.as_ref();
+                files.map(|files| files.root.as_os_str().as_encoded_bytes().to_vec())
+            },
             matcher: Matcher::compile(route)?,
             upstream: match route.action {
                 model::Action::Upstream(index) => config.upstreams[index].name.clone(),

@@ -25,7 +25,8 @@ impl Secure {
         let listeners = &config.server.listeners;
         let of_site = |index: &usize| site.listeners.is_empty() || site.listeners.contains(index);
         let with_tls = || {
-            let all = listeners.iter().enumerate().filter(|(_, l)| l.tls);
+            let secure = |l: &Listener| l.tls && l.other.is_none();
+            let all = listeners.iter().enumerate().filter(move |(_, l)| secure(l));
             all.filter(|(index, _)| of_site(index))
         };
         let standard =

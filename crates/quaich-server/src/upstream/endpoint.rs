@@ -18,7 +18,8 @@ use super::race;
 use super::secure::{Offer, Secure, is_http2};
 use super::server::Server;
 use super::sessions::Sessions;
-use super::wire::{Conn, http1, http2};
+use super::wire::dialect::Dialect;
+use super::wire::{Conn, fastcgi, http1, http2};
 use crate::deadline::{Deadline, Deadlines};
 use crate::error::{Error, Kind};
 use crate::observe::log;
@@ -97,7 +98,8 @@ impl Endpoint {
             return;
         }
         match conn {
-            Conn::Http1(conn) => self.pool.put(conn),
+            Conn::Http1(conn, _) => self.pool.put(conn),
+            Conn::FastCgi(conn) => self.pool.put(conn.into_inner()),
             // Its session is kept anyway.
             Conn::Http2(_) => {}
         }
@@ -161,7 +163,23 @@ impl Endpoint {
         (!want.fresh)
             .then(|| self.pool.take())
             .flatten()
-            .map(Conn::Http1)
+            .map(|conn| self.speaking(conn))
+    }
+
+    /// A connection of its own, as what the server speaks.
+    fn speaking(&self, conn: http1::Conn) -> Conn {
+        match self.server.settings().protocol {
+            UpstreamProtocol::FastCgi => {
+                let keep = self.pool.keeps();
+                Conn::FastCgi(fastcgi::Conn::new(conn, self.server.clone(), keep))
+            }
+            UpstreamProtocol::Uwsgi => {
+                let modifiers = self.server.settings().modifiers;
+                Conn::Http1(conn, Dialect::Uwsgi(modifiers))
+            }
+            UpstreamProtocol::Scgi => Conn::Http1(conn, Dialect::Scgi),
+            _ => Conn::Http1(conn, Dialect::Http),
+        }
     }
 
     async fn connect(
@@ -177,7 +195,7 @@ impl Endpoint {
         }
         if !http2 {
             deadline.clear();
-            return Ok(Conn::Http1(http1::Conn::new(stream, deadline)));
+            return Ok(self.speaking(http1::Conn::new(stream, deadline)));
         }
         let peer = pool::peer(stream.socket().as_fd());
         let session = deadline

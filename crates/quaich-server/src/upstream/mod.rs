@@ -82,8 +82,8 @@ impl Upstream {
     ) -> Self {
         Self {
             group: group.clone(),
-            plan: RefCell::new(group.plan()),
             sticky: Sticky::new(group.settings(), secret),
+            plan: RefCell::new(group.plan()),
             endpoints: RefCell::default(),
             deadlines: deadlines.clone(),
             counters: counters.clone(),
@@ -95,29 +95,19 @@ impl Upstream {
         &self.group
     }
 
-    /// `[upstream.NAME]`
-    pub fn settings(&self) -> &model::Upstream {
-        self.group.settings()
-    }
-
     /// How clients stay with their servers, if they are to.
     pub fn sticky(&self) -> Option<&Sticky> {
         self.sticky.as_ref()
     }
 
+    /// `[upstream.NAME]`
+    pub fn settings(&self) -> &model::Upstream {
+        self.group.settings()
+    }
+
     /// The longest wait for a byte of an answer.
     pub fn timeout(&self) -> Duration {
         self.group.settings().timeout
-    }
-
-    /// Whether servers are told who the client of a connection is.
-    pub fn send_proxy(&self) -> SendProxy {
-        self.group.settings().send_proxy
-    }
-
-    /// Attempts after the first.
-    pub fn retries(&self) -> u32 {
-        self.group.settings().retries
     }
 
     /// The time of the server that is chosen for `wish`; `None` when it has to be waited for.
@@ -127,6 +117,35 @@ impl Upstream {
             return Ok(None);
         }
         self.choose(wish)
+    }
+
+    /// Whether servers are told who the client of a connection is.
+    pub fn send_proxy(&self) -> SendProxy {
+        self.group.settings().send_proxy
+    }
+
+    /// A new connection to the server that is chosen for `wish`, for the bytes of a client. `client` is
+    /// whose, if the server wants to know.
+    pub async fn dial(
+        &self,
+        client: Option<Ends>,
+        wish: &Wish<'_>,
+    ) -> Result<(Stream, Slot), Unreachable> {
+        let slot = self.place(wish).await?;
+        let timeout = self.group.settings().connect_timeout;
+        match self.endpoint(slot.server()).dial(client, timeout).await {
+            Ok(stream) => {
+                self.counters.upstream_connects.add();
+                Ok((stream, slot))
+            }
+            Err(error) => {
+                self.group.report(slot.server(), Outcome::Unreachable);
+                Err(Unreachable {
+                    error,
+                    server: Some(slot.server().clone()),
+                })
+            }
+        }
     }
 
     fn choose(&self, wish: &Wish<'_>) -> Result<Option<Slot>, Error> {
@@ -175,38 +194,6 @@ impl Upstream {
         }
     }
 
-    /// A new connection to the server that is chosen for `wish`, for the bytes of a client, whoever
-    /// has to be waited for. `client` is whose, if the server wants to know.
-    pub async fn dial(
-        &self,
-        client: Option<Ends>,
-        wish: &Wish<'_>,
-    ) -> Result<(Stream, Slot), Unreachable> {
-        let slot = match self.slot(wish) {
-            Ok(None) => Box::pin(self.wait(wish)).await,
-            Ok(Some(slot)) => Ok(slot),
-            Err(error) => Err(error),
-        };
-        let slot = slot.map_err(|error| Unreachable {
-            error,
-            server: None,
-        })?;
-        let timeout = self.group.settings().connect_timeout;
-        match self.endpoint(slot.server()).dial(client, timeout).await {
-            Ok(stream) => {
-                self.counters.upstream_connects.add();
-                Ok((stream, slot))
-            }
-            Err(error) => {
-                self.group.report(slot.server(), Outcome::Unreachable);
-                Err(Unreachable {
-                    error,
-                    server: Some(slot.server().clone()),
-                })
-            }
-        }
-    }
-
     /// A connection to the server of `slot`.
     pub async fn connect(&self, slot: Slot, want: Want) -> Result<Link, Unreachable> {
         let endpoint = self.endpoint(slot.server());
@@ -227,6 +214,25 @@ impl Upstream {
                 })
             }
         }
+    }
+
+    /// A connection to the server that is chosen for `wish`, whoever has to be waited for.
+    pub async fn link(&self, want: Want, wish: &Wish<'_>) -> Result<Link, Unreachable> {
+        let slot = self.place(wish).await?;
+        self.connect(slot, want).await
+    }
+
+    /// The time of the server that is chosen for `wish`, also if it has to be waited for.
+    async fn place(&self, wish: &Wish<'_>) -> Result<Slot, Unreachable> {
+        let slot = match self.slot(wish) {
+            Ok(None) => Box::pin(self.wait(wish)).await,
+            Ok(Some(slot)) => Ok(slot),
+            Err(error) => Err(error),
+        };
+        slot.map_err(|error| Unreachable {
+            error,
+            server: None,
+        })
     }
 
     /// Keeps a connection whose last exchange ended exactly.

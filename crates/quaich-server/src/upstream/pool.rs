@@ -149,6 +149,11 @@ impl<C: Kept> Pool<C> {
         }
     }
 
+    /// Whether any connection is kept.
+    pub fn keeps(&self) -> bool {
+        self.server.shelf().bound_share > 0
+    }
+
     /// The connection used last that is still open.
     pub fn take(&self) -> Option<C> {
         loop {

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use quaich_config::model::UpstreamProtocol;
+use quaich_proto::cgi::Variables;
 use quaich_proto::h1::{self, BodyLength};
 use quaich_proto::method::Method;
 
@@ -24,6 +26,8 @@ pub struct Request {
     trailers: bool,
     /// Over HTTP/1 the server is to close after its answer.
     close: bool,
+    /// For servers that get variables, as those of this protocol get them.
+    variables: Option<(UpstreamProtocol, Box<Variables>)>,
 }
 
 impl Request {
@@ -90,6 +94,7 @@ impl Request {
             protocol: None,
             trailers: false,
             close: false,
+            variables: None,
         }
     }
 
@@ -183,6 +188,17 @@ impl Request {
     /// Whether the client understands trailers.
     pub fn accepts_trailers(&self) -> bool {
         self.trailers
+    }
+
+    /// The variables for a server of `protocol`, if they were made.
+    pub fn variables(&self, protocol: UpstreamProtocol) -> Option<&Variables> {
+        let made = self.variables.as_ref().filter(|(of, _)| *of == protocol);
+        made.map(|(_, variables)| &**variables)
+    }
+
+    /// Keeps the variables for servers of `protocol`.
+    pub fn set_variables(&mut self, protocol: UpstreamProtocol, variables: Variables) {
+        self.variables = Some((protocol, Box::new(variables)));
     }
 
     /// Name and value of each field; `Host` and what belongs to one connection are not among them.

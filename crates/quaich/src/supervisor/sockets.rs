@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use quaich_config::model::{ListenAddr, Listener, Server};
+use quaich_config::model::{ListenAddr, Listener, OtherProtocol, Server};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, socket_with,
@@ -60,7 +60,7 @@ fn bind_one(listener: &Listener, server: &Server) -> Result<Bound, Failure> {
             let (sockets, local) = tcp(*addr, server).map_err(|error| explain(*addr, &error))?;
             Ok(Bound {
                 sockets,
-                shown: url(local, listener.tls),
+                shown: url(local, listener),
                 name,
                 file: None,
             })
@@ -232,7 +232,7 @@ fn adopt(
         let _ = sockopt::set_tcp_nodelay(socket.as_fd(), true);
         let _ = sockopt::set_socket_keepalive(socket.as_fd(), true);
     }
-    let shown = local.map(|local| url(local, listener.tls)).unwrap_or(shown);
+    let shown = local.map(|local| url(local, listener)).unwrap_or(shown);
     Ok(Bound {
         sockets: vec![socket],
         shown,
@@ -241,9 +241,17 @@ fn adopt(
     })
 }
 
-/// What a browser on this machine can open.
-fn url(addr: SocketAddr, tls: bool) -> String {
-    let (scheme, usual) = if tls { ("https", 443) } else { ("http", 80) };
+/// What a browser on this machine can open, or where a web server may connect to.
+fn url(addr: SocketAddr, listener: &Listener) -> String {
+    let (scheme, usual) = match listener.other {
+        None if listener.tls => ("https", 443),
+        None => ("http", 80),
+        Some(OtherProtocol::Uwsgi) => ("uwsgi", 0),
+        Some(OtherProtocol::FastCgi) => ("fastcgi", 0),
+        Some(OtherProtocol::Scgi) => ("scgi", 0),
+        Some(OtherProtocol::Tcp { .. }) if listener.tls => ("tls", 0),
+        Some(OtherProtocol::Tcp { .. }) => ("tcp", 0),
+    };
     let port = match addr.port() {
         port if port == usual => String::new(),
         port => format!(":{port}"),

@@ -116,27 +116,6 @@ fn proxy() {
 }
 
 #[test]
-fn balance() {
-    let origins = [Origin::ok(), Origin::ok(), Origin::ok()];
-    let quaich = serve(example("balance", |text| {
-        let ports = ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"];
-        let text = on_a_free_port(text);
-        ports
-            .iter()
-            .zip(&origins)
-            .fold(text, |text, (port, origin)| {
-                text.replace(port, &origin.addr().to_string())
-            })
-    }));
-    let mut client = quaich.raw();
-    for _ in 0..6 {
-        client.get("/").expect_body("ok");
-    }
-    let asked = origins.each_ref().map(|origin| origin.requests().len());
-    assert_eq!(asked, [4, 2, 0]);
-}
-
-#[test]
 fn health() {
     let (well, ill) = (
         Origin::ok(),
@@ -158,6 +137,50 @@ fn health() {
     }
     let table = quaich.cli(["status"]).stdout;
     assert!(table.contains("1 of 2 servers take requests"), "{table}");
+}
+
+#[test]
+fn tcp() {
+    let serve_one = || Origin::start(|talk| while !talk.read().is_empty() {});
+    let (origin, other) = (serve_one(), serve_one());
+    let (first, second) = (origin.addr().to_string(), other.addr().to_string());
+    let quaich = serve(example("tcp", |text| {
+        let edited = on_a_free_port(text);
+        edited
+            .replace("127.0.0.1:9001", &first)
+            .replace("127.0.0.1:9002", &second)
+    }));
+    for _ in 0..2 {
+        let mut client = quaich.raw();
+        client.send("hello").half_close();
+        client.rest();
+    }
+    for server in [&origin, &other] {
+        let raw = String::from_utf8_lossy(&server.raw()).into_owned();
+        assert!(raw.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 "), "{raw}");
+        assert!(raw.ends_with("\r\nhello"), "{raw}");
+    }
+}
+
+#[test]
+fn balance() {
+    let origins = [Origin::ok(), Origin::ok(), Origin::ok()];
+    let quaich = serve(example("balance", |text| {
+        let ports = ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"];
+        let text = on_a_free_port(text);
+        ports
+            .iter()
+            .zip(&origins)
+            .fold(text, |text, (port, origin)| {
+                text.replace(port, &origin.addr().to_string())
+            })
+    }));
+    let mut client = quaich.raw();
+    for _ in 0..6 {
+        client.get("/").expect_body("ok");
+    }
+    let asked = origins.each_ref().map(|origin| origin.requests().len());
+    assert_eq!(asked, [4, 2, 0]);
 }
 
 #[test]

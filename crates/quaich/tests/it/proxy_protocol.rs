@@ -184,7 +184,7 @@ fn haproxy_says_it_in_both_versions() {
 fn it_comes_before_tls() {
     let origin = Origin::ok();
     let (site, ca) = (TempSite::new(), Ca::new("PROXY"));
-    ca.server(&["localhost"]).write(&site, "shop");
+    ca.server(&["test"]).write(&site, "shop");
     let toml = format!(
         "{TRUSTING}\ntls = true\n[tls.cert.shop]\ncert = \"shop.crt\"\nkey = \"shop.key\"\n\
          [site.main]\nproxy = \"{}\"\n",

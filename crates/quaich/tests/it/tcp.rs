@@ -199,7 +199,7 @@ fn no_more_is_read_than_the_server_takes() {
 #[test]
 fn tls_ends_at_the_listener() {
     let (site, ca) = (TempSite::new(), Ca::new("TCP"));
-    ca.server(&["localhost"]).write(&site, "shop");
+    ca.server(&["test"]).write(&site, "shop");
     let origin = echo();
     let certificate = "[tls.cert.shop]\ncert = \"shop.crt\"\nkey = \"shop.key\"\n";
     let listener = format!("tls = true\n{certificate}");

@@ -6,6 +6,7 @@ mod health;
 mod retry;
 mod sticky;
 mod tcp;
+mod wires;
 
 use crate::addr::{self, AddrError};
 use crate::diagnostic::Diagnostic;
@@ -14,8 +15,8 @@ use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::tls::pair;
 use crate::model::{
-    Discover, H2, HostPattern, Params, SendProxy, Upstream, UpstreamAddr, UpstreamProtocol,
-    UpstreamServer, UpstreamTls,
+    Discover, H2, HostPattern, SendProxy, Upstream, UpstreamAddr, UpstreamProtocol, UpstreamServer,
+    UpstreamTls,
 };
 use crate::source::Span;
 
@@ -66,6 +67,7 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
             Some(url) => match add(cx, &mut upstream, &mut seen, (&url, id)) {
                 Some(server) => {
                     balance::server(cx, &table, server);
+                    wires::modifiers(cx, &table, server);
                     server.cookie = sticky::server_name(cx, &table);
                 }
                 None => wrong = true,
@@ -133,8 +135,8 @@ fn server(cx: &mut Lower<'_>, key: &str, url: &Word, id: Option<Word>) -> Option
         }
         Err(AddrError::Later(what)) => {
             let message = format!("{what} are not in this version of quaich");
-            let help = "servers of this version are http://host:port, https://host, h2c://host:port and \
-                        http+unix:/path";
+            let help = "servers of this version are http://host:port, https://host, h2c://host:port, \
+                        uwsgi://host:port, fastcgi://host:port, scgi://host:port and http+unix:/path";
             cx.report(Diagnostic::error("not-yet", url.1, message).help(help));
             None
         }
@@ -165,7 +167,7 @@ fn settings(cx: &mut Lower<'_>, name: String, fields: &Fields<'_>) -> Upstream {
             "v2" => SendProxy::V2,
             _ => SendProxy::Off,
         },
-        params: Params::Wsgi,
+        params: wires::params(cx, fields),
         connect_timeout: fields.time(cx, "connect_timeout"),
         timeout: fields.time(cx, "timeout"),
         retries: u32::try_from(fields.usize(cx, "retries")).unwrap_or(u32::MAX),
@@ -217,6 +219,7 @@ fn server_name(cx: &mut Lower<'_>, word: &Word) -> Option<String> {
 fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &[Span]) {
     balance::check(cx, upstream, fields);
     health::check(cx, upstream, fields, places);
+    wires::check(cx, upstream, fields);
     let servers = || upstream.servers.iter().zip(places);
     let found = upstream.discover.as_ref().is_some_and(Discover::speaks_tls);
     if fields.has("tls") && !found && !upstream.servers.is_empty() && servers().all(|(s, _)| !s.tls)
@@ -239,7 +242,7 @@ fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>, places: &
                 cx.report(diagnostic.help("tls = { sni = \"api.internal\" }"));
             }
         } else if upstream.h2 == H2::On && !is_h2c(server) {
-            let message = format!("`h2 = true` needs TLS or h2c, and `{shown}` is plain HTTP");
+            let message = format!("`h2 = true` needs TLS or h2c, and `{shown}` has neither");
             let help = "h2c://host:port speaks HTTP/2 without TLS";
             let diagnostic = Diagnostic::error("bad-value", *span, message).help(help);
             cx.report(diagnostic.also(fields.place("h2"), "set here"));

@@ -78,7 +78,11 @@ impl<H> Connection<H> {
     }
 
     /// Waits for the first byte of a request; `false` when the connection should end.
-    async fn rest(&self, deadline: &Deadline, patience: Duration) -> bool {
+    pub(in crate::downstream) async fn rest(
+        &self,
+        deadline: &Deadline,
+        patience: Duration,
+    ) -> bool {
         deadline.set(patience);
         let readable = deadline.guard(poll_fn(|cx| self.socket.poll_readable(cx)));
         let arrived = tokio::select! {
@@ -162,6 +166,6 @@ async fn next_request(
     };
     match body {
         Body::H1(inbound) => inbound.head(&mut exchange.request, patience, detect).await,
-        Body::H2(_) => Ok(Arrival::Closed),
+        Body::H2(_) | Body::Cgi(_) => Ok(Arrival::Closed),
     }
 }

@@ -88,7 +88,7 @@ impl Call {
     async fn connect(&mut self, upstream: &Upstream) -> Result<(Stream, Slot), Error> {
         let announced = self.announced();
         let mut tried: Vec<Arc<Server>> = Vec::new();
-        let mut left = upstream.retries();
+        let mut left = upstream.settings().retries;
         loop {
             let wish = Wish {
                 tried: &tried,

@@ -38,25 +38,21 @@ pub(super) struct Attempts<'u> {
 }
 
 impl<'u> Attempts<'u> {
-    /// For the exchange of `scope`, whose client stays as `stay` says.
-    pub(super) fn new(
-        scope: &Scope<'_, '_>,
-        upstream: &'u Upstream,
-        stay: &'u Stay<'u>,
-        want: Want,
-    ) -> Self {
+    /// For the exchange of `scope`, whose client stays with its server as `stay` says.
+    pub(super) fn new(scope: &Scope<'_, '_>, stay: &'u Stay<'u>, want: Want) -> Self {
+        let upstream = stay.upstream();
+        let settings = upstream.settings();
         Self {
             upstream,
             stay,
-            left: upstream.retries(),
+            left: settings.retries,
             want,
-            hash: hash::of(scope.exchange, &upstream.settings().balance),
+            hash: hash::of(scope.exchange, &settings.balance),
             tried: Vec::new(),
             unreachable: None,
         }
     }
 
-    /// Fails when the client may have only one server, and that cannot be used.
     fn wish(&self, scope: &Scope<'_, '_>) -> Result<Wish<'_>, Error> {
         Ok(Wish {
             known: self.stay.wish(&self.tried)?,

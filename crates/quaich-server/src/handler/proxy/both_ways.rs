@@ -13,6 +13,7 @@ use quaich_proto::h1::{self, BodyLength, Connection, ResponseHead, Version};
 use quaich_proto::headers::HeaderId;
 use quaich_proto::method::Method;
 
+use super::held;
 use super::stay::Stay;
 use crate::downstream::body::Body;
 use crate::downstream::reply::Reply;
@@ -20,6 +21,7 @@ use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::handler::offered::Offer;
 use crate::pipe::Pipe;
+use crate::spool::SpoolFile;
 use crate::upstream::server::Server;
 use crate::upstream::wire::{Download, Upload};
 
@@ -35,7 +37,7 @@ pub(super) struct From<'e> {
     pub(super) server: &'e Arc<Server>,
     /// How its clients stay with it.
     pub(super) stay: &'e Stay<'e>,
-    /// Whether the request is to be put to another server because of the status of this one.
+    /// Whether another server is asked after an answer with this status.
     pub(super) repeats: &'e dyn Fn(u16) -> bool,
 }
 
@@ -47,10 +49,10 @@ pub(super) enum Ended {
     Closed,
     /// The connection now carries another protocol.
     Switched,
-    /// With an answer that the client is not to see: another server may have a better one.
-    Unwanted,
     /// With a file that is to be sent in place of the answer; whether the connection may be kept.
     Offered(Offer, bool),
+    /// With an answer that the client is not to see: another server may have a better one.
+    Unwanted,
 }
 
 impl Ended {
@@ -92,12 +94,12 @@ struct Progress {
 }
 
 /// Request body up and response down at the same time. Ends with the response, or before it begins if
-/// the request is repeated because of its status.
+/// the request `repeats` because of its status.
 pub(super) async fn both_ways(
     exchange: &mut Exchange,
     (body, reply): (&mut Body<'_>, &mut Reply<'_>),
     (up, down): (&mut Upload<'_>, &mut Download<'_>),
-    sending: Sending,
+    (sending, held): (Sending, Option<&SpoolFile>),
     from: &From<'_>,
 ) -> Result<Ended, Error> {
     let progress = Progress {
@@ -109,7 +111,7 @@ pub(super) async fn both_ways(
         probe: exchange.request.version != Version::Http10,
     };
     let patience = up.patience();
-    let mut rising = pin!(rise(body, up, &progress));
+    let mut rising = pin!(rise((body, held), up, &progress));
     let mut falling = pin!(download(exchange, reply, down, (&progress, from)));
     poll_fn(|cx| {
         loop {
@@ -138,9 +140,16 @@ pub(super) async fn both_ways(
 }
 
 /// Sends the rest of the request body, then waits for the client to leave. Ends with an error only.
-async fn rise(body: &mut Body<'_>, up: &mut Upload<'_>, progress: &Progress) -> Error {
+async fn rise(
+    (body, held): (&mut Body<'_>, Option<&SpoolFile>),
+    up: &mut Upload<'_>,
+    progress: &Progress,
+) -> Error {
     if progress.sending.get() == Sending::Rest {
-        let sent = upload(body, up, progress).await;
+        let sent = match held {
+            Some(file) => held::send(file, up).await,
+            None => upload(body, up, progress).await,
+        };
         progress.awaits_client.set(false);
         progress.sending.set(match sent {
             Ok(()) => Sending::Done,
@@ -209,12 +218,12 @@ async fn download(
         false => Poll::Ready(()),
     })
     .await;
+    if (from.repeats)(exchange.response.status) {
+        return Ok(Ended::Unwanted);
+    }
     from.stay.answer(from.server, exchange)?;
     if exchange.response.status == 101 {
         return Ok(Ended::Switched);
-    }
-    if (from.repeats)(exchange.response.status) {
-        return Ok(Ended::Unwanted);
     }
     let length = length(exchange);
     let offer = drop_hop_by_hop(&mut exchange.response);

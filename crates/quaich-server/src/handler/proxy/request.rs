@@ -1,6 +1,6 @@
 //! The request that servers get.
 
-use quaich_proto::h1::{self, Connection, Version};
+use quaich_proto::h1::{self, BodyLength, Connection, Version};
 use quaich_proto::headers::HeaderId;
 
 use crate::downstream::service::Scope;
@@ -11,8 +11,13 @@ use crate::upstream::request::Request;
 use crate::upstream::sticky::Sticky;
 
 /// The request for the server: the client's, without what belongs to the client's connection, with
-/// the fields that say who asked.
-pub(super) fn request(scope: &Scope<'_, '_>, route: &Route, sticky: Option<&Sticky>) -> Request {
+/// the fields that say who asked, and with a body of this length.
+pub(super) fn request(
+    scope: &Scope<'_, '_>,
+    route: &Route,
+    sticky: Option<&Sticky>,
+    body: BodyLength,
+) -> Request {
     let exchange = &*scope.exchange;
     let from = &exchange.request;
     let path = match strip_mount(from.path(), &route.prefix) {
@@ -68,7 +73,7 @@ pub(super) fn request(scope: &Scope<'_, '_>, route: &Route, sticky: Option<&Stic
     if from.accepts_trailers() {
         request.accept_trailers();
     }
-    request.end(from.body, protocol);
+    request.end(body, protocol);
     request
 }
 

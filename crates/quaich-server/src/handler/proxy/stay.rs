@@ -25,6 +25,11 @@ impl<'u> Stay<'u> {
         Self { upstream, known }
     }
 
+    /// The servers.
+    pub(super) fn upstream(&self) -> &'u Upstream {
+        self.upstream
+    }
+
     /// How clients stay, if they are to.
     pub(super) fn sticky(&self) -> Option<&'u Sticky> {
         self.upstream.sticky()

@@ -16,6 +16,7 @@ use crate::upstream::group::Group;
 use crate::upstream::request::Request;
 use crate::upstream::secure::Offer;
 use crate::upstream::server::Server;
+use crate::upstream::wire::dialect::Dialect;
 use crate::upstream::wire::{Conn, Download, http1, http2};
 
 /// The part of a body in which its words are looked for.
@@ -106,7 +107,10 @@ impl Page {
                 .ok_or_else(|| "it takes no request".to_owned());
         }
         let deadline = self.deadlines.register();
-        Ok(Conn::Http1(http1::Conn::new(stream, deadline)))
+        Ok(Conn::Http1(
+            http1::Conn::new(stream, deadline),
+            Dialect::Http,
+        ))
     }
 
     fn request(&self, server: &UpstreamServer, port: Option<u16>) -> Request {

@@ -1,4 +1,5 @@
-//! HTTP/1.1 to a server: one exchange at a time over one connection (RFC 9112).
+//! HTTP/1.1 to a server: one exchange at a time over one connection (RFC 9112). uwsgi and SCGI, which
+//! have other heads and the same bodies, are dialects of it here: see [`super::dialect`].
 //!
 //! A connection may be used again only when the request was sent whole and the response read to its
 //! exact end, with nothing behind it.
@@ -10,10 +11,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use quaich_proto::h1::{self, BodyLength, BodyReader, Limits, ResponseHead, parse_response};
+use quaich_proto::h1::{self, BodyLength, BodyReader, Limits, ResponseHead};
 use quaich_proto::method::Method;
 
 use super::Patience;
+use super::dialect::Dialect;
 use crate::buffer::{self, Buffer};
 use crate::clock::Millis;
 use crate::deadline::{Deadline, Deadlines};
@@ -26,7 +28,7 @@ use crate::upstream::pool::Kept;
 use crate::upstream::request::Request;
 
 /// What a response head of a server may be.
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     max_uri: 8 * 1024,
     max_field: 32 * 1024,
     max_header: 64 * 1024,
@@ -35,8 +37,8 @@ const LIMITS: Limits = Limits {
 
 /// A connection to a server.
 pub struct Conn {
-    socket: Stream,
-    deadline: Deadline,
+    pub(super) socket: Stream,
+    pub(super) deadline: Deadline,
     opened: Millis,
 }
 
@@ -84,17 +86,24 @@ impl Conn {
     }
 
     /// The two halves of the next exchange.
-    pub fn begin(&self, request: &Request, timeout: Duration) -> (Upload<'_>, Download<'_>) {
+    pub fn begin(
+        &self,
+        request: &Request,
+        timeout: Duration,
+        dialect: Dialect,
+    ) -> (Upload<'_>, Download<'_>) {
         self.deadline.set(timeout);
         let upload = Upload {
             conn: self,
             timeout,
             framing: request.body(),
+            dialect,
         };
         let download = Download {
             conn: self,
             buffer: Buffer::lend(),
             timeout,
+            dialect,
             method: request.method(),
             upgrade: request.protocol().is_some(),
             body: BodyReader::default(),
@@ -116,12 +125,18 @@ pub struct Upload<'c> {
     conn: &'c Conn,
     timeout: Duration,
     framing: BodyLength,
+    dialect: Dialect,
 }
 
 impl<'c> Upload<'c> {
     /// Sends the head and what there is of the body with it.
     pub async fn head(&mut self, request: &Request, body: &[u8]) -> Result<(), Error> {
-        self.send([request.http1(), body, b""]).await
+        if self.dialect == Dialect::Http {
+            return self.send([request.http1(), body, b""]).await;
+        }
+        let mut head = Text::lend();
+        self.dialect.write_head(&mut head, request)?;
+        self.send([&head, body, b""]).await
     }
 
     /// Sends a piece of the body.
@@ -162,10 +177,16 @@ impl<'c> Upload<'c> {
         self.conn.deadline.clear();
     }
 
-    /// Sends `parts` in order, in one piece if the kernel takes it.
     async fn send(&self, parts: [&[u8]; 3]) -> Result<(), Error> {
+        self.conn.send(parts, self.timeout).await
+    }
+}
+
+impl Conn {
+    /// Sends `parts` in order, in one piece if the kernel takes it.
+    pub(super) async fn send(&self, parts: [&[u8]; 3], timeout: Duration) -> Result<(), Error> {
         let mut sent = 0;
-        poll_fn(|cx| self.poll_send(cx, parts, &mut sent)).await
+        poll_fn(|cx| self.poll_send(cx, parts, &mut sent, timeout)).await
     }
 
     fn poll_send(
@@ -173,6 +194,7 @@ impl<'c> Upload<'c> {
         cx: &mut Context<'_>,
         parts: [&[u8]; 3],
         sent: &mut usize,
+        timeout: Duration,
     ) -> Poll<Result<(), Error>> {
         loop {
             let mut slices = [IoSlice::new(&[]); 3];
@@ -188,22 +210,49 @@ impl<'c> Upload<'c> {
             if left == 0 {
                 return Poll::Ready(Ok(()));
             }
-            match self.conn.socket.poll_write(cx, &slices[..left]) {
+            match self.socket.poll_write(cx, &slices[..left]) {
                 Poll::Ready(Ok(count)) => {
                     *sent += count;
-                    self.conn.deadline.set(self.timeout);
+                    self.deadline.set(timeout);
                 }
                 Poll::Ready(Err(_)) => {
                     return Poll::Ready(Err(Error::upstream(Kind::UpstreamClosed)));
                 }
                 Poll::Pending => {
-                    self.conn
-                        .deadline
-                        .check(cx)
-                        .map_err(|_| Error::upstream(Kind::ResponseTimeout))?;
+                    let late = Error::upstream(Kind::ResponseTimeout);
+                    self.deadline.check(cx).map_err(|_| late)?;
                     return Poll::Pending;
                 }
             }
+        }
+    }
+}
+
+impl Conn {
+    /// Reads into `buffer`, which must have room: 0 at the end of the connection.
+    pub(super) fn poll_fill(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        timeout: Duration,
+    ) -> Poll<Result<usize, Error>> {
+        // The buffer is lent when there is something to put into it.
+        let read = match self.socket.poll_readable(cx) {
+            Poll::Ready(Ok(())) => self.socket.poll_read(cx, buffer.room()),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        match read {
+            Poll::Ready(Ok(count)) => {
+                buffer.advance(count);
+                self.deadline.set(timeout);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Error::upstream(Kind::UpstreamClosed))),
+            Poll::Pending => match self.deadline.check(cx) {
+                Ok(()) => Poll::Pending,
+                Err(_) => Poll::Ready(Err(Error::upstream(Kind::ResponseTimeout))),
+            },
         }
     }
 }
@@ -213,6 +262,7 @@ pub struct Download<'c> {
     conn: &'c Conn,
     buffer: Buffer,
     timeout: Duration,
+    dialect: Dialect,
     method: Method,
     upgrade: bool,
     body: BodyReader,
@@ -244,8 +294,8 @@ impl Download<'_> {
     async fn one_head(&mut self, head: &mut ResponseHead) -> Result<(), Error> {
         loop {
             if !self.buffer.is_empty() {
-                let parsed = parse_response(self.buffer.filled(), &LIMITS, &self.method, head);
-                match parsed {
+                let filled = self.buffer.filled();
+                match self.dialect.read_head(filled, &LIMITS, &self.method, head) {
                     Ok(Some(count)) => {
                         self.buffer.consume(count);
                         return Ok(());
@@ -267,27 +317,16 @@ impl Download<'_> {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
-        // The buffer is lent when there is something to put into it.
-        let read = match self.conn.socket.poll_readable(cx) {
-            Poll::Ready(Ok(())) => self.conn.socket.poll_read(cx, self.buffer.room()),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        };
-        match read {
-            Poll::Ready(Ok(count)) => {
-                self.buffer.advance(count);
+        let read = self.conn.poll_fill(cx, &mut self.buffer, self.timeout);
+        match ready!(read) {
+            Ok(count) => {
                 self.received |= count > 0;
-                self.conn.deadline.set(self.timeout);
                 Poll::Ready(Ok(count))
             }
-            Poll::Ready(Err(_)) if self.received => {
+            Err(error) if error.kind == Kind::UpstreamClosed && self.received => {
                 Poll::Ready(Err(Error::upstream(Kind::Truncated)))
             }
-            Poll::Ready(Err(_)) => Poll::Ready(Err(Error::upstream(Kind::UpstreamClosed))),
-            Poll::Pending => match self.conn.deadline.check(cx) {
-                Ok(()) => Poll::Pending,
-                Err(_) => Poll::Ready(Err(Error::upstream(Kind::ResponseTimeout))),
-            },
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 

@@ -3,6 +3,8 @@
 //! `handler::proxy` sees one kind of exchange: a request goes up over an [`Upload`] while the
 //! response comes down over a [`Download`], whatever the server speaks.
 
+pub mod dialect;
+pub mod fastcgi;
 pub mod http1;
 pub mod http2;
 pub mod worker;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use quaich_proto::h1::ResponseHead;
 use quaich_proto::headers::Headers;
 
+use self::dialect::Dialect;
 use super::request::Request;
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -20,7 +23,9 @@ use crate::pipe::Pipe;
 /// What one exchange needs of a server: a connection, or its share of one.
 pub enum Conn {
     /// A connection of its own.
-    Http1(http1::Conn),
+    Http1(http1::Conn, Dialect),
+    /// A connection of its own.
+    FastCgi(fastcgi::Conn),
     /// A stream of a connection that others use, too.
     Http2(http2::Lease),
 }
@@ -35,9 +40,13 @@ impl Conn {
         timeout: Duration,
     ) -> Result<(Upload<'_>, Download<'_>), Error> {
         match self {
-            Self::Http1(conn) => {
-                let (up, down) = conn.begin(request, timeout);
+            Self::Http1(conn, dialect) => {
+                let (up, down) = conn.begin(request, timeout, *dialect);
                 Ok((Upload::Http1(up), Download::Http1(down)))
+            }
+            Self::FastCgi(conn) => {
+                let (up, down) = conn.begin(request, timeout)?;
+                Ok((Upload::FastCgi(up), Download::FastCgi(Box::new(down))))
             }
             Self::Http2(lease) => {
                 let (up, down) = lease.begin(request, empty, timeout).await?;
@@ -49,7 +58,8 @@ impl Conn {
     /// Nothing is awaited of the server any more.
     pub fn rest(&self) {
         match self {
-            Self::Http1(conn) => conn.rest(),
+            Self::Http1(conn, _) => conn.rest(),
+            Self::FastCgi(conn) => conn.rest(),
             Self::Http2(lease) => lease.rest(),
         }
     }
@@ -78,6 +88,8 @@ impl<'c> Patience<'c> {
 pub enum Upload<'c> {
     /// See [`http1`].
     Http1(http1::Upload<'c>),
+    /// See [`fastcgi`].
+    FastCgi(fastcgi::Upload<'c>),
     /// See [`http2`].
     Http2(http2::Upload<'c>),
 }
@@ -87,6 +99,7 @@ impl<'c> Upload<'c> {
     pub async fn head(&mut self, request: &Request, whole: Option<&[u8]>) -> Result<(), Error> {
         match self {
             Self::Http1(up) => up.head(request, whole.unwrap_or_default()).await,
+            Self::FastCgi(up) => up.head(request, whole).await,
             Self::Http2(up) => match whole {
                 Some(body) => up.whole(body).await,
                 None => Ok(()),
@@ -98,6 +111,7 @@ impl<'c> Upload<'c> {
     pub async fn data(&mut self, piece: &[u8]) -> Result<(), Error> {
         match self {
             Self::Http1(up) => up.data(piece).await,
+            Self::FastCgi(up) => up.data(piece).await,
             Self::Http2(up) => up.data(piece).await,
         }
     }
@@ -106,6 +120,7 @@ impl<'c> Upload<'c> {
     pub async fn finish(&mut self, trailers: Option<&Headers>) -> Result<(), Error> {
         match self {
             Self::Http1(up) => up.finish().await,
+            Self::FastCgi(up) => up.finish().await,
             Self::Http2(up) => up.finish(trailers),
         }
     }
@@ -114,6 +129,7 @@ impl<'c> Upload<'c> {
     pub fn patience(&self) -> Patience<'c> {
         match self {
             Self::Http1(up) => up.patience(),
+            Self::FastCgi(up) => up.patience(),
             Self::Http2(up) => up.patience(),
         }
     }
@@ -122,6 +138,8 @@ impl<'c> Upload<'c> {
     pub fn begin_tunnel(&mut self) {
         match self {
             Self::Http1(up) => up.begin_tunnel(),
+            // No request of FastCGI becomes one: `begin` has refused it.
+            Self::FastCgi(_) => {}
             Self::Http2(up) => up.begin_tunnel(),
         }
     }
@@ -131,6 +149,8 @@ impl<'c> Upload<'c> {
 pub enum Download<'c> {
     /// See [`http1`].
     Http1(http1::Download<'c>),
+    /// See [`fastcgi`].
+    FastCgi(Box<fastcgi::Download<'c>>),
     /// See [`http2`].
     Http2(http2::Download<'c>),
 }
@@ -141,6 +161,7 @@ impl Download<'_> {
     pub async fn head(&mut self, head: &mut ResponseHead) -> Result<(), Error> {
         match self {
             Self::Http1(down) => down.head(head).await,
+            Self::FastCgi(down) => down.head(head).await,
             Self::Http2(down) => down.head(head).await,
         }
     }
@@ -150,6 +171,7 @@ impl Download<'_> {
     pub async fn data(&mut self) -> Result<Option<&[u8]>, Error> {
         match self {
             Self::Http1(down) => down.data().await,
+            Self::FastCgi(down) => down.data().await,
             Self::Http2(down) => down.data().await,
         }
     }
@@ -157,7 +179,7 @@ impl Download<'_> {
     /// What followed the body. Known at its end.
     pub fn trailers(&self) -> Option<&Headers> {
         match self {
-            Self::Http1(_) => None,
+            Self::Http1(_) | Self::FastCgi(_) => None,
             Self::Http2(down) => down.trailers(),
         }
     }
@@ -166,6 +188,7 @@ impl Download<'_> {
     pub fn has_begun(&self) -> bool {
         match self {
             Self::Http1(down) => down.has_begun(),
+            Self::FastCgi(down) => down.has_begun(),
             Self::Http2(down) => down.has_begun(),
         }
     }
@@ -174,6 +197,7 @@ impl Download<'_> {
     pub fn is_done(&self) -> bool {
         match self {
             Self::Http1(down) => down.is_done(),
+            Self::FastCgi(down) => down.is_done(),
             Self::Http2(down) => down.is_done(),
         }
     }
@@ -182,6 +206,7 @@ impl Download<'_> {
     pub fn is_reusable(&mut self) -> bool {
         match self {
             Self::Http1(down) => down.is_reusable(),
+            Self::FastCgi(down) => down.is_reusable(),
             Self::Http2(_) => true,
         }
     }
@@ -190,7 +215,7 @@ impl Download<'_> {
     pub fn unread(&self) -> Option<u64> {
         match self {
             Self::Http1(down) => down.unread(),
-            Self::Http2(_) => None,
+            Self::Http2(_) | Self::FastCgi(_) => None,
         }
     }
 
@@ -199,7 +224,7 @@ impl Download<'_> {
     pub async fn splice(&mut self, pipe: &mut Pipe) -> Result<(), Error> {
         match self {
             Self::Http1(down) => down.splice(pipe).await,
-            Self::Http2(_) => Ok(()),
+            Self::Http2(_) | Self::FastCgi(_) => Ok(()),
         }
     }
 
@@ -208,6 +233,7 @@ impl Download<'_> {
         match self {
             Self::Http1(down) => down.begin_tunnel(),
             Self::Http2(down) => down.begin_tunnel(),
+            Self::FastCgi(_) => {}
         }
     }
 }

@@ -1,0 +1,56 @@
+//! `params`, and what only servers of uwsgi, FastCGI and SCGI have. Called by `lower/upstream`.
+
+use crate::diagnostic::Diagnostic;
+use crate::lower::Lower;
+use crate::lower::fields::Fields;
+use crate::model::{Params, Upstream, UpstreamProtocol, UpstreamServer};
+
+/// `params = "..."`
+pub(super) fn params(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Params {
+    match fields.word(cx, "params").as_str() {
+        "nginx" => Params::Nginx,
+        "apache" => Params::Apache,
+        _ => Params::Wsgi,
+    }
+}
+
+/// `modifier1` and `modifier2` of a server.
+pub(super) fn modifiers(cx: &mut Lower<'_>, table: &Fields<'_>, server: &mut UpstreamServer) {
+    let mut modifier = |name| {
+        let number = table.count(cx, name).unwrap_or(0);
+        // The table of keys has refused others.
+        u8::try_from(number).unwrap_or(0)
+    };
+    server.modifiers = (modifier("modifier1"), modifier("modifier2"));
+    let given = ["modifier1", "modifier2"]
+        .into_iter()
+        .find(|name| table.has(name));
+    if let Some(name) = given
+        && server.protocol != UpstreamProtocol::Uwsgi
+    {
+        let message = format!("`{name}` is not used: `{}` does not speak uwsgi", server.id);
+        let diagnostic = Diagnostic::warning("unused-key", table.place(name), message);
+        cx.report(diagnostic.help("url = \"uwsgi://10.0.0.11:3031\""));
+    }
+}
+
+/// Whether the server gets variables.
+fn gets_variables(server: &UpstreamServer) -> bool {
+    matches!(
+        server.protocol,
+        UpstreamProtocol::Uwsgi | UpstreamProtocol::FastCgi | UpstreamProtocol::Scgi
+    )
+}
+
+/// What the protocol of the servers and the settings say to each other.
+pub(super) fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>) {
+    let servers = &upstream.servers;
+    if fields.has("params") && !servers.is_empty() && !servers.iter().any(gets_variables) {
+        let message = format!(
+            "`params` is not used: upstream `{}` has no servers of uwsgi, FastCGI or SCGI",
+            upstream.name
+        );
+        let diagnostic = Diagnostic::warning("unused-key", fields.place("params"), message);
+        cx.report(diagnostic.help("servers = [\"uwsgi://10.0.0.11:3031\"]"));
+    }
+}

@@ -1,0 +1,54 @@
+//! `variables` of a route: what apps are told by name. Called by `route`.
+
+use crate::diagnostic::Diagnostic;
+use crate::lower::Lower;
+use crate::lower::action::unknown_placeholder;
+use crate::lower::fields::{Fields, Word};
+use crate::model::Action;
+
+/// What stands in braces in their texts.
+const PLACEHOLDERS: [&str; 5] = ["host", "path", "client_ip", "request_id", "scheme"];
+
+pub(super) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<(String, String)> {
+    let pairs = fields.pairs(cx, "variables");
+    for (name, text) in &pairs {
+        if let Some(reason) = bad_name(&name.0) {
+            cx.bad_word("variables", name, reason);
+        }
+        check_text(cx, text);
+    }
+    let text = |(name, text): (Word, Word)| (name.0, text.0);
+    pairs.into_iter().map(text).collect()
+}
+
+/// Why a variable cannot have this name.
+fn bad_name(name: &str) -> Option<String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if matches!(name, "CONTENT_LENGTH" | "SCGI") {
+        return Some("this one belongs to the protocol: quaich sets it".into());
+    }
+    (!begins_well || !name.bytes().all(fits))
+        .then(|| "expected a name of letters, digits and `_` such as \"APP_MODE\"".into())
+}
+
+fn check_text(cx: &mut Lower<'_>, text: &Word) {
+    if text.0.contains(['\0', '\r', '\n']) {
+        cx.bad_word("variables", text, "a variable holds no NUL and no line end");
+    } else if let Some(bad) = unknown_placeholder(&text.0, &PLACEHOLDERS) {
+        let reason = format!(
+            "`{{{bad}}}` is not filled in here; {{host}} {{path}} {{client_ip}} {{request_id}} \
+             {{scheme}} are"
+        );
+        cx.bad_word("variables", text, reason);
+    }
+}
+
+/// Whether somebody gets them.
+pub(super) fn check(cx: &mut Lower<'_>, fields: &Fields<'_>, action: &Action) {
+    if fields.has("variables") && !matches!(action, Action::App(_) | Action::Upstream(_)) {
+        let message = "`variables` are not used: this route has neither `app` nor `upstream`";
+        let diagnostic = Diagnostic::warning("unused-key", fields.place("variables"), message);
+        cx.report(diagnostic);
+    }
+}
