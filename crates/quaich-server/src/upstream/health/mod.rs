@@ -99,11 +99,12 @@ fn take_out(group: &Group, server: &Server, reason: Reason, why: &dyn Display) -
     let Some((was, is)) = server.condition().set(reason, true) else {
         return false;
     };
+    // Whoever reads that it is so may rely on it.
+    group.changed();
     if was != is {
         log::warn!("a server is {is}"; upstream = group.settings().name, server = server.name(),
             was = was, reason = why);
     }
-    group.changed();
     relieve(group);
     true
 }
@@ -113,14 +114,14 @@ fn take_in(group: &Group, server: &Server, reason: Reason, why: &dyn Display) ->
     let Some((was, is)) = server.condition().set(reason, false) else {
         return false;
     };
-    if was != is {
-        log::info!("a server is {is}"; upstream = group.settings().name, server = server.name(),
-            was = was, reason = why);
-    }
     if server.condition().is_in() {
         server.start_slowly();
     }
     group.changed();
+    if was != is {
+        log::info!("a server is {is}"; upstream = group.settings().name, server = server.name(),
+            was = was, reason = why);
+    }
     true
 }
 
