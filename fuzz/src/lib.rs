@@ -11,3 +11,24 @@ pub mod path_reference;
 pub mod reference;
 #[path = "../../crates/quaich-proto/tests/h1/response_reference.rs"]
 pub mod response_reference;
+#[path = "../../crates/quaich-proto/tests/wires/outcome.rs"]
+mod wires_outcome;
+
+/// The protocols of application servers.
+pub mod wires {
+    pub use crate::wires_outcome::*;
+
+    /// The first byte says where the rest is cut.
+    pub fn same_however_cut(data: &[u8], readings: &[Reading]) {
+        let Some((&cut, input)) = data.split_first() else {
+            return;
+        };
+        let cut = usize::from(cut).min(input.len());
+        let each: Vec<usize> = (0..input.len()).collect();
+        for read in readings {
+            let whole = read(input, &[]);
+            assert_eq!(read(input, &[cut]), whole, "cut at {cut}");
+            assert_eq!(read(input, &each), whole, "byte by byte");
+        }
+    }
+}

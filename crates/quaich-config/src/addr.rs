@@ -9,15 +9,6 @@ use crate::model::{
     HostPattern, ListenAddr, Network, UpstreamAddr, UpstreamProtocol, UpstreamServer,
 };
 
-/// Why an address was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AddrError {
-    /// It is wrong; what was expected, for people.
-    Wrong(String),
-    /// It is right, but its scheme is not in this version.
-    Later(String),
-}
-
 /// A listen address: `":8000"` (all addresses, v6 and v4), `"127.0.0.1:8000"`, `"[::1]:8000"`,
 /// `"localhost:8000"` (127.0.0.1), `"unix:PATH"` (relative to `dir`, `unix:@NAME` abstract),
 /// `"fd:3"`, `"systemd:NAME"`.
@@ -129,8 +120,8 @@ pub fn show_listen(addr: &ListenAddr) -> String {
 /// three without a usual port.
 ///
 /// # Errors
-/// `Later` for the schemes of other versions, else what was expected.
-pub fn server(text: &str, dir: &Path) -> Result<UpstreamServer, AddrError> {
+/// What was expected, for people.
+pub fn server(text: &str, dir: &Path) -> Result<UpstreamServer, String> {
     let (scheme, addr) = server_addr(text, dir)?;
     Ok(UpstreamServer {
         id: text.to_owned(),
@@ -152,7 +143,7 @@ pub fn server(text: &str, dir: &Path) -> Result<UpstreamServer, AddrError> {
     })
 }
 
-fn server_addr<'t>(text: &'t str, dir: &Path) -> Result<(&'t str, UpstreamAddr), AddrError> {
+fn server_addr<'t>(text: &'t str, dir: &Path) -> Result<(&'t str, UpstreamAddr), String> {
     let at_socket = match text.strip_prefix("unix:") {
         Some(path) => Some(("http", path)),
         None => text.split_once("+unix:"),
@@ -160,33 +151,33 @@ fn server_addr<'t>(text: &'t str, dir: &Path) -> Result<(&'t str, UpstreamAddr),
     if let Some((scheme, path)) = at_socket {
         default_port(scheme)?;
         let path = path.strip_prefix("//").unwrap_or(path);
-        let path = unix_path(path, dir).map_err(AddrError::Wrong)?;
+        let path = unix_path(path, dir)?;
         return Ok((scheme, UpstreamAddr::Unix(path)));
     }
     let (scheme, rest, port) = match text.split_once("://") {
         Some((scheme, rest)) => (scheme, rest, default_port(scheme)?),
         None => ("http", text, None),
     };
-    let addr = host_port(rest, port).map_err(AddrError::Wrong)?;
+    let addr = host_port(rest, port)?;
     Ok((scheme, addr))
 }
 
 /// The usual port of a scheme that servers may have, if it has one.
-fn default_port(scheme: &str) -> Result<Option<u16>, AddrError> {
+fn default_port(scheme: &str) -> Result<Option<u16>, String> {
     match scheme {
         "http" | "h2c" => Ok(Some(80)),
         "https" => Ok(Some(443)),
         "fastcgi" | "scgi" | "uwsgi" | "tcp" => Ok(None),
-        "fcgi" => Err(AddrError::Wrong(
-            "FastCGI servers are \"fastcgi://host:port\" or \"fastcgi+unix:/path\"".into(),
-        )),
-        "h2" => Err(AddrError::Wrong(
-            "HTTP/2 without TLS is \"h2c://host:port\"; with TLS it is \"https://host\"".into(),
-        )),
-        _ => Err(AddrError::Wrong(format!(
+        "fcgi" => {
+            Err("FastCGI servers are \"fastcgi://host:port\" or \"fastcgi+unix:/path\"".into())
+        }
+        "h2" => {
+            Err("HTTP/2 without TLS is \"h2c://host:port\"; with TLS it is \"https://host\"".into())
+        }
+        _ => Err(format!(
             "`{scheme}` is not a scheme; servers are http://host:port, https://host, \
              h2c://host:port, uwsgi://host:port, fastcgi://host:port or scgi://host:port"
-        ))),
+        )),
     }
 }
 
@@ -440,10 +431,6 @@ mod tests {
         ] {
             assert_eq!(addr(text), unix, "{text}");
         }
-        assert!(matches!(
-            server("tcp://a:80", dir),
-            Err(AddrError::Later(_))
-        ));
         for text in [
             "uwsgi+unix:/run/x",
             "fastcgi+unix:/run/x",
@@ -465,10 +452,7 @@ mod tests {
             "::1:80",
             "a b:1",
         ] {
-            assert!(
-                matches!(server(text, dir), Err(AddrError::Wrong(_))),
-                "{text}"
-            );
+            assert!(server(text, dir).is_err(), "{text}");
         }
     }
 
@@ -486,11 +470,8 @@ mod tests {
             assert_eq!((server.tls, is_h2c), (tls, h2c), "{text}");
             assert_eq!((show_server(&server), &*server.id), (shown.into(), text));
         }
-        assert!(matches!(server("h2://a", dir), Err(AddrError::Wrong(_))));
-        assert!(matches!(
-            server("ftp+unix:/a", dir),
-            Err(AddrError::Wrong(_))
-        ));
+        assert!(server("h2://a", dir).is_err());
+        assert!(server("ftp+unix:/a", dir).is_err());
     }
 
     #[test]

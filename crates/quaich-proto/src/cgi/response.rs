@@ -6,7 +6,7 @@
 
 use crate::h1::{
     self, BadResponse, BodyLength, Limits, MAX_STATUS_LINE, ResponseHead, Version, parse_field,
-    parse_status_line,
+    parse_status, parse_status_line,
 };
 use crate::headers::HeaderId;
 use crate::method::Method;
@@ -62,9 +62,21 @@ fn parse_lines(
             return Ok(Some(end + 1));
         }
         match is_first && is_http {
-            true => parse_status_line(line, head)?,
+            true => status_line(line, head)?,
             false => parse_field(line, limits, head)?,
         }
+    }
+}
+
+/// uWSGI writes the version of the client's request here, whatever it is; the message is one of
+/// HTTP/1.1 all the same.
+fn status_line(line: &[u8], head: &mut ResponseHead) -> Result<(), BadResponse> {
+    match line.split_at_checked(9) {
+        Some((b"HTTP/2.0 " | b"HTTP/3.0 ", rest)) => {
+            head.version = Version::Http11;
+            parse_status(rest, head)
+        }
+        _ => parse_status_line(line, head),
     }
 }
 
@@ -103,18 +115,9 @@ fn status_field(head: &ResponseHead) -> Result<Option<u16>, BadResponse> {
             None => Ok(None),
         };
     };
-    let digit = |byte: u8| u16::from(byte - b'0');
-    match *value {
-        [
-            a @ b'1'..=b'5',
-            b @ b'0'..=b'9',
-            c @ b'0'..=b'9',
-            ref phrase @ ..,
-        ] if matches!(phrase, [] | [b' ', ..]) => {
-            Ok(Some(digit(a) * 100 + digit(b) * 10 + digit(c)))
-        }
-        _ => Err(BadResponse::StatusLine),
-    }
+    let mut status = ResponseHead::new();
+    parse_status(value, &mut status)?;
+    Ok(Some(status.status))
 }
 
 /// Appends the line that a CGI head begins with.
@@ -167,6 +170,7 @@ mod tests {
             (b"Status: 204 No Content\nA: b\n\n", (204, Empty)),
             (b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n", (200, UntilClose)),
             (b"HTTP/1.0 404 Not Found\r\n\r\n", (404, UntilClose)),
+            (b"HTTP/2.0 200 OK\r\n\r\n", (200, UntilClose)),
             (
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
                 (200, Chunked),

@@ -20,7 +20,7 @@ pub use encode::{
 pub use reject::{Reject, RejectReason};
 pub use request::{RequestHead, Structured, assemble_request, parse_request};
 pub use response::{BadResponse, ResponseHead, parse_response};
-pub(crate) use response::{MAX_STATUS_LINE, frame, parse_field, parse_status_line};
+pub(crate) use response::{MAX_STATUS_LINE, frame, parse_field, parse_status, parse_status_line};
 
 /// Protocol version of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -149,6 +149,12 @@ pub(crate) fn parse_status_line(line: &[u8], head: &mut ResponseHead) -> Result<
         Some((b"HTTP/1.0 ", rest)) => (Version::Http10, rest),
         _ => return Err(BadResponse::StatusLine),
     };
+    head.version = version;
+    parse_status(rest, head)
+}
+
+/// Status and phrase: what a status line has behind the version.
+pub(crate) fn parse_status(rest: &[u8], head: &mut ResponseHead) -> Result<(), BadResponse> {
     let (status, phrase) = match rest {
         [
             a @ b'1'..=b'5',
@@ -165,7 +171,6 @@ pub(crate) fn parse_status_line(line: &[u8], head: &mut ResponseHead) -> Result<
     if !matches!(phrase, [] | [b' ', ..]) || !is_value(phrase) {
         return Err(BadResponse::StatusLine);
     }
-    head.version = version;
     head.status = status;
     Ok(())
 }

@@ -89,7 +89,7 @@ impl<'e> Known<'e> {
     pub(super) fn get(&self, placeholder: Placeholder) -> &[u8] {
         match placeholder {
             Placeholder::Host => self.host,
-            Placeholder::Path => self.exchange.request.path(),
+            Placeholder::Path => self.exchange.request.path_decoded(),
             Placeholder::ClientIp => self.client_ip(),
             Placeholder::RequestId => self.exchange.request_id.as_bytes(),
             Placeholder::Scheme => self.exchange.client.scheme().as_bytes(),

@@ -75,6 +75,8 @@ counters! {
     sticky_hits,
     /// Requests that went to another, since that one could not be used.
     sticky_redispatches,
+    /// Request bodies that were read whole before a server was asked, for its protocol needs their length.
+    bodies_held,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

@@ -5,7 +5,7 @@
 pub enum Placeholder {
     /// `{host}`: without port.
     Host,
-    /// `{path}`: in its normal form.
+    /// `{path}`: in its normal form, decoded.
     Path,
     /// `{client_ip}`
     ClientIp,

@@ -9,12 +9,14 @@ const AFTER_HELP: &str = "\
 Examples:
   quaich proxy --to http://127.0.0.1:9000
   quaich proxy -b :8080 --to 10.0.0.11:9000 10.0.0.12:9000
-  quaich proxy --to unix:/run/app.sock";
+  quaich proxy --to unix:/run/app.sock
+  quaich proxy --to uwsgi+unix:/run/app.sock";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// Servers to forward to: http://HOST:PORT, HOST:PORT, https://HOST, h2c://HOST:PORT, unix:PATH
+    /// Servers to forward to: http://HOST:PORT, HOST:PORT, https://HOST, h2c://HOST:PORT,
+    /// uwsgi://HOST:PORT, fastcgi://HOST:PORT, scgi://HOST:PORT, unix:PATH, uwsgi+unix:PATH ...
     #[arg(long, value_name = "URL", env = "QUAICH_TO", value_delimiter = ',')]
     #[arg(required = true, num_args = 1..)]
     to: Vec<String>,

@@ -184,6 +184,25 @@ fn balance() {
 }
 
 #[test]
+fn uwsgi() {
+    let site = example("uwsgi", on_a_free_port);
+    let program = std::path::Path::new("/usr/bin/uwsgi-core");
+    if !program.exists() {
+        eprintln!("skipped: uwsgi is not installed");
+        return;
+    }
+    let server = Peer::start(
+        Command::new(program)
+            .arg("uwsgi.ini")
+            .current_dir(site.path()),
+    );
+    server.log().wait_for("spawned uWSGI worker");
+    let quaich = serve(site);
+    let page = quaich.get("/a%20b").text();
+    assert_eq!(page, "uWSGI answers /a b for 127.0.0.1, mode example\n");
+}
+
+#[test]
 fn tls() {
     let site = example("tls", |text| {
         let edited = on_a_free_port(text);

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use quaich_testkit::{Conversation, Origin, Peer, Quaich, TempSite, eventually, python};
+use quaich_testkit::{Conversation, Origin, Peer, Quaich, RawClient, TempSite, eventually, python};
 
 use crate::health::{server, to, wait_for_state, who};
 
@@ -78,6 +78,46 @@ fn a_server_that_fails_requests_is_ejected_and_comes_back() {
     ill.store(false, Ordering::SeqCst);
     let back = quaich.log().wait_for("a server is up");
     assert!(back.contains("its time is over"), "{back}");
+    assert_eq!(who(&quaich, 4), "aabb");
+}
+
+#[test]
+fn a_restart_that_breaks_off_many_requests_is_one_failure() {
+    const AT_ONCE: usize = 12;
+    let waiting = Arc::new(std::sync::Barrier::new(AT_ONCE));
+    let origin = Origin::start(move |conversation: &mut Conversation| {
+        while let Some(request) = conversation.request() {
+            if request.method() == "POST" {
+                // All are there, and all are broken off.
+                waiting.wait();
+                return;
+            }
+            conversation.write("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na");
+        }
+    });
+    // Ejection would be possible: another one takes requests.
+    let b = moody("b", &Arc::default());
+    let quaich = to(
+        &[origin.url(), b.url()],
+        "passive = { errors = 2, eject = \"1h\" }",
+    );
+    let clients: Vec<RawClient> = (0..2 * AT_ONCE)
+        .map(|_| {
+            let mut client = quaich.raw();
+            client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx");
+            client
+        })
+        .collect();
+    let statuses = clients
+        .into_iter()
+        .map(|mut client| client.response().status);
+    assert_eq!(statuses.filter(|status| *status == 502).count(), AT_ONCE);
+    let status = server(&quaich, "a");
+    assert_eq!(status["failed"], AT_ONCE);
+    assert_eq!(
+        (&status["state"], &status["ejections"]),
+        (&"up".into(), &0.into())
+    );
     assert_eq!(who(&quaich, 4), "aabb");
 }
 

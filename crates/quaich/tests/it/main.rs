@@ -45,6 +45,7 @@ mod upstream_h2;
 mod upstream_tls;
 mod websocket;
 mod websocket_h2;
+mod wires;
 mod workers;
 mod wsgi;
 mod wsgi_body;

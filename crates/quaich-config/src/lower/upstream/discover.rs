@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use crate::addr::{self, AddrError};
+use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
@@ -94,14 +94,8 @@ fn srv(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Option<Discover> {
             protocol: server.protocol,
             tls: server.tls,
         }),
-        Err(AddrError::Wrong(reason)) => {
+        Err(reason) => {
             cx.bad_word("scheme", &scheme, reason);
-            None
-        }
-        Err(AddrError::Later(what)) => {
-            let message = format!("{what} are not in this version of quaich");
-            let help = "scheme = \"http\", \"https\" or \"h2c\"";
-            cx.report(Diagnostic::error("not-yet", scheme.1, message).help(help));
             None
         }
     }

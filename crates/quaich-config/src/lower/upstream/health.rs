@@ -184,6 +184,16 @@ pub(super) fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>
             let diagnostic = Diagnostic::error("bad-value", *place, message);
             cx.report(diagnostic.also(here, "the checks are set here"));
         }
+        let speaks_http = matches!(
+            server.protocol,
+            UpstreamProtocol::Http | UpstreamProtocol::H2c | UpstreamProtocol::Tcp
+        );
+        if matches!(health.kind, CheckKind::Http { .. }) && !speaks_http {
+            let message = format!("`{shown}` cannot be asked for a page by checks in this version");
+            let diagnostic = Diagnostic::error("not-yet", *place, message)
+                .help("type = \"tcp\" connects, type = \"ping\" pings a uwsgi or FastCGI server");
+            cx.report(diagnostic.also(here, "the checks are set here"));
+        }
         let pings = matches!(
             server.protocol,
             UpstreamProtocol::Uwsgi | UpstreamProtocol::FastCgi

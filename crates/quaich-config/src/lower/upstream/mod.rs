@@ -8,7 +8,7 @@ mod sticky;
 mod tcp;
 mod wires;
 
-use crate::addr::{self, AddrError};
+use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::lower::Lower;
@@ -129,15 +129,8 @@ fn server(cx: &mut Lower<'_>, key: &str, url: &Word, id: Option<Word>) -> Option
             }
             Some(server)
         }
-        Err(AddrError::Wrong(reason)) => {
+        Err(reason) => {
             cx.bad_word(key, url, reason);
-            None
-        }
-        Err(AddrError::Later(what)) => {
-            let message = format!("{what} are not in this version of quaich");
-            let help = "servers of this version are http://host:port, https://host, h2c://host:port, \
-                        uwsgi://host:port, fastcgi://host:port, scgi://host:port and http+unix:/path";
-            cx.report(Diagnostic::error("not-yet", url.1, message).help(help));
             None
         }
     }

@@ -31,6 +31,7 @@ impl Held {
         if scope.exchange.request.body != BodyLength::Chunked || !needs_length(upstream) {
             return Ok(Self(None));
         }
+        scope.thread.counters.bodies_held.add();
         let mut collector = Collector::default();
         while let Some(piece) = scope.body.data().await? {
             collector.push(piece).await.map_err(|_| Error::internal())?;

@@ -3,7 +3,7 @@
 //! Each [`Server`](crate::upstream::server::Server) has one. Requests read and write it without a
 //! lock; the tasks of `health` wait for its news.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,6 +64,8 @@ pub struct Condition {
     ejections: AtomicU64,
     /// Failures in a row.
     pub(super) failures: AtomicU32,
+    /// Requests that ran when the last of them was counted: theirs is the same misfortune.
+    pub(super) fellows: AtomicUsize,
     /// Of the monotonic clock: of the last failure, of the end of the ejection.
     pub(super) failed_at: AtomicU64,
     pub(super) ejected_until: AtomicU64,
@@ -101,6 +103,7 @@ impl Condition {
             changes: AtomicU64::new(0),
             ejections: AtomicU64::new(0),
             failures: AtomicU32::new(0),
+            fellows: AtomicUsize::new(0),
             failed_at: AtomicU64::new(0),
             ejected_until: AtomicU64::new(0),
             repetition: AtomicU32::new(0),

@@ -4,7 +4,7 @@
 //! two threads never take out more servers than may be.
 
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quaich_config::model;
@@ -15,6 +15,10 @@ use crate::upstream::server::Server;
 
 /// An ejection is at most so many times as long as the first one.
 const LONGEST: u32 = 10;
+
+/// A server that restarts breaks off whatever runs there. Failures of requests that ran together count
+/// as one when they come within so many milliseconds.
+const TOGETHER: u64 = 1000;
 
 /// Learns from one exchange.
 pub fn learn(group: &Group, server: &Server, outcome: Outcome) {
@@ -67,22 +71,30 @@ fn failed(group: &Group, server: &Server) {
     };
     let condition = server.condition();
     let now = millis();
-    let last = condition.failed_at.swap(now, Ordering::Relaxed);
-    let recent = u128::from(now.saturating_sub(last)) <= passive.within.as_millis();
-    let failures = match recent {
-        true => condition
-            .failures
-            .fetch_add(1, Ordering::Relaxed)
-            .saturating_add(1),
-        false => {
-            condition.failures.store(1, Ordering::Relaxed);
-            1
-        }
-    };
+    let last = condition.failed_at.load(Ordering::Relaxed);
+    let since = now.saturating_sub(last);
+    if since < TOGETHER && one_less(&condition.fellows) {
+        return;
+    }
+    let fellows = server.running().saturating_sub(1);
+    condition.fellows.store(fellows, Ordering::Relaxed);
+    condition.failed_at.store(now, Ordering::Relaxed);
+    if u128::from(since) > passive.within.as_millis() {
+        condition.failures.store(0, Ordering::Relaxed);
+    }
+    let before = condition.failures.fetch_add(1, Ordering::Relaxed);
+    let failures = before.saturating_add(1);
     if failures >= passive.errors {
         condition.failures.store(0, Ordering::Relaxed);
         eject(group, server, passive, now);
     }
+}
+
+/// Takes one away, if there is one.
+fn one_less(count: &AtomicUsize) -> bool {
+    let less = |count: usize| count.checked_sub(1);
+    let order = Ordering::Relaxed;
+    count.fetch_update(order, order, less).is_ok()
 }
 
 fn eject(group: &Group, server: &Server, passive: &model::Passive, now: u64) {

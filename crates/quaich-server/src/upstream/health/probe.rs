@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::check::Checks;
 use super::{Reason, dial, jittered, millis, take_in};
+use crate::link::Mode;
 use crate::upstream::group::Group;
 use crate::upstream::secure::Offer;
 use crate::upstream::server::Server;
@@ -21,6 +22,9 @@ pub(super) async fn reach(group: Arc<Group>, server: Arc<Server>) {
             server.condition().unreachable.notified().await;
         }
         sleep(jittered(settings.retry_after)).await;
+        if server.wanted() == Mode::Maint {
+            continue;
+        }
         let dialled = dial::server(&group, &server, None, Offer::Usual);
         if let Ok(Ok(_)) = timeout(settings.connect_timeout, dialled).await {
             take_in(

@@ -12,6 +12,7 @@ mod limits;
 use quaich_testkit::{Answer, Ca, Caller, Origin, Quaich, Request, TempSite, Transport};
 
 use crate::apps;
+use crate::wires::peers;
 
 /// The app on all stages.
 const APP: &str = include_str!("app.py");
@@ -19,11 +20,11 @@ const APP: &str = include_str!("app.py");
 /// The front with all its sites, and what is behind it.
 struct Stage {
     quaich: Quaich,
+    /// Where the app stands: in a worker of the front, or behind an upstream.
+    app_hosts: Vec<&'static str>,
     _behind: Option<Quaich>,
+    _servers: Vec<peers::Server>,
 }
-
-/// Where the app stands: in a worker of the front, or behind an upstream.
-const APP_HOSTS: [&str; 3] = ["app.test", "up.test", "h2.test"];
 
 /// Where a scripted origin stands: behind an upstream spoken to in HTTP/1.1, and the same one
 /// behind a second quaich that is spoken to in HTTP/2.
@@ -58,6 +59,7 @@ impl Stage {
         folder.write("app.py", APP);
         files::fill(&folder);
         let addr = behind.addr();
+        let (servers, sites) = wires(behind.site());
         let toml = [
             listeners(&folder).to_string(),
             apps::table("workers = 1\nthreads = 4"),
@@ -69,10 +71,22 @@ impl Stage {
                 "respond",
                 "[[site.respond.route]]\nrespond = { status = 203, body = \"fixed\" }",
             ),
+            sites
+                .iter()
+                .map(|(name, url)| site(name, &format!("proxy = \"{url}\"")))
+                .collect(),
         ];
+        let mut app_hosts = vec!["app.test", "up.test", "h2.test"];
+        app_hosts.extend(WIRES.iter().filter(|host| {
+            sites
+                .iter()
+                .any(|(name, _)| host.strip_suffix(".test") == Some(name))
+        }));
         Self {
             quaich: Quaich::serve_exactly(folder, &toml.concat()),
+            app_hosts,
             _behind: Some(behind),
+            _servers: servers,
         }
     }
 
@@ -88,7 +102,9 @@ impl Stage {
         ];
         Self {
             quaich: Quaich::serve_exactly(folder, &toml.concat()),
+            app_hosts: Vec::new(),
             _behind: Some(behind),
+            _servers: Vec::new(),
         }
     }
 
@@ -102,6 +118,27 @@ impl Stage {
         };
         transport.connect(self.quaich.addr_at(ip), host)
     }
+}
+
+/// Servers that are spoken to in other protocols.
+const WIRES: [&str; 4] = ["uwsgi.test", "gunicorn.test", "fastcgi.test", "scgi.test"];
+
+/// Those of them that can be started, with the names of their sites and their URLs.
+fn wires(folder: &TempSite) -> (Vec<peers::Server>, Vec<(&'static str, String)>) {
+    let started = [
+        ("uwsgi", peers::uwsgi(folder, &[])),
+        ("gunicorn", peers::gunicorn(folder)),
+        ("fastcgi", peers::flup_fastcgi(folder)),
+        ("scgi", peers::flup_scgi(folder)),
+    ];
+    let started = started.into_iter();
+    let started = started.filter_map(|(name, server)| Some((name, server?)));
+    started
+        .map(|(name, server)| {
+            let url = server.url.clone();
+            (server, (name, url))
+        })
+        .unzip()
 }
 
 /// One exchange: its name, the request, and what its answer must be.
@@ -224,7 +261,7 @@ fn difference(one: &Answer, other: &Answer) -> String {
 fn many_exchanges_share_a_connection() {
     let stage = Stage::with_app();
     for transport in Transport::ALL {
-        for host in APP_HOSTS {
+        for host in &stage.app_hosts {
             let mut caller = stage.connect(transport, host);
             for n in 0..20 {
                 let body = format!("body {n}");
@@ -253,14 +290,19 @@ fn the_app_knows_how_it_was_asked() {
             },
             if transport.is_tls() { "https" } else { "http" },
         );
-        for host in APP_HOSTS {
+        // gunicorn believes the variables of nobody.
+        for host in stage
+            .app_hosts
+            .iter()
+            .filter(|host| **host != "gunicorn.test")
+        {
             let request = Request::get("/environ").host(host);
             let environ = stage.connect(transport, host).call(&request).json();
             let what = format!("{transport:?} {host}");
             assert_eq!(environ["wsgi.url_scheme"], scheme, "{what}");
-            assert_eq!(environ["HTTP_HOST"], host, "{what}");
+            assert_eq!(environ["HTTP_HOST"], *host, "{what}");
             assert_eq!(environ["REMOTE_ADDR"], "127.0.0.1", "{what}");
-            if host == "app.test" {
+            if *host != "up.test" && *host != "h2.test" {
                 assert_eq!(environ["SERVER_PROTOCOL"], protocol, "{what}");
             }
         }

@@ -1,0 +1,115 @@
+//! Reading the tables below a table. Used like the rest of [`Fields`].
+
+use super::{Fields, Word, is_off, join};
+use crate::document::Data;
+use crate::keys::Kind;
+use crate::lower::{Lower, unknown};
+
+impl<'d> Fields<'d> {
+    /// A table below this one; an absent one reads as empty.
+    pub(crate) fn table(&self, cx: &mut Lower<'_>, name: &str) -> Fields<'d> {
+        let (Kind::Table(keys) | Kind::TableOrOff(keys)) = self.key(name).kind else {
+            unreachable!("{name} is a table")
+        };
+        let path = join(&self.path, name);
+        let Some(entry) = self.table.and_then(|table| table.entry(name)) else {
+            return Fields::absent(keys, path, self.span);
+        };
+        let origin = cx.origin(entry.value.span);
+        cx.note(path.clone(), origin);
+        match &entry.value.data {
+            Data::Table(table) => Fields::open(cx, keys, Some(table), (path, entry.value.span)),
+            _ => {
+                cx.wrong_type(name, &entry.value, &format!("a table: {}", keys.header));
+                Fields {
+                    doubtful: true,
+                    ..Fields::absent(keys, path, entry.value.span)
+                }
+            }
+        }
+    }
+
+    /// A table below this one; `None` = it is off. `true` reads as an empty table.
+    pub(crate) fn bool_or_table(&self, cx: &mut Lower<'_>, name: &str) -> Option<Fields<'d>> {
+        let Kind::BoolOrTable(keys) = self.key(name).kind else {
+            unreachable!("{name} is on, off or a table")
+        };
+        let path = join(&self.path, name);
+        let place = self.place(name);
+        let flag = match self.entry(cx, name).map(|entry| &entry.value) {
+            None => self.key(name).default == "true",
+            Some(value) if is_off(value) => false,
+            Some(value) => match &value.data {
+                Data::Bool(_) => true,
+                Data::Table(table) => {
+                    return Some(Fields::open(cx, keys, Some(table), (path, value.span)));
+                }
+                _ => {
+                    let expected = format!("true, false or a table: {}", keys.header);
+                    cx.wrong_type(name, value, &expected);
+                    false
+                }
+            },
+        };
+        flag.then(|| Fields::absent(keys, path, place))
+    }
+
+    /// The tables of `[[...name]]`.
+    pub(crate) fn tables(&self, cx: &mut Lower<'_>, name: &str) -> Vec<Fields<'d>> {
+        let Kind::Tables(keys) = self.key(name).kind else {
+            unreachable!("{name} is a list")
+        };
+        let Some(entry) = self.table.and_then(|table| table.entry(name)) else {
+            return Vec::new();
+        };
+        let Data::Array(items) = &entry.value.data else {
+            cx.wrong_type(
+                name,
+                &entry.value,
+                &format!("a list of tables: {}", keys.header),
+            );
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("{}[{index}]", join(&self.path, name));
+            match &item.data {
+                Data::Table(table) => {
+                    found.push(Fields::open(cx, keys, Some(table), (path, item.span)));
+                }
+                _ => cx.wrong_type(name, item, &format!("a table: {}", keys.header)),
+            }
+        }
+        found
+    }
+
+    /// The tables of `[name.NAME]`, with their names.
+    pub(crate) fn named(&self, cx: &mut Lower<'_>, name: &str) -> Vec<(Word, Fields<'d>)> {
+        let Kind::Named(keys) = self.key(name).kind else {
+            unreachable!("{name} has names")
+        };
+        let Some(entry) = self.table.and_then(|table| table.entry(name)) else {
+            return Vec::new();
+        };
+        let Data::Table(table) = &entry.value.data else {
+            cx.wrong_type(
+                name,
+                &entry.value,
+                &format!("tables with names: {}", keys.header),
+            );
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for entry in &table.entries {
+            cx.check_name(&entry.key, entry.key_span);
+            let Data::Table(table) = &entry.value.data else {
+                cx.report(unknown::not_named(keys, entry));
+                continue;
+            };
+            let path = format!("{}.{}", join(&self.path, name), entry.key);
+            let fields = Fields::open(cx, keys, Some(table), (path, entry.value.span));
+            found.push(((entry.key.clone(), entry.key_span), fields));
+        }
+        found
+    }
+}

@@ -1,0 +1,8 @@
+//! Servers that are spoken to in uwsgi, FastCGI and SCGI: real ones, and ones scripted to the byte.
+
+mod broken;
+mod fastcgi;
+pub(crate) mod peers;
+mod real;
+mod scripted;
+mod variables;
