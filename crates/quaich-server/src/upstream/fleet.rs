@@ -40,9 +40,13 @@ impl Fleet {
         }
     }
 
-    /// The next turn, over all threads.
-    pub(super) fn turn(&self) -> u32 {
-        self.turn.fetch_add(1, Ordering::Relaxed)
+    /// The next turn, over all threads. A request that is put to `another` server takes none: else
+    /// those after it would always begin with the same.
+    pub(super) fn turn(&self, another: bool) -> u32 {
+        match another {
+            false => self.turn.fetch_add(1, Ordering::Relaxed),
+            true => self.turn.load(Ordering::Relaxed),
+        }
     }
 
     pub(super) fn begun(&self) {

@@ -314,3 +314,99 @@ fn network(addr: IpAddr) -> IpAddr {
         IpAddr::V6(addr) => IpAddr::V6((addr.to_bits() >> 64 << 64).into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use quaich_config::model::Balance;
+
+    use super::*;
+    use crate::upstream::balance::samples;
+    use crate::upstream::group::Group;
+
+    /// Two servers with room for one request each.
+    fn group() -> Arc<Group> {
+        samples::group(Balance::RoundRobin, &[1, 1], |_, server| {
+            server.max_conns = 1;
+        })
+    }
+
+    fn poll(place: &mut Place<'_>) -> Option<Option<Slot>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match pin!(place).poll(&mut cx) {
+            Poll::Ready(slot) => Some(slot),
+            Poll::Pending => None,
+        }
+    }
+
+    fn from(client: u8) -> Wish<'static> {
+        Wish {
+            client: Some([10, 0, 0, client].into()),
+            ..Wish::default()
+        }
+    }
+
+    #[test]
+    fn room_goes_to_the_next_one_that_takes_the_server() {
+        let group = group();
+        let (first, second) = (
+            group.choose(&from(1)).unwrap(),
+            group.choose(&from(1)).unwrap(),
+        );
+        let known = second.server().clone();
+        let choosy = Wish {
+            known: Some(&known),
+            ..from(1)
+        };
+        let queue = group.queue();
+        let mut choosy = queue.enter(&choosy).unwrap();
+        let mut easy = queue.enter(&from(2)).unwrap();
+        assert!(poll(&mut choosy).is_none() && poll(&mut easy).is_none());
+        assert_eq!(queue.length(), 2);
+        // It belongs to the other one.
+        drop(first);
+        let got = poll(&mut easy).flatten().expect("room");
+        assert!(poll(&mut choosy).is_none());
+        drop(got);
+        assert!(poll(&mut choosy).is_none());
+        drop(second);
+        let got = poll(&mut choosy).flatten().expect("room");
+        assert!(Arc::ptr_eq(got.server(), &known));
+        assert_eq!(queue.length(), 0);
+    }
+
+    #[test]
+    fn room_that_nobody_takes_any_more_goes_to_the_next() {
+        let group = group();
+        let held = [from(1), from(1)].map(|wish| group.choose(&wish).unwrap());
+        let queue = group.queue();
+        let granted = queue.enter(&from(2)).unwrap();
+        let mut next = queue.enter(&from(3)).unwrap();
+        let left = queue.enter(&from(2)).unwrap();
+        drop(left);
+        assert_eq!(queue.length(), 2);
+        let [one, other] = held;
+        drop(one);
+        assert_eq!(queue.length(), 1);
+        drop(granted);
+        assert!(poll(&mut next).flatten().is_some());
+        drop(other);
+        assert_eq!(queue.length(), 0);
+    }
+
+    #[test]
+    fn who_waits_for_a_server_that_goes_chooses_anew() {
+        let group = group();
+        let held = group.choose(&from(1)).unwrap();
+        let wish = Wish {
+            known: Some(held.server()),
+            ..from(1)
+        };
+        let queue = group.queue();
+        let mut place = queue.enter(&wish).unwrap();
+        assert!(poll(&mut place).is_none());
+        group.changed();
+        assert!(matches!(poll(&mut place), Some(None)));
+    }
+}

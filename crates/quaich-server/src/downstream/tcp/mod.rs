@@ -92,6 +92,7 @@ impl Call {
         loop {
             let wish = Wish {
                 tried: &tried,
+                client: self.client.addr,
                 ..Wish::default()
             };
             let Unreachable { error, server } = match upstream.dial(announced, &wish).await {

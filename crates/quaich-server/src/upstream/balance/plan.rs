@@ -85,7 +85,6 @@ impl Plan {
         let is_tried = |server: &Arc<Server>| wish.tried.iter().any(|t| Arc::ptr_eq(t, server));
         if let Some(known) = wish.known
             && known.takes_known()
-            && !is_tried(known)
         {
             return Slot::claim(known).ok_or(Denied::Full);
         }
@@ -94,6 +93,7 @@ impl Plan {
             tier.claim(&Search {
                 fleet,
                 hash: wish.hash,
+                another: !wish.tried.is_empty(),
                 accepts: &|server| again || !is_tried(server),
             })
         };

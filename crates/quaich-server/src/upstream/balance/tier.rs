@@ -50,6 +50,8 @@ enum Way {
 pub(super) struct Search<'s> {
     pub(super) fleet: &'s Fleet,
     pub(super) hash: Option<u64>,
+    /// Others have failed the request.
+    pub(super) another: bool,
     pub(super) accepts: &'s dyn Fn(&Arc<Server>) -> bool,
 }
 
@@ -138,7 +140,7 @@ impl Tier {
     }
 
     fn by_turns(&self, schedule: &Schedule, search: &Search<'_>) -> Option<Slot> {
-        let turn = search.fleet.turn();
+        let turn = search.fleet.turn(search.another);
         // The next in turn, and whoever follows when that one cannot.
         (0..schedule.period()).find_map(|later| {
             let index = schedule.at(turn.wrapping_add(later))?;
@@ -147,7 +149,7 @@ impl Tier {
     }
 
     fn least(&self, schedule: Option<&Schedule>, search: &Search<'_>) -> Option<Slot> {
-        let turn = search.fleet.turn();
+        let turn = search.fleet.turn(search.another);
         let start = schedule.and_then(|schedule| schedule.at(turn));
         let start = start.unwrap_or(turn as usize % self.servers.len().max(1));
         let (before, after) = self.servers.split_at_checked(start)?;

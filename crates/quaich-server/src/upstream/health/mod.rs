@@ -107,11 +107,12 @@ fn take_out(group: &Group, server: &Server, reason: Reason, why: &dyn Display) -
     let Some((was, is)) = server.condition().set(reason, true) else {
         return false;
     };
+    // Whoever reads that it is so may rely on it.
+    group.changed();
     if was != is {
         log::warn!("a server is {is}"; upstream = group.settings().name, server = server.name(),
             was = was, reason = why);
     }
-    group.changed();
     relieve(group);
     true
 }
@@ -124,14 +125,11 @@ fn take_in(group: &Group, server: &Server, reason: Reason, why: &dyn Display) ->
     if server.condition().is_in() {
         server.start_slowly();
     }
+    group.changed();
     if was != is {
         log::info!("a server is {is}"; upstream = group.settings().name, server = server.name(),
             was = was, reason = why);
     }
-    if server.condition().is_in() {
-        server.start_slowly();
-    }
-    group.changed();
     true
 }
 

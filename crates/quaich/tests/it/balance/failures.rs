@@ -54,10 +54,10 @@ fn a_server_that_is_killed_under_load_costs_no_idempotent_request() {
         })
         .collect();
     let quaich = serve("", &servers);
-    let done = AtomicUsize::new(0);
+    let (done, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for client_number in 0..8 {
-            let (quaich, done) = (&quaich, &done);
+            let (quaich, done, failed) = (&quaich, &done, &failed);
             scope.spawn(move || {
                 let mut client = quaich.raw();
                 for n in 0..150 {
@@ -68,6 +68,7 @@ fn a_server_that_is_killed_under_load_costs_no_idempotent_request() {
                     ));
                     let status = client.response().status;
                     assert!(status == 200 || status == 502, "{status}");
+                    failed.fetch_add(usize::from(status == 502), Ordering::SeqCst);
                     done.fetch_add(1, Ordering::SeqCst);
                 }
             });
@@ -75,14 +76,22 @@ fn a_server_that_is_killed_under_load_costs_no_idempotent_request() {
         quaich_testkit::eventually("load", || (done.load(Ordering::SeqCst) > 200).then_some(()));
         Quaich::signal_process(peers[1].pid(), Signal::KILL);
     });
-    let mut seen = HashSet::new();
-    for peer in &peers {
-        let log = peer.log().text();
-        for line in log.lines().filter(|line| line.starts_with("post ")) {
-            assert!(seen.insert(line.to_owned()), "{line} was sent twice");
-        }
+    // Those that were on their way to the server when it died, and no other.
+    let failed = failed.into_inner();
+    assert!(failed <= 32, "{failed} POSTs have failed");
+    let seen = quaich_testkit::eventually("every POST that was answered at a server", || {
+        let logs: Vec<String> = peers.iter().map(|peer| peer.log().text()).collect();
+        let lines = logs.iter().flat_map(|log| log.lines());
+        let posts: Vec<String> = lines
+            .filter(|line| line.starts_with("post "))
+            .map(str::to_owned)
+            .collect();
+        (posts.len() >= 1200 - failed).then_some(posts)
+    });
+    let mut once = HashSet::new();
+    for line in seen {
+        assert!(once.insert(line.clone()), "{line} was sent twice");
     }
-    assert!(seen.len() >= 1150, "{}", seen.len());
 }
 
 /// An address at which nothing listens.
