@@ -612,7 +612,8 @@ prop_compose! {
         }
         (tcp.tls, tcp.h2) = (UpstreamTls::default(), H2::Auto);
         // Who asks for certificates of clients must speak TLS.
-        let secure = server.listeners.last().is_some_and(|last| last.tls);
+        let secure = server.listeners.last();
+        let secure = secure.is_some_and(|last| last.tls && !matches!(last.other, Some(OtherProtocol::Tcp { .. })));
         let tls_client = own_client.filter(|own| secure && *own != tls.client);
         let site = |(index, routes): (usize, Vec<Route>)| Site {
             name: format!("site{index}"),

@@ -1,6 +1,6 @@
 //! A client that sends exactly the bytes it is told and reads what comes, with deadlines.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
