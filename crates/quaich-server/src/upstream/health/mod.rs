@@ -100,11 +100,12 @@ fn take_out(group: &Group, server: &Server, reason: Reason, why: &dyn Display) -
     let Some((was, is)) = server.condition().set(reason, true) else {
         return false;
     };
+    // Whoever reads the message finds it true.
+    group.changed();
     if was != is {
         log::warn!("a server is {is}"; upstream = group.settings().name, server = server.name(),
             was = was, reason = why);
     }
-    group.changed();
     relieve(group);
     true
 }
@@ -117,6 +118,7 @@ fn take_in(group: &Group, server: &Server, reason: Reason, why: &dyn Display) ->
     if server.condition().is_in() {
         server.start_slowly();
     }
+    group.changed();
     if was != is {
         log::info!("a server is {is}"; upstream = group.settings().name, server = server.name(),
             was = was, reason = why);
@@ -124,7 +126,6 @@ fn take_in(group: &Group, server: &Server, reason: Reason, why: &dyn Display) ->
     if server.condition().is_in() {
         server.start_slowly();
     }
-    group.changed();
     true
 }
 
