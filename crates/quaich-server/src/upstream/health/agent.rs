@@ -138,12 +138,12 @@ pub(super) fn obey(group: &Group, server: &Server, said: &Words) {
         None => {}
     }
     if news {
+        group.changed();
         let (mode, weight) = (server.mode(), server.weight());
         if before != (mode, weight) {
             log::info!("an agent has changed a server"; upstream = group.settings().name,
                 server = server.name(), mode = mode.name(), weight = weight, said = said);
         }
-        group.changed();
         relieve(group);
     }
 }
