@@ -431,6 +431,8 @@ mod tests {
         ] {
             assert_eq!(addr(text), unix, "{text}");
         }
+        assert_eq!(addr("tcp://a:80"), tcp("a", 80));
+        assert!(addr("tcp://a").is_err());
         for text in [
             "uwsgi+unix:/run/x",
             "fastcgi+unix:/run/x",

@@ -35,15 +35,13 @@ impl Reach {
         let on = |(index, listener): (usize, _)| {
             (indices.is_empty() || indices.contains(&index)).then_some(listener)
         };
-        let is_http = |listener: &&Listener| listener.other.is_none();
-        let listeners = || {
-            let named = server.listeners.iter().enumerate().filter_map(on);
-            named.filter(is_http)
-        };
+        let named = || server.listeners.iter().enumerate().filter_map(on);
+        // Only a browser can be sent elsewhere; certificates are for all.
+        let listeners = || named().filter(|listener| listener.other.is_none());
         let plain = |listener: &&Listener| !listener.tls;
         Self {
             plain: listeners().any(|l| !l.tls),
-            tls: listeners().any(|l| l.tls),
+            tls: named().any(|l| l.tls),
             standard: listeners().any(|l| l.tls && has_port(l, 443))
                 && listeners().filter(plain).all(|l| has_port(l, 80))
                 && listeners().any(|l| !l.tls),
