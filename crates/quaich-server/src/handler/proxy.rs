@@ -199,9 +199,7 @@ async fn exchange(
             })
         }
         Ok(Ended::Offered(offer, reusable)) => {
-            if reusable {
-                body.finish_whole();
-            }
+            let _ = reusable.then(|| body.finish_whole());
             Ok(Ended::Offered(offer, reusable && down.is_reusable()))
         }
         Ok(Ended::Switched) => {

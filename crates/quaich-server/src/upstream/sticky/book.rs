@@ -20,7 +20,7 @@ pub(super) enum Names {
     Plain,
     /// By a value that only who knows the secret can make. It says nothing of the server.
     Signed {
-        key: hmac::Key,
+        key: Box<hmac::Key>,
         /// Of the upstream.
         upstream: String,
     },
@@ -30,7 +30,7 @@ impl Names {
     /// Signed ones. Quaichs with one `secret` and one name of the `upstream` agree on them.
     pub(super) fn signed(secret: &[u8], upstream: &str) -> Self {
         Self::Signed {
-            key: hmac::Key::new(hmac::HMAC_SHA256, secret),
+            key: Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret)),
             upstream: upstream.to_owned(),
         }
     }

@@ -20,6 +20,9 @@ use super::group::Group;
 use super::server::Server;
 use book::{Book, Names};
 
+/// Writes a `Cookie` field anew, as far as the cookie of that name is concerned.
+type Edit = fn(&[u8], &[u8], &mut Vec<u8>);
+
 /// `sticky` of an upstream, on one thread.
 #[derive(Debug)]
 pub struct Sticky {
@@ -105,7 +108,7 @@ impl Sticky {
 
     /// A `Cookie` field as the server gets it: `None` as it is, empty = not at all.
     pub fn cookie_for_server(&self, field: &[u8]) -> Option<Vec<u8>> {
-        let (name, edit): (_, fn(&[u8], &[u8], &mut Vec<u8>)) = match &self.settings.by {
+        let (name, edit): (_, Edit) = match &self.settings.by {
             StickyBy::Cookie(cookie) => (&cookie.name, cookie::without),
             StickyBy::App {
                 cookie,
