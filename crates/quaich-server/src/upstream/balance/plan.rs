@@ -94,7 +94,8 @@ impl Plan {
                 fleet,
                 hash: wish.hash,
                 another: !wish.tried.is_empty(),
-                accepts: &|server| again || !is_tried(server),
+                // A server may have gone out since the plan was made.
+                accepts: &|server| server.takes_new() && (again || !is_tried(server)),
             })
         };
         let mut found = search(&self.main, false);
