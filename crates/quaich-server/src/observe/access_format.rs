@@ -121,8 +121,16 @@ pub const PLACEHOLDERS: &[(&str, Value, &str)] = &[
         Value::Outcome,
         "how it ended, `ok` if as it should",
     ),
-    ("protocol", Value::Protocol, "`HTTP/1.0` or `HTTP/1.1`"),
-    ("queue_ms", Value::QueueMs, "wait for a free worker"),
+    (
+        "protocol",
+        Value::Protocol,
+        "`HTTP/1.0`, `HTTP/1.1`, `HTTP/2.0`, or `TCP` for a whole connection",
+    ),
+    (
+        "queue_ms",
+        Value::QueueMs,
+        "wait for a free worker or server",
+    ),
     (
         "received_bytes",
         Value::ReceivedBytes,
@@ -132,7 +140,11 @@ pub const PLACEHOLDERS: &[(&str, Value, &str)] = &[
     ("request_id", Value::RequestId, "id of the request"),
     ("retries", Value::Retries, "further attempts upstream"),
     ("route", Value::Route, "where the route stands, `file:line`"),
-    ("scheme", Value::Scheme, "`http` or `https`"),
+    (
+        "scheme",
+        Value::Scheme,
+        "`http` or `https`; `tcp` or `tls` for a TCP listener",
+    ),
     ("sent_bytes", Value::SentBytes, "bytes of the whole answer"),
     (
         "server",

@@ -292,7 +292,7 @@ fn what_is_not_in_this_version_is_refused_not_ignored() {
     for (toml, word) in [
         ("[tls.acme]\nchallenge = \"dns-01\"\n", "dns-01"),
         ("[cache.pages]\nmemory = \"1MiB\"\n", "cache"),
-        ("[upstream.a]\nservers = [\"uwsgi://a.test:1\"]\n", "uwsgi"),
+        ("[admin]\nmetrics = true\n", "metrics"),
         ("[app.a]\nmodule = \"a\"\nprotocol = \"asgi\"\n", "asgi"),
     ] {
         let site = TempSite::new();

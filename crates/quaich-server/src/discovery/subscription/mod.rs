@@ -82,6 +82,7 @@ pub fn serve(
         upstreams: upstreams.iter().filter(wants).cloned().collect(),
         counters: counters.clone(),
         changed: RefCell::default(),
+        news: RefCell::default(),
         deadlines: deadlines.clone(),
         watches: RefCell::default(),
     });
@@ -104,9 +105,18 @@ struct Hub {
     counters: Arc<Counters>,
     /// Keys whose instances are others than upstreams know.
     changed: RefCell<BTreeSet<String>>,
+    /// What is to be logged once upstreams know it: whoever reads it may rely on it.
+    news: RefCell<Vec<News>>,
     deadlines: Rc<Deadlines>,
     /// What looks after the groups of keys, by name of the group.
     watches: RefCell<HashMap<String, JoinHandle<()>>>,
+}
+
+/// What has become of an instance.
+struct News {
+    what: &'static str,
+    key: String,
+    address: String,
 }
 
 impl Hub {
@@ -186,7 +196,7 @@ impl Hub {
             Change::Nothing => return,
             Change::Alive => return self.revive(&key, said.address),
             Change::Joined => {
-                log::info!("an instance has joined"; key = key, address = said.address);
+                self.tell_later("an instance has joined", said);
                 if said.names_files {
                     log::warn!(
                         "certificates that an instance names are not read: set [tls] or [cert.NAME]";
@@ -206,9 +216,17 @@ impl Hub {
                 );
                 self.revive(&key, said.address);
             }
-            Change::Left => log::info!("an instance has left"; key = key, address = said.address),
+            Change::Left => self.tell_later("an instance has left", said),
         }
         self.changed.borrow_mut().insert(key);
+    }
+
+    fn tell_later(&self, what: &'static str, said: &Announcement<'_>) {
+        self.news.borrow_mut().push(News {
+            what,
+            key: said.key.to_ascii_lowercase(),
+            address: said.address.to_owned(),
+        });
     }
 
     /// An instance that could not be connected to says that it is there.
@@ -235,8 +253,15 @@ impl Hub {
         })
     }
 
-    /// Tells upstreams what has changed.
+    /// Tells upstreams what has changed, then the log.
     fn publish(&self) {
+        self.publish_changes();
+        for News { what, key, address } in self.news.take() {
+            log::info!("{what}"; key = key, address = address);
+        }
+    }
+
+    fn publish_changes(&self) {
         let changed = self.changed.take();
         if changed.is_empty() {
             return;
@@ -259,11 +284,12 @@ impl Hub {
         loop {
             sleep(every).await;
             let gone = self.subscriptions.registry().forget(Instant::now());
+            let keys = gone.iter().map(|(key, _)| key.clone());
+            self.changed.borrow_mut().extend(keys);
+            self.publish();
             for (key, address) in gone {
                 log::warn!("an instance has fallen silent"; key = key, address = address);
-                self.changed.borrow_mut().insert(key);
             }
-            self.publish();
         }
     }
 

@@ -130,7 +130,8 @@ fn an_answer_without_a_single_meaning_is_none() {
                 _ => (answer.to_vec(), End::Fin),
             }
         });
-        let quaich = in_front_of(scheme, &origin, "retries = 0");
+        // A kept connection could be closed just when the next request is sent.
+        let quaich = in_front_of(scheme, &origin, "retries = 0\nkeepalive = 0");
         for (number, (answer, status, body)) in HEADS.iter().enumerate() {
             at.store(number, Ordering::SeqCst);
             let what = format!("{scheme} {}", answer.escape_ascii());
