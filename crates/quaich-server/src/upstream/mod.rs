@@ -11,6 +11,7 @@ pub mod connect;
 pub mod endpoint;
 mod fleet;
 pub mod group;
+pub mod hash;
 pub mod health;
 pub mod pool;
 pub mod queue;

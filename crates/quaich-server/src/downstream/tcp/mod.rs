@@ -26,6 +26,7 @@ use crate::observe::record::{self, Record};
 use crate::stream::Stream;
 use crate::thread::Thread;
 use crate::upstream::group::{Outcome, Slot, Wish};
+use crate::upstream::hash;
 use crate::upstream::server::Server;
 use crate::upstream::{Unreachable, Upstream};
 
@@ -88,12 +89,14 @@ impl Call {
     async fn connect(&mut self, upstream: &Upstream) -> Result<(Stream, Slot), Error> {
         let announced = self.announced();
         let mut tried: Vec<Arc<Server>> = Vec::new();
+        let own = self.own_server(upstream);
         let mut left = upstream.settings().retries;
         loop {
             let wish = Wish {
+                known: own.as_ref().filter(|_| tried.is_empty()),
+                hash: self.client.addr.map(hash::of_address),
                 tried: &tried,
                 client: self.client.addr,
-                ..Wish::default()
             };
             let Unreachable { error, server } = match upstream.dial(announced, &wish).await {
                 Ok((stream, slot)) => {
@@ -118,6 +121,12 @@ impl Call {
             self.retries += 1;
             self.thread.counters.upstream_retries.add();
         }
+    }
+
+    /// The server that the client belongs to, if `sticky` goes by its address.
+    fn own_server(&self, upstream: &Upstream) -> Option<Arc<Server>> {
+        let sticky = upstream.sticky()?;
+        sticky.known(upstream.group(), &Headers::default(), self.client.addr)
     }
 
     fn announced(&self) -> Option<(SocketAddr, SocketAddr)> {

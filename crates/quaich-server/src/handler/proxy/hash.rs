@@ -1,12 +1,10 @@
 //! What a request is hashed by, where the upstream balances so.
 
-use std::net::IpAddr;
-
 use quaich_config::model::{Balance, HashKey};
 use quaich_proto::headers::{HeaderId, Headers};
 
 use crate::exchange::Exchange;
-use crate::upstream::balance::ring::hash;
+use crate::upstream::hash;
 
 /// The hash of what `balance` goes by; `None` when it does not hash, or the request does not have it.
 pub(super) fn of(exchange: &Exchange, balance: &Balance) -> Option<u64> {
@@ -15,19 +13,11 @@ pub(super) fn of(exchange: &Exchange, balance: &Balance) -> Option<u64> {
     };
     let request = &exchange.request;
     match key {
-        HashKey::ClientIp => exchange.client.addr.map(by_address),
-        HashKey::Uri => Some(hash(request.target())),
-        HashKey::Path => Some(hash(request.path())),
-        HashKey::Header(name) => request.headers.by_name(name.as_bytes()).map(hash),
-        HashKey::Cookie(name) => cookie(&request.headers, name.as_bytes()).map(hash),
-    }
-}
-
-/// An IPv6 client may have any address of its /64.
-fn by_address(addr: IpAddr) -> u64 {
-    match addr {
-        IpAddr::V4(addr) => hash(&addr.octets()),
-        IpAddr::V6(addr) => hash(&(addr.to_bits() >> 64).to_be_bytes()),
+        HashKey::ClientIp => exchange.client.addr.map(hash::of_address),
+        HashKey::Uri => Some(hash::of(request.target())),
+        HashKey::Path => Some(hash::of(request.path())),
+        HashKey::Header(name) => request.headers.by_name(name.as_bytes()).map(hash::of),
+        HashKey::Cookie(name) => cookie(&request.headers, name.as_bytes()).map(hash::of),
     }
 }
 

@@ -6,6 +6,8 @@ use std::cell::Cell;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use crate::upstream::hash::mix;
+
 /// Tickets of one column: it gives its own index below `cut`, else the other one.
 #[derive(Clone, Copy, Debug)]
 struct Column {
@@ -76,13 +78,6 @@ pub fn random() -> u64 {
     let state = STATE.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
     STATE.set(state);
     mix(state)
-}
-
-/// Spreads the bits of a number over all of it (Stafford's 13th variant).
-pub fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 fn seed() -> u64 {

@@ -4,7 +4,7 @@
 //! alone, so the order in the file means nothing. Servers that are down stay on the ring and are passed
 //! over, so that nothing is worked out anew when one fails.
 
-use super::lot::mix;
+use crate::upstream::hash::{self, mix};
 
 /// Points of a server of weight 1: shares differ by about a twelfth of their size.
 const POINTS: u64 = 128;
@@ -35,7 +35,7 @@ impl Ring {
         let mut points = Vec::new();
         for (index, (name, weight)) in servers.enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let name = hash(name.as_bytes());
+            let name = hash::of(name.as_bytes());
             let of_server = (0..count(weight, scale)).map(|n| (mix(name ^ mix(n + 1)), index));
             points.extend(of_server);
         }
@@ -72,12 +72,6 @@ impl Ring {
 fn count(weight: u64, scale: u64) -> u64 {
     let points = weight.saturating_mul(POINTS) >> scale;
     points.clamp(u64::from(weight > 0), 1 << 16)
-}
-
-/// Hashes what requests or servers are told apart by (FNV-1a, its bits spread).
-pub fn hash(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ fn choose(group: &Group) -> Slot {
 
 fn keyed(group: &Group, key: u64) -> String {
     let wish = Wish {
-        hash: Some(super::lot::mix(key)),
+        hash: Some(crate::upstream::hash::mix(key)),
         ..Wish::default()
     };
     group.choose(&wish).unwrap().server().name().to_owned()
@@ -287,7 +287,7 @@ fn choosing_among_ten_thousand_takes_at_most_300_ns() {
         const ROUNDS: u32 = 1_000_000;
         for round in 0..ROUNDS {
             let wish = Wish {
-                hash: Some(super::lot::mix(round.into())),
+                hash: Some(crate::upstream::hash::mix(round.into())),
                 ..Wish::default()
             };
             drop(plan.choose(&wish));

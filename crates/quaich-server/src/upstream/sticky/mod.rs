@@ -17,6 +17,7 @@ use quaich_proto::h1::ResponseHead;
 use quaich_proto::headers::{HeaderId, Headers, InvalidField};
 
 use super::group::Group;
+use super::hash;
 use super::server::Server;
 use book::{Book, Names};
 
@@ -71,8 +72,8 @@ impl Sticky {
                 let read = if *prefix { by_mark } else { by_route };
                 return self.by_cookie(group, headers, cookie.as_bytes(), read);
             }
-            StickyBy::Header(name) => rendezvous::hash(headers.by_name(name.as_bytes())?),
-            StickyBy::ClientIp => rendezvous::of_address(client?),
+            StickyBy::Header(name) => hash::of(headers.by_name(name.as_bytes())?),
+            StickyBy::ClientIp => hash::of_address(client?),
         };
         let servers = group.servers();
         let able = rendezvous::choose(&servers, key, |server| {

@@ -1,9 +1,9 @@
 //! Equal keys to the same server, as long as it can be used; when it cannot, only its keys move.
 //! Pure; called by `sticky`.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::upstream::hash;
 use crate::upstream::server::Server;
 
 /// The server of those that `may` be used to which `key` belongs (weighted rendezvous hashing).
@@ -20,31 +20,10 @@ pub(super) fn choose(
 
 /// The greatest wins, each server as often as its weight says.
 fn score(server: &Server, key: u64) -> f64 {
-    let mixed = mix(hash(server.name().as_bytes()) ^ key);
+    let mixed = hash::mix(hash::of(server.name().as_bytes()) ^ key);
     // Between 0 and 1, neither included.
     let share = ((mixed >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
     f64::from(server.weight()) / -share.ln()
-}
-
-/// The key of an address: a client with IPv6 has a /64 of them.
-pub(super) fn of_address(address: IpAddr) -> u64 {
-    match address {
-        IpAddr::V4(address) => hash(&address.octets()),
-        IpAddr::V6(address) => hash(address.octets().get(..8).unwrap_or_default()),
-    }
-}
-
-/// The key of a text, the same in every process (FNV-1a).
-pub(super) fn hash(text: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    mix(text.iter().fold(0xcbf2_9ce4_8422_2325, step))
-}
-
-/// Spreads what differs in few bits over all (the last step of SplitMix64).
-fn mix(hash: u64) -> u64 {
-    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }
 
 #[cfg(test)]
@@ -60,7 +39,7 @@ mod tests {
     }
 
     fn spread(servers: &[Arc<Server>], may: impl Fn(&Server) -> bool + Copy) -> Vec<String> {
-        let chosen = |n: u64| choose(servers, hash(&n.to_le_bytes()), may).unwrap();
+        let chosen = |n: u64| choose(servers, hash::of(&n.to_le_bytes()), may).unwrap();
         (0..4000).map(|n| chosen(n).name().to_owned()).collect()
     }
 
@@ -86,13 +65,5 @@ mod tests {
         let first = spread(&servers, |_| true);
         let first = first.iter().filter(|name| *name == "s0:80").count();
         assert!((2850..3150).contains(&first), "{first}");
-    }
-
-    #[test]
-    fn a_client_with_ipv6_is_its_network() {
-        let key = |text: &str| of_address(text.parse().unwrap());
-        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
-        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
-        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
     }
 }
