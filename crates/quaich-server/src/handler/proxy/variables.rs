@@ -143,6 +143,13 @@ fn paths(
     }
 }
 
+/// Whether no server can take a name for another one: PHP, for example, makes `X_Forwarded_For` of
+/// `X.Forwarded.For`. Underscores are gone already.
+fn has_one_spelling(name: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    name.iter().all(plain)
+}
+
 /// The header of the request, repeated fields joined to one (RFC 3875 section 4.1.18).
 fn fields(all: &mut Variables, request: &Request) {
     all.push(b"HTTP_HOST", request.authority());
@@ -154,7 +161,8 @@ fn fields(all: &mut Variables, request: &Request) {
     for (index, (name, value)) in fields.iter().enumerate() {
         let same = |(other, _): &&(&[u8], &[u8])| other.eq_ignore_ascii_case(name);
         let (before, after) = fields.split_at(index);
-        if before.iter().any(|field| same(&field)) || name.eq_ignore_ascii_case(b"content-type") {
+        let known = before.iter().any(|field| same(&field));
+        if known || name.eq_ignore_ascii_case(b"content-type") || !has_one_spelling(name) {
             continue;
         }
         all.push_field(name, value);

@@ -53,7 +53,7 @@ const SCHEMES: [&str; 3] = ["uwsgi", "fastcgi", "scgi"];
 const REQUEST: &str = "POST /m/a%20b/c?d=e%20 HTTP/1.1\r\nHost: shop.test:81\r\nContent-Type: text/x\r\n\
     Content-Length: 4\r\nCookie: a=1\r\nX-One: 1\r\nX-Two: 2\r\nCookie: b=2\r\nx-two: 3\r\n\
     Proxy: http://evil\r\nContent_Length: 99\r\nX_Two: 4\r\nScript-Name: /evil\r\n\
-    X-Forwarded-For: 6.6.6.6\r\nRemote-User: evil\r\nAuthorization: Basic YWlsYTpwdw==\r\n\
+    X-Forwarded-For: 6.6.6.6\r\nX.Forwarded.For: 7.7.7.7\r\nX+Two: 5\r\nRemote-User: evil\r\nAuthorization: Basic YWlsYTpwdw==\r\n\
     Connection: X-Three\r\nX-Three: 3\r\n\r\nbody";
 
 #[test]
@@ -88,6 +88,8 @@ fn every_wire_has_the_same_variables() {
         let map = request.map();
         for gone in [
             "HTTP_PROXY",
+            "HTTP_X.FORWARDED.FOR",
+            "HTTP_X+TWO",
             "HTTP_CONTENT_LENGTH",
             "HTTP_CONTENT_TYPE",
             "HTTP_REMOTE_USER",
