@@ -33,6 +33,23 @@ pub enum Discover {
 }
 
 impl Discover {
+    /// The key as it is compared: hosts know no case, the path behind them does.
+    #[must_use]
+    pub fn normal_key(key: &str) -> String {
+        let (host, path) = key.split_at(key.find('/').unwrap_or(key.len()));
+        host.to_ascii_lowercase() + path
+    }
+
+    /// What the servers that it finds speak; `None` = each says it.
+    #[must_use]
+    pub fn protocol(&self) -> Option<UpstreamProtocol> {
+        match self {
+            Self::Dns { server } => Some(server.protocol),
+            Self::Srv { protocol, .. } => Some(*protocol),
+            Self::Subscribe { .. } => None,
+        }
+    }
+
     /// Whether the servers that it finds are spoken to through TLS.
     #[must_use]
     pub fn speaks_tls(&self) -> bool {

@@ -117,7 +117,7 @@ const WORDINGS: &[(u16, &str, &str)] = &[
     (
         503,
         "Service unavailable",
-        "The site is busy. Please try again in a moment.",
+        "The site cannot answer right now. Please try again in a moment.",
     ),
     (
         504,

@@ -134,6 +134,21 @@ mod tests {
         assert_eq!(done["changed"], true);
         assert_eq!(answer(&groups, "a/two:80", drain)["changed"], false);
         assert_eq!(answer(&groups, "one:80", drain)["upstream"], "a");
+        let weight = Order {
+            mode: None,
+            weight: Some(0),
+        };
+        let ready = Order {
+            mode: Some(Mode::Ready),
+            weight: None,
+        };
+        assert_eq!(answer(&groups, "one:80", ready)["weight"], 1);
+        assert_eq!(answer(&groups, "one:80", weight)["weight"], 0);
+        let again = answer(&groups, "one:80", ready);
+        assert_eq!(
+            (&again["weight"], &again["changed"]),
+            (&1.into(), &true.into())
+        );
         let error = |name| answer(&groups, name, drain)["error"].to_string();
         assert!(error("two:80").contains("a/two:80, b/two:80"));
         assert!(error("b/tow:80").contains("did you mean `b/two:80`?"));

@@ -36,7 +36,7 @@ pub(super) struct Announced {
 
 impl Upkeep {
     /// Starts looking after `upstreams`. Returns when their names were looked up, or that takes too
-    /// long.
+    /// long. The error: the thread or its runtime cannot be had.
     pub(super) fn start(
         upstreams: &[Arc<Group>],
         counters: &Arc<Counters>,
@@ -44,6 +44,7 @@ impl Upkeep {
     ) -> std::io::Result<Self> {
         let (end, ended) = oneshot::channel();
         let (starting, started) = std::sync::mpsc::channel();
+        let (failing, failed) = std::sync::mpsc::sync_channel(1);
         let counters = counters.clone();
         let upstreams = upstreams.to_vec();
         let runtime = move || {
@@ -55,11 +56,19 @@ impl Upkeep {
         let handle = std::thread::Builder::new()
             .name("upkeep".to_owned())
             .spawn(move || {
-                let Ok(runtime) = runtime() else { return };
+                let runtime = match runtime() {
+                    Ok(runtime) => runtime,
+                    // The other end waits for this before it goes on.
+                    Err(error) => return drop(failing.send(error)),
+                };
+                drop(failing);
                 runtime.block_on(run(upstreams, counters, (starting, announced), ended));
                 // A name that is being looked up blocks a thread that nobody waits for.
                 runtime.shutdown_background();
             })?;
+        if let Ok(error) = failed.recv() {
+            return Err(error);
+        }
         // Whoever asks first shall find servers. Nobody sends: it ends with the last look-up.
         let _ = started.recv_timeout(FIRST_LOOK_UPS);
         Ok(Self {

@@ -12,7 +12,7 @@ mod request;
 mod stay;
 mod variables;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use quaich_config::model::{SendProxy, UpstreamProtocol};
@@ -106,7 +106,20 @@ fn announced(scope: &Scope<'_, '_>, upstream: &Upstream) -> Option<Ends> {
         return None;
     }
     let client = &scope.exchange.client;
-    Some((SocketAddr::new(client.addr?, client.port), scope.local?))
+    let from = SocketAddr::new(client.addr?, client.port);
+    Some((
+        from,
+        scope.local.unwrap_or(anywhere(from, scope.local_port)),
+    ))
+}
+
+/// Where a client has connected to that came through a unix socket: nobody knows more than the port.
+fn anywhere(client: SocketAddr, port: u16) -> SocketAddr {
+    let ip = match client {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(ip, port)
 }
 
 fn note_server(scope: &mut Scope<'_, '_>, server: &Server) {

@@ -47,7 +47,15 @@ impl Order {
     /// Adds what a later order says.
     pub fn add(&mut self, later: Self) {
         self.mode = later.mode.or(self.mode);
-        self.weight = later.weight.or(self.weight);
+        self.weight = match later.restores_weight() {
+            true => None,
+            false => later.weight.or(self.weight),
+        };
+    }
+
+    /// Whether the weight is to be the given one again: who makes a server ready wants all of it.
+    pub fn restores_weight(&self) -> bool {
+        self.mode == Some(Mode::Ready) && self.weight.is_none()
     }
 }
 

@@ -22,14 +22,19 @@ pub(super) struct Told {
 }
 
 /// Takes the header off the front of a connection. `None`: the connection is of no use, which was
-/// counted.
+/// counted; or the thread drains and nothing has come.
 pub(super) async fn receive(
     socket: &Socket,
     thread: &Thread,
     peer: Option<SocketAddr>,
     must: bool,
 ) -> Option<Told> {
-    match Box::pin(read(socket, thread, must)).await {
+    let told = tokio::select! {
+        biased;
+        told = Box::pin(read(socket, thread, must)) => told,
+        () = thread.drain_started() => return None,
+    };
+    match told {
         Ok(told) => Some(told),
         Err(why) => {
             thread.counters.proxy_refused.add();

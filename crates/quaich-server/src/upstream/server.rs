@@ -190,6 +190,8 @@ impl Server {
         }
         if let Some(weight) = order.weight {
             news |= self.set_weight(weight);
+        } else if order.restores_weight() {
+            news |= self.set_weight(self.given_weight.load(Ordering::Relaxed));
         }
         if news {
             self.condition.tell();

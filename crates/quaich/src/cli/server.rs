@@ -12,7 +12,8 @@ use crate::exit::{Code, Failure};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 const AFTER_HELP: &str = "\
-  ready       requests go to it while it is up
+Actions:
+  ready       requests go to it while it is up, with its weight of the configuration
   drain       only requests of clients that belong to it already
   maint       nothing goes to it, and it is not checked
   weight N    its share of new clients, compared with the others'
@@ -41,8 +42,8 @@ pub(super) struct Args {
     /// What it is to do
     #[arg(value_enum)]
     action: Action,
-    /// The weight, 0 to 1000; 0 = no new clients
-    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    /// The weight, 0 to 65535; 0 = no new clients
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(0..=65_535))]
     #[arg(required_if_eq("action", "weight"))]
     weight: Option<u32>,
     /// Print the answer as JSON
@@ -145,11 +146,13 @@ fn shown(answer: &Value) -> String {
         "drain" => "drain (existing sessions only)",
         mode => mode,
     };
-    format!(
-        "{name} is{already} {mode}, weight {}, {}; {running}",
-        answer["weight"],
-        text(&answer["state"]),
-    )
+    let state = match text(&answer["state"]) {
+        // Said already.
+        state if answer["mode"] == state => String::new(),
+        state => format!(", {state}"),
+    };
+    let weight = &answer["weight"];
+    format!("{name} is{already} {mode}, weight {weight}{state}; {running}")
 }
 
 #[cfg(test)]
@@ -164,7 +167,15 @@ mod tests {
         });
         assert_eq!(
             shown(&answer),
-            "api/a:80 is drain (existing sessions only), weight 1, drain; 3 requests still run there"
+            "api/a:80 is drain (existing sessions only), weight 1; 3 requests still run there"
+        );
+        let answer = json!({
+            "upstream": "api", "server": "a:80", "changed": false, "mode": "ready",
+            "weight": 2, "state": "down", "running": 0,
+        });
+        assert_eq!(
+            shown(&answer),
+            "api/a:80 is already ready, weight 2, down; nothing runs there"
         );
     }
 }

@@ -212,7 +212,7 @@ fn uwsgi_routers_pass_requests_on() {
 }
 
 /// A packet of uwsgi.
-fn packet(variables: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn packet(variables: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in variables {
         for text in [name, value] {
@@ -443,6 +443,23 @@ fn a_fastcgi_request_that_is_given_up_is_given_up_behind_too() {
     client.send(record(2, 1, b""));
     origin.wait_for_ends(1);
     client.rest();
+    quaich.log().wait_for("499");
+}
+
+#[test]
+fn who_asks_without_end_beside_a_request_is_left() {
+    let origin = Origin::start(|talk| {
+        talk.request();
+        while !talk.read().is_empty() {}
+    });
+    let site = format!("[site.main]\nproxy = \"{}\"\n", origin.url());
+    let quaich = serve(TempSite::new(), "fastcgi", &site);
+    let mut client = direct(&quaich);
+    client.send([begin(1, "/slow"), record(5, 1, b"")].concat());
+    origin.wait_for_requests(1);
+    // Each has an answer of sixteen bytes: more than 64 KiB of them.
+    client.send(record(77, 0, b"").repeat(5000));
+    origin.wait_for_ends(1);
     quaich.log().wait_for("499");
 }
 

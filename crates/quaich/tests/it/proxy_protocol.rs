@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use quaich_testkit::{Ca, Origin, Peer, Quaich, RawClient, TempSite, TlsClient};
 
+use crate::cgi_listeners::packet;
 use crate::{haproxy, peers};
 
 /// Passes everything to `origin`; `server` are lines of `[server]`.
@@ -279,4 +280,39 @@ fn what_was_told_is_told_on_and_no_connection_serves_two_clients() {
     let told = String::from_utf8_lossy(V1);
     assert_eq!(raw.matches(&*told).count(), 2, "{raw}");
     assert_eq!(origin.connections(), 2);
+}
+
+#[test]
+fn a_server_is_told_of_a_client_that_came_by_a_socket() {
+    let told = b"PROXY TCP4 192.0.2.9 0.0.0.0 4711 8443\r\n";
+    let origin = Origin::start(move |talk| {
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"\r\n\r\n") {
+            match talk.read() {
+                more if more.is_empty() => return,
+                more => seen.extend(more),
+            }
+        }
+        assert!(seen.starts_with(told), "{}", seen.escape_ascii());
+        talk.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        talk.read();
+    });
+    let tables = format!(
+        "[upstream.told]\nservers = [\"{}\"]\nsend_proxy = \"v1\"\n[site.main]\nupstream = \"told\"\n",
+        origin.url()
+    );
+    let listener = "[[server.listener]]\naddr = \"unix:app.sock\"\nprotocols = [\"uwsgi\"]\n";
+    let quaich = Quaich::serve(TempSite::new(), &format!("{listener}{tables}"));
+    let variables = [
+        ("REQUEST_METHOD", "GET"),
+        ("REQUEST_URI", "/"),
+        ("HTTP_HOST", "shop.test"),
+        ("REMOTE_ADDR", "192.0.2.9"),
+        ("REMOTE_PORT", "4711"),
+        ("SERVER_PORT", "8443"),
+    ];
+    let mut client = RawClient::connect_unix(&quaich.site().join("app.sock"));
+    client.send(packet(&variables));
+    let answer = client.rest();
+    assert!(answer.ends_with(b"\r\n\r\nok"), "{}", answer.escape_ascii());
 }

@@ -115,7 +115,7 @@ fn subscribe(cx: &mut Lower<'_>, top: &Fields<'_>, fields: &Fields<'_>) -> Optio
     let Some(word) = key else {
         return Some(Discover::Subscribe { key: None });
     };
-    let key = word.0.to_ascii_lowercase();
+    let key = Discover::normal_key(&word.0);
     if key.is_empty() || key.len() > 255 || !key.bytes().all(|b| b.is_ascii_graphic()) {
         let reason = "expected a key of at most 255 characters, such as \"shop.example.org\"";
         cx.bad_word("subscribe", &word, reason);

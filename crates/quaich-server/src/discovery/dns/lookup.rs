@@ -3,6 +3,7 @@
 //! Each question reads `/etc/resolv.conf` and `/etc/hosts` anew, so that a change there is followed
 //! as one in the DNS is.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -77,10 +78,8 @@ impl NameServers {
             }
             _ => None,
         };
-        let mut found: Vec<Service> = looked_up.answers().iter().filter_map(service).collect();
-        found.sort();
-        found.dedup_by(|a, b| (&a.host, a.port) == (&b.host, b.port));
-        self.answer(found, looked_up.answers())
+        let found = looked_up.answers().iter().filter_map(service).collect();
+        self.answer(each_once(found), looked_up.answers())
     }
 
     fn answer<T>(&self, found: Vec<T>, records: &[Record]) -> Result<Answer<T>, String> {
@@ -119,6 +118,14 @@ impl NameServers {
     }
 }
 
+/// In ascending order, each place once: where it has the lowest priority.
+fn each_once(mut found: Vec<Service>) -> Vec<Service> {
+    found.sort();
+    let mut seen = HashSet::new();
+    found.retain(|service| seen.insert((service.host.clone(), service.port)));
+    found
+}
+
 fn config(addrs: &[SocketAddr]) -> ResolverConfig {
     let server = |addr: &SocketAddr| {
         let connection = |protocol| {
@@ -143,5 +150,22 @@ fn in_words(error: &NetError) -> String {
         "the name has no such records".into()
     } else {
         error.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_two_priorities_is_one_server() {
+        let service = |priority, host: &str| Service {
+            priority,
+            host: host.to_owned(),
+            port: 80,
+            weight: 1,
+        };
+        let found = vec![service(2, "a"), service(1, "b"), service(1, "a")];
+        assert_eq!(each_once(found), [service(1, "a"), service(1, "b")]);
     }
 }

@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
-use self::registry::{Change, Registry, place};
+use self::registry::{Change, Registry, name_of, place};
 use self::socket::{Datagrams, Sender};
 use self::trust::{Entrance, Trust};
 use crate::deadline::Deadlines;
@@ -163,9 +163,9 @@ impl Hub {
             }
         };
         match self.admit(&said, from, local) {
-            Ok(change) => {
+            Ok((change, name)) => {
                 self.counters.subscriptions.add();
-                self.note(&said, change, from, socket);
+                self.note(&said, (change, name), from, socket);
             }
             Err(why) => {
                 self.counters.subscriptions_refused.add();
@@ -177,7 +177,13 @@ impl Hub {
         }
     }
 
-    fn admit(&self, said: &Announcement<'_>, from: Sender, local: bool) -> Result<Change, String> {
+    /// What the announcement changes, and the name of the instance.
+    fn admit(
+        &self,
+        said: &Announcement<'_>,
+        from: Sender,
+        local: bool,
+    ) -> Result<(Change, String), String> {
         let addr = place(said.address, from.addr())
             .ok_or("its address is neither ip:port nor the path of a socket")?;
         let entrance = Entrance {
@@ -186,21 +192,28 @@ impl Hub {
         };
         self.trust.borrow_mut().check(said, &addr, entrance)?;
         let mut registry = self.subscriptions.registry();
-        Ok(registry.take(said, addr, Instant::now())?)
+        let name = name_of(&addr);
+        Ok((registry.take(said, addr, Instant::now())?, name))
     }
 
     /// Does what a change asks for.
-    fn note(&self, said: &Announcement<'_>, change: Change, from: Sender, socket: &Datagrams) {
-        let key = said.key.to_ascii_lowercase();
+    fn note(
+        &self,
+        said: &Announcement<'_>,
+        (change, name): (Change, String),
+        from: Sender,
+        socket: &Datagrams,
+    ) {
+        let key = Discover::normal_key(said.key);
         match change {
             Change::Nothing => return,
-            Change::Alive => return self.revive(&key, said.address),
+            Change::Alive => return self.revive(&key, &name),
             Change::Joined => {
-                self.tell_later("an instance has joined", said);
+                self.tell_later("an instance has joined", &key, &name);
                 if said.names_files {
                     log::warn!(
                         "certificates that an instance names are not read: set [tls] or [cert.NAME]";
-                        key = key, address = said.address
+                        key = key, address = name
                     );
                 }
                 if let Some(to) = said.notify.filter(|_| from.is_near()) {
@@ -212,28 +225,28 @@ impl Hub {
             Change::Altered => {
                 log::info!(
                     "an instance announces itself otherwise";
-                    key = key, address = said.address, weight = said.weight
+                    key = key, address = name, weight = said.weight
                 );
-                self.revive(&key, said.address);
+                self.revive(&key, &name);
             }
-            Change::Left => self.tell_later("an instance has left", said),
+            Change::Left => self.tell_later("an instance has left", &key, &name),
         }
         self.changed.borrow_mut().insert(key);
     }
 
-    fn tell_later(&self, what: &'static str, said: &Announcement<'_>) {
+    fn tell_later(&self, what: &'static str, key: &str, name: &str) {
         self.news.borrow_mut().push(News {
             what,
-            key: said.key.to_ascii_lowercase(),
-            address: said.address.to_owned(),
+            key: key.to_owned(),
+            address: name.to_owned(),
         });
     }
 
     /// An instance that could not be connected to says that it is there.
-    fn revive(&self, key: &str, address: &str) {
+    fn revive(&self, key: &str, name: &str) {
         for group in self.groups_of(key) {
             let servers = group.servers();
-            let server = servers.iter().find(|server| server.name() == address);
+            let server = servers.iter().find(|server| server.name() == name);
             if let Some(server) = server {
                 health::announced(&group, server);
             }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use quaich_config::model::{Balance, HashKey, UpstreamAddr, UpstreamProtocol, UpstreamServer};
+use quaich_config::model::{
+    Balance, Discover, HashKey, UpstreamAddr, UpstreamProtocol, UpstreamServer,
+};
 use quaich_proto::subscription::{Algorithm, Announcement, Command};
 use serde_json::{Value, json};
 
@@ -68,9 +70,10 @@ impl Registry {
         addr: UpstreamAddr,
         now: Instant,
     ) -> Result<Change, &'static str> {
-        let name = said.key.to_ascii_lowercase();
+        let name = Discover::normal_key(said.key);
+        let id = name_of(&addr);
         if said.command == Command::Unsubscribe {
-            return Ok(self.leave(&name, said.address));
+            return Ok(self.leave(&name, &id));
         }
         if !self.keys.contains_key(&name) && self.keys.len() >= MAX_KEYS {
             return Err("there are 10,000 keys already");
@@ -80,8 +83,8 @@ impl Registry {
             nodes: Vec::new(),
         });
         let full = key.nodes.len() >= MAX_NODES;
-        let new = node(said, addr, now);
-        match key.nodes.iter_mut().find(|n| n.server.id == said.address) {
+        let new = node(said, addr, id, now);
+        match key.nodes.iter_mut().find(|n| n.server.id == new.server.id) {
             Some(known) => {
                 let same = known.server == new.server && known.level == new.level;
                 *known = new;
@@ -95,12 +98,12 @@ impl Registry {
         }
     }
 
-    fn leave(&mut self, name: &str, address: &str) -> Change {
+    fn leave(&mut self, name: &str, id: &str) -> Change {
         let Some(key) = self.keys.get_mut(name) else {
             return Change::Nothing;
         };
         let before = key.nodes.len();
-        key.nodes.retain(|node| node.server.id != address);
+        key.nodes.retain(|node| node.server.id != id);
         if key.nodes.len() == before {
             return Change::Nothing;
         }
@@ -159,14 +162,14 @@ impl Key {
     }
 }
 
-fn node(said: &Announcement<'_>, addr: UpstreamAddr, now: Instant) -> Node {
+fn node(said: &Announcement<'_>, addr: UpstreamAddr, id: String, now: Instant) -> Node {
     let protocol = match said.http {
         true => UpstreamProtocol::Http,
         false => UpstreamProtocol::Uwsgi,
     };
     Node {
         server: UpstreamServer {
-            id: said.address.to_owned(),
+            id,
             addr,
             tls: false,
             protocol,
@@ -188,6 +191,15 @@ fn balance(algorithm: Algorithm) -> Balance {
         Algorithm::RoundRobin => Balance::RoundRobin,
         Algorithm::LeastBusy => Balance::LeastConn,
         Algorithm::ClientIp => Balance::Hash(HashKey::ClientIp),
+    }
+}
+
+/// The name of the instance there: not what it has said, which may stand for a place on any machine.
+pub(super) fn name_of(addr: &UpstreamAddr) -> String {
+    match addr {
+        UpstreamAddr::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+        UpstreamAddr::Tcp { host, port } => format!("{host}:{port}"),
+        UpstreamAddr::Unix(path) => path.display().to_string(),
     }
 }
 
@@ -261,6 +273,29 @@ mod tests {
             Change::Nothing
         );
         assert!(registry.key("a.example").is_none());
+    }
+
+    #[test]
+    fn instances_that_listen_at_all_addresses_of_their_machines_are_told_apart() {
+        let (mut registry, now) = (Registry::new(TOLERANCE), Instant::now());
+        let mut say = |command, address: &str, host: u8| {
+            let mut packet = PacketBuilder::new(command);
+            packet
+                .pair("key", b"a/Shop")
+                .pair("address", address.as_bytes());
+            let bytes = packet.finish();
+            let said = parse(&bytes).expect("well formed");
+            let addr = place(said.address, Some(([10, 0, 0, host], 9).into()));
+            registry.take(&said, addr.expect("an address"), now)
+        };
+        assert_eq!(say(Command::Subscribe, ":3031", 1), Ok(Change::Joined));
+        assert_eq!(say(Command::Subscribe, ":3031", 2), Ok(Change::Joined));
+        let same = say(Command::Subscribe, "0.0.0.0:3031", 1);
+        assert_eq!(same, Ok(Change::Alive));
+        assert_eq!(say(Command::Unsubscribe, ":3031", 1), Ok(Change::Left));
+        let servers = registry.key("a/Shop").expect("a key").servers();
+        let names: Vec<&str> = servers.iter().map(|server| server.id.as_str()).collect();
+        assert_eq!(names, ["10.0.0.2:3031"]);
     }
 
     #[test]

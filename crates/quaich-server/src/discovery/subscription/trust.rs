@@ -44,7 +44,8 @@ pub(super) struct Trust {
     digest: Digest,
     /// `None`: any.
     allow: Option<Networks>,
-    /// The newest time that was believed, by key and address.
+    /// The newest time that was believed, by key and address. The address as it is signed: one that
+    /// says `:3031` would otherwise be believed again from wherever its packet is sent once more.
     newest: HashMap<(String, String), u64>,
 }
 
@@ -101,7 +102,8 @@ impl Trust {
         }
         match self.newest.get(who) {
             Some(newest) if unix <= *newest => {
-                Err("it is a copy of an older one, or its clock was set back".into())
+                Err("it is a copy of an older one, or its clock was set back, or instances of several machines \
+                 sign the same address: have them announce ip:port".into())
             }
             _ => Ok(()),
         }

@@ -6,6 +6,9 @@ use std::cell::RefCell;
 use quaich_proto::cgi::Variables;
 use quaich_proto::fastcgi::{self, ProtocolStatus, RequestStep};
 
+/// Waiting answers that are too many: who asks so much beside its request gives up on it.
+const MOST: usize = 64 * 1024;
+
 /// Answers that wait to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Asides(RefCell<Vec<u8>>);
@@ -49,6 +52,11 @@ impl Asides {
         self.0.borrow_mut().extend_from_slice(bytes);
     }
 
+    /// Whether so much waits that whoever asks for more is to be left.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.0.borrow().len() > MOST
+    }
+
     /// Takes what waits.
     pub(super) fn take(&self) -> Vec<u8> {
         std::mem::take(&mut *self.0.borrow_mut())
@@ -73,4 +81,26 @@ fn values(asked: &Variables, connections: usize) -> Variables {
         }
     }
     known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_without_end_is_a_flood() {
+        let (asides, asked) = (Asides::default(), Variables::new());
+        let unknown = || RequestStep::Unknown {
+            consumed: 8,
+            kind: 99,
+        };
+        let mut answers = 0;
+        while !asides.is_flooded() {
+            assert_eq!(asides.answer(unknown(), &asked, 1), 8);
+            answers += 1;
+        }
+        assert_eq!(answers, MOST / 16 + 1);
+        assert_eq!(asides.take().len(), answers * 16);
+        assert!(!asides.is_flooded());
+    }
 }

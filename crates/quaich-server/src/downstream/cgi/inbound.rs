@@ -364,6 +364,9 @@ impl<'c> Inbound<'c> {
                 RequestStep::Head { consumed } => self.buffer.consume(consumed),
                 other => self.answer(other),
             }
+            if self.asides.is_flooded() {
+                return Err(Error::CLIENT_GONE);
+            }
         }
         Ok(None)
     }
@@ -456,6 +459,9 @@ impl<'c> Inbound<'c> {
                 Ok(RequestStep::Stdin { .. } | RequestStep::Head { .. }) => return true,
                 Ok(RequestStep::Abort { .. }) | Err(_) => return true,
                 Ok(other) => self.answer(other),
+            }
+            if self.asides.is_flooded() {
+                return true;
             }
         }
         false
