@@ -206,7 +206,7 @@ pub(crate) fn connect(
         match found.and_then(|index| Some((index, upstreams.get(index)?))) {
             // Of one without either, something else was said already.
             Some((_, known))
-                if !(known.servers.is_empty() && known.discover.is_none())
+                if (!known.servers.is_empty() || known.discover.is_some())
                     && !upstream::is_tcp(known) =>
             {
                 let message = format!("the servers of upstream `{}` are no tcp servers", word.0);
