@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{
     HostPattern, ListenAddr, Network, UpstreamAddr, UpstreamProtocol, UpstreamServer,
 };
+use crate::nearest::nearest;
 
 /// A listen address: `":8000"` (all addresses, v6 and v4), `"127.0.0.1:8000"`, `"[::1]:8000"`,
 /// `"localhost:8000"` (127.0.0.1), `"unix:PATH"` (relative to `dir`, `unix:@NAME` abstract),
@@ -154,13 +155,37 @@ fn server_addr<'t>(text: &'t str, dir: &Path) -> Result<(&'t str, UpstreamAddr),
         let path = unix_path(path, dir)?;
         return Ok((scheme, UpstreamAddr::Unix(path)));
     }
+    if let Some(meant) = meant(text) {
+        return Err(format!("write \"{meant}\""));
+    }
     let (scheme, rest, port) = match text.split_once("://") {
         Some((scheme, rest)) => (scheme, rest, default_port(scheme)?),
         None => ("http", text, None),
     };
-    let addr = host_port(rest, port)?;
+    let addr = host_port(rest, port, scheme)?;
     Ok((scheme, addr))
 }
+
+/// What was meant by a URL whose slashes are not right, and by a bare path.
+fn meant(text: &str) -> Option<String> {
+    if text.starts_with(['/', '@']) || text.starts_with("./") {
+        return Some(format!("unix:{text}"));
+    }
+    let (scheme, rest) = text.split_once(':')?;
+    // `http:80` is a host and a port.
+    if !SCHEMES.contains(&scheme) || rest.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let place = rest.trim_start_matches('/');
+    let slashes = rest.len() - place.len();
+    let is_path = slashes > 0 && slashes != 2 && place.trim_end_matches('/').contains('/');
+    if is_path || (slashes != 2 && place.ends_with(".sock")) {
+        return Some(format!("{scheme}+unix:/{place}"));
+    }
+    (slashes != 2).then(|| format!("{scheme}://{place}"))
+}
+
+const SCHEMES: [&str; 7] = ["http", "https", "h2c", "uwsgi", "fastcgi", "scgi", "tcp"];
 
 /// The usual port of a scheme that servers may have, if it has one.
 fn default_port(scheme: &str) -> Result<Option<u16>, String> {
@@ -174,14 +199,19 @@ fn default_port(scheme: &str) -> Result<Option<u16>, String> {
         "h2" => {
             Err("HTTP/2 without TLS is \"h2c://host:port\"; with TLS it is \"https://host\"".into())
         }
-        _ => Err(format!(
-            "`{scheme}` is not a scheme; servers are http://host:port, https://host, \
-             h2c://host:port, uwsgi://host:port, fastcgi://host:port or scgi://host:port"
-        )),
+        _ => Err(match nearest(scheme, SCHEMES) {
+            Some(near) => format!("`{scheme}` is not a scheme; did you mean `{near}`?"),
+            None => format!(
+                "`{scheme}` is not a scheme; servers are http://host:port, https://host, \
+                 h2c://host:port, uwsgi://host:port, fastcgi://host:port, scgi://host:port or \
+                 tcp://host:port, or at a socket: unix:/path, uwsgi+unix:/path, ..."
+            ),
+        }),
     }
 }
 
-fn host_port(text: &str, default_port: Option<u16>) -> Result<UpstreamAddr, String> {
+/// `scheme` is for what is said of a missing port.
+fn host_port(text: &str, default_port: Option<u16>, scheme: &str) -> Result<UpstreamAddr, String> {
     let expected = "expected \"host:port\", \"http://host:port\" or \"http+unix:/path\"";
     let authority = text.strip_suffix('/').unwrap_or(text);
     if authority.contains('/') {
@@ -214,7 +244,10 @@ fn host_port(text: &str, default_port: Option<u16>) -> Result<UpstreamAddr, Stri
     let port = match (port, default_port) {
         (Some(port), _) => self::port(port)?,
         (None, Some(port)) => port,
-        (None, None) => return Err(expected.into()),
+        (None, None) => {
+            host_name(host)?;
+            return Err(port_missing(authority, scheme));
+        }
     };
     if port == 0 {
         return Err("port 0 cannot be connected to".into());
@@ -226,6 +259,15 @@ fn host_port(text: &str, default_port: Option<u16>) -> Result<UpstreamAddr, Stri
         host: host.to_ascii_lowercase(),
         port,
     })
+}
+
+fn port_missing(authority: &str, scheme: &str) -> String {
+    let (before, example) = match scheme {
+        "http" => (String::new(), 8000),
+        "uwsgi" => ("uwsgi://".to_owned(), 3031),
+        _ => (format!("{scheme}://"), 9000),
+    };
+    format!("the port is missing: \"{before}{authority}:{example}\"")
 }
 
 /// The URL that `server` reads back to the same address and scheme.
@@ -474,6 +516,26 @@ mod tests {
         }
         assert!(server("h2://a", dir).is_err());
         assert!(server("ftp+unix:/a", dir).is_err());
+    }
+
+    #[test]
+    fn a_wrong_server_is_told_what_to_write() {
+        for (text, hint) in [
+            ("uwsgi://127.0.0.1", "missing: \"uwsgi://127.0.0.1:3031\""),
+            ("fastcgi://php/", "missing: \"fastcgi://php:9000\""),
+            ("127.0.0.1", "missing: \"127.0.0.1:8000\""),
+            ("uwsgi:127.0.0.1:3031", "write \"uwsgi://127.0.0.1:3031\""),
+            ("http:/127.0.0.1:8000", "write \"http://127.0.0.1:8000\""),
+            ("/run/x.sock", "write \"unix:/run/x.sock\""),
+            ("uwsgi:/run/x.sock", "write \"uwsgi+unix:/run/x.sock\""),
+            ("uwsgi:///run/x.sock", "write \"uwsgi+unix:/run/x.sock\""),
+            ("uswgi://a:1", "did you mean `uwsgi`?"),
+            ("gopher://a:1", "uwsgi+unix:/path"),
+        ] {
+            let reason = server(text, Path::new("/srv")).expect_err(text);
+            assert!(reason.contains(hint), "{text}: {reason}");
+        }
+        assert!(server("http:80", Path::new("/srv")).is_ok());
     }
 
     #[test]

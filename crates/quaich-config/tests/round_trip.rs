@@ -611,6 +611,17 @@ prop_compose! {
             (server.tls, server.protocol) = (false, UpstreamProtocol::Tcp);
         }
         (tcp.tls, tcp.h2) = (UpstreamTls::default(), H2::Auto);
+        tcp.discover = tcp.discover.map(|_| Discover::Srv {
+            name: "_db._tcp.a".into(),
+            protocol: UpstreamProtocol::Tcp,
+            tls: false,
+        });
+        // There are no requests to look at.
+        tcp.retry_on = RetryOn::default();
+        tcp.sticky = tcp.sticky.filter(|sticky| matches!(sticky.by, StickyBy::ClientIp));
+        if matches!(&tcp.balance, Balance::Hash(key) if *key != HashKey::ClientIp) {
+            tcp.balance = Balance::Hash(HashKey::ClientIp);
+        }
         // Who asks for certificates of clients must speak TLS.
         let secure = server.listeners.last();
         let secure = secure.is_some_and(|last| last.tls && !matches!(last.other, Some(OtherProtocol::Tcp { .. })));

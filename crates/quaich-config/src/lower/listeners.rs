@@ -204,7 +204,11 @@ pub(crate) fn connect(
         };
         let found = upstreams.iter().position(|known| known.name == word.0);
         match found.and_then(|index| Some((index, upstreams.get(index)?))) {
-            Some((_, known)) if !known.servers.is_empty() && !upstream::is_tcp(known) => {
+            // Of one without either, something else was said already.
+            Some((_, known))
+                if (!known.servers.is_empty() || known.discover.is_some())
+                    && !upstream::is_tcp(known) =>
+            {
                 let message = format!("the servers of upstream `{}` are no tcp servers", word.0);
                 let help = "servers = [\"tcp://host:port\"]; or leave `protocols` away and give a \
                             site this upstream";

@@ -52,7 +52,7 @@ pub(crate) fn lower(
             message,
         ));
     }
-    variables::check(cx, fields, &action);
+    variables::check(cx, fields, &action, names.upstreams);
     Some(Route { action, ..route })
 }
 

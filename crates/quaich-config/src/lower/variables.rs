@@ -4,7 +4,8 @@ use crate::diagnostic::Diagnostic;
 use crate::lower::Lower;
 use crate::lower::action::unknown_placeholder;
 use crate::lower::fields::{Fields, Word};
-use crate::model::Action;
+use crate::lower::upstream::takes_variables;
+use crate::model::{Action, Upstream};
 
 /// What stands in braces in their texts.
 const PLACEHOLDERS: [&str; 5] = ["host", "path", "client_ip", "request_id", "scheme"];
@@ -45,10 +46,27 @@ fn check_text(cx: &mut Lower<'_>, text: &Word) {
 }
 
 /// Whether somebody gets them.
-pub(super) fn check(cx: &mut Lower<'_>, fields: &Fields<'_>, action: &Action) {
-    if fields.has("variables") && !matches!(action, Action::App(_) | Action::Upstream(_)) {
-        let message = "`variables` are not used: this route has neither `app` nor `upstream`";
-        let diagnostic = Diagnostic::warning("unused-key", fields.place("variables"), message);
-        cx.report(diagnostic);
+pub(super) fn check(
+    cx: &mut Lower<'_>,
+    fields: &Fields<'_>,
+    action: &Action,
+    upstreams: &[Upstream],
+) {
+    let message = match action {
+        Action::App(_) => return,
+        Action::Upstream(index) => match upstreams.get(*index) {
+            // Of one without servers, something else was said already.
+            Some(known) if known.servers.is_empty() && known.discover.is_none() => return,
+            Some(known) if !takes_variables(known) => format!(
+                "`variables` are not used: the servers of `{}` speak HTTP, not uwsgi, FastCGI or SCGI",
+                known.name
+            ),
+            _ => return,
+        },
+        _ => "`variables` are not used: this route has neither `app` nor `upstream`".to_owned(),
+    };
+    if fields.has("variables") {
+        let place = fields.place("variables");
+        cx.report(Diagnostic::warning("unused-key", place, message));
     }
 }

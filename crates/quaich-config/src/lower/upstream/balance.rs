@@ -18,7 +18,7 @@ pub(super) fn balance(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Balance {
         "first" => Ok(Balance::First),
         other => match other.strip_prefix("hash:") {
             Some(key) => hash_key(key).map(Balance::Hash),
-            None => Err(match nearest(other, WORDS) {
+            None => Err(match abroad(other).or_else(|| nearest(other, WORDS)) {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("expected one of {}, hash:KEY", WORDS.join(", ")),
             }),
@@ -28,6 +28,17 @@ pub(super) fn balance(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Balance {
         cx.bad_word("balance", &word, reason);
         Balance::RoundRobin
     })
+}
+
+/// What other servers call otherwise.
+fn abroad(word: &str) -> Option<&'static str> {
+    match word {
+        "ip_hash" | "ip-hash" | "iphash" | "source" | "hash" => Some("hash:client_ip"),
+        "uri" => Some("hash:uri"),
+        "leastconn" | "least_conn" | "least_requests" => Some("least-conn"),
+        "rr" | "roundrobin" | "wrr" => Some("round-robin"),
+        _ => None,
+    }
 }
 
 fn hash_key(key: &str) -> Result<HashKey, String> {

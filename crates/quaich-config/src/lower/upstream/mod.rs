@@ -21,6 +21,7 @@ use crate::model::{
 use crate::source::Span;
 
 pub(crate) use tcp::{is_tcp, takes_requests};
+pub(crate) use wires::takes_variables;
 
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>) -> Vec<Upstream> {
     let tables = top.named(cx, "upstream");
@@ -94,6 +95,7 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
     let places: Vec<Span> = seen.into_iter().map(|(_, span)| span).collect();
     tcp::check_alike(cx, &upstream, &places);
     check(cx, &upstream, fields, &places);
+    tcp::check(cx, &upstream, fields);
     sticky::check(cx, &upstream, fields);
     upstream
 }

@@ -2,6 +2,7 @@
 
 use crate::addr;
 use crate::diagnostic::Diagnostic;
+use crate::document::Data;
 use crate::keys::Kind;
 use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word, is_off};
@@ -29,6 +30,13 @@ pub(super) fn lower(cx: &mut Lower<'_>, upstream: &Fields<'_>) -> Option<Sticky>
     let entry = upstream.table.and_then(|table| table.entry("sticky"))?;
     if is_off(&entry.value) {
         upstream.entry(cx, "sticky");
+        return None;
+    }
+    if !matches!(entry.value.data, Data::Table(_)) {
+        upstream.entry(cx, "sticky");
+        let message = "`sticky` takes a table that says how a client is recognised, or \"off\"";
+        let diagnostic = Diagnostic::error("wrong-type", entry.value.span, message);
+        cx.report(diagnostic.help("sticky = { cookie = \"SRV\" }"));
         return None;
     }
     let fields = upstream.table(cx, "sticky");

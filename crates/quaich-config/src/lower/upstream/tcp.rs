@@ -5,15 +5,19 @@ use std::time::Duration;
 use crate::diagnostic::Diagnostic;
 use crate::lower::Lower;
 use crate::lower::fields::{Fields, Word};
-use crate::model::{Upstream, UpstreamProtocol, UpstreamServer};
+use crate::model::{
+    Balance, Discover, HashKey, RetryOn, StickyBy, Upstream, UpstreamProtocol, UpstreamServer,
+};
 use crate::source::Span;
 
 /// Connections that carry anything may be silent for long.
 const TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Whether the servers take the bytes of a client as they are.
+/// Whether the servers take the bytes of a client as they are, also those that are found later.
 pub(crate) fn is_tcp(upstream: &Upstream) -> bool {
-    upstream.servers.first().is_some_and(speaks_tcp)
+    let found = || upstream.discover.as_ref().and_then(Discover::protocol);
+    let first = upstream.servers.first().map(|server| server.protocol);
+    first.or_else(found) == Some(UpstreamProtocol::Tcp)
 }
 
 fn speaks_tcp(server: &UpstreamServer) -> bool {
@@ -25,6 +29,34 @@ pub(super) fn settle(upstream: &mut Upstream, fields: &Fields<'_>) {
     if is_tcp(upstream) && !fields.has("timeout") {
         upstream.timeout = TIMEOUT;
     }
+}
+
+/// What needs requests, and there are none.
+pub(super) fn check(cx: &mut Lower<'_>, upstream: &Upstream, fields: &Fields<'_>) {
+    if !is_tcp(upstream) {
+        return;
+    }
+    let by = upstream.sticky.as_ref().map(|sticky| &sticky.by);
+    if by.is_some_and(|by| !matches!(by, StickyBy::ClientIp)) {
+        let help = "sticky = { client_ip = true }";
+        cx.report(needs_requests("sticky", upstream, fields).help(help));
+    }
+    if matches!(&upstream.balance, Balance::Hash(key) if !matches!(key, HashKey::ClientIp)) {
+        let help = "balance = \"hash:client_ip\"";
+        cx.report(needs_requests("balance", upstream, fields).help(help));
+    }
+    if upstream.retry_on != RetryOn::default() {
+        let help = "another server is tried while none was connected to: see `retries`";
+        cx.report(needs_requests("retry_on", upstream, fields).help(help));
+    }
+}
+
+fn needs_requests(key: &str, upstream: &Upstream, fields: &Fields<'_>) -> Diagnostic {
+    let message = format!(
+        "`{key}` looks at requests, and the servers of `{}` are tcp: they get bytes",
+        upstream.name
+    );
+    Diagnostic::error("tcp-servers", fields.place(key), message)
 }
 
 /// Whether a route may lead to the upstream at this index, which `word` names; reports it if not.

@@ -3,7 +3,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::lower::Lower;
 use crate::lower::fields::Fields;
-use crate::model::{Params, Upstream, UpstreamProtocol, UpstreamServer};
+use crate::model::{Discover, Params, Upstream, UpstreamProtocol, UpstreamServer};
 
 /// `params = "..."`
 pub(super) fn params(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Params {
@@ -36,10 +36,20 @@ pub(super) fn modifiers(cx: &mut Lower<'_>, table: &Fields<'_>, server: &mut Ups
 
 /// Whether the server gets variables.
 fn gets_variables(server: &UpstreamServer) -> bool {
+    has_variables(server.protocol)
+}
+
+fn has_variables(protocol: UpstreamProtocol) -> bool {
     matches!(
-        server.protocol,
+        protocol,
         UpstreamProtocol::Uwsgi | UpstreamProtocol::FastCgi | UpstreamProtocol::Scgi
     )
+}
+
+/// Whether some server may get variables, also one that is found later.
+pub(crate) fn takes_variables(upstream: &Upstream) -> bool {
+    let found = |discover: &Discover| discover.protocol().is_none_or(has_variables);
+    upstream.servers.iter().any(gets_variables) || upstream.discover.as_ref().is_some_and(found)
 }
 
 /// What the protocol of the servers and the settings say to each other.
