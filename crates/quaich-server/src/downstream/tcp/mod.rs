@@ -114,7 +114,7 @@ impl Call {
             }
             self.server = Some(server.clone());
             tried.push(server);
-            if left == 0 {
+            if left == 0 || !upstream.may_retry() {
                 return Err(error);
             }
             left -= 1;
