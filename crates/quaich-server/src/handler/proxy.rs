@@ -157,6 +157,24 @@ struct Failed {
 }
 
 impl Failed {
+    /// Nothing was sent.
+    fn before_all(error: Error) -> Self {
+        Self {
+            error,
+            safe: error.kind == Kind::UpstreamRefused,
+            unanswered: true,
+        }
+    }
+
+    /// The server has answered already.
+    fn for_good(error: Error) -> Self {
+        Self {
+            error,
+            safe: false,
+            unanswered: false,
+        }
+    }
+
     /// Whether the connection was closed before an answer: one that was kept may have been old.
     fn is_close_unanswered(&self) -> bool {
         self.unanswered && self.error.kind == Kind::UpstreamClosed
@@ -183,11 +201,7 @@ async fn exchange(
     };
     let is_empty = whole.is_some_and(<[u8]>::is_empty);
     let begun = conn.begin(request, is_empty, timeout).await;
-    let (mut up, mut down) = begun.map_err(|error| Failed {
-        error,
-        safe: error.kind == Kind::UpstreamRefused,
-        unanswered: true,
-    })?;
+    let (mut up, mut down) = begun.map_err(Failed::before_all)?;
     let sending = match (up.head(request, whole).await, whole) {
         (Ok(()), None) => Ok(Sending::Rest),
         (Ok(()), Some(_)) => Ok(Sending::Done),
@@ -218,11 +232,7 @@ async fn exchange(
         }
         Ok(Ended::Switched) => {
             let over_http2 = matches!(down, Download::Http2(_));
-            prove(exchange, request, over_http2).map_err(|error| Failed {
-                error,
-                safe: false,
-                unanswered: false,
-            })?;
+            prove(exchange, request, over_http2).map_err(Failed::for_good)?;
             reply.begin_tunnel(exchange);
             // However it ends, both connections end with it.
             let _ = tunnel::run(body, reply, (&mut up, &mut down)).await;
