@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{self, RecvFlags, SendFlags, Shutdown};
 use rustix::pipe::{SpliceFlags, splice};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::pipe::Pipe;
@@ -210,6 +211,16 @@ impl Socket {
         }
     }
 
+    /// Waits until [`has_failed`](Self::has_failed), or the reactor ends. Reads nothing.
+    pub async fn failed(&self) {
+        while let Ok(mut guard) = self.fd.ready(Interest::ERROR).await {
+            if self.has_failed() {
+                return;
+            }
+            guard.clear_ready();
+        }
+    }
+
     /// Bytes that the peer has not taken yet, if the kernel says.
     pub fn unacknowledged(&self) -> Option<u32> {
         watch::unacknowledged(self.fd.get_ref().as_fd())
@@ -285,11 +296,15 @@ mod tests {
             far.shutdown(Shutdown::Write).unwrap();
             assert_eq!(socket.read(&mut [0; 1]).await.unwrap(), 0);
             assert!(!socket.has_failed());
+            let mut failed = std::pin::pin!(socket.failed());
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            assert!(failed.as_mut().poll(&mut cx).is_pending());
             drop(far);
             near.write_all(b"?").unwrap();
             // The answer to that is a reset, which the loopback delivers at once.
             assert_eq!(socket.read(&mut [0; 1]).await.unwrap(), 0);
             assert!(socket.has_failed());
+            failed.await;
         });
     }
 }

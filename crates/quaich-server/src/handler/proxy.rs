@@ -75,8 +75,9 @@ pub async fn run(
         variables::prepare(scope, route, (protocol, params), &mut request);
         let ended = exchange(scope, &mut link.conn, (&request, &held), (&from, timeout)).await;
         advise(&ended, link.slot.server(), &request);
-        let outcome = outcome(scope.exchange, &ended);
-        upstream.group().report(link.slot.server(), outcome);
+        if let Some(outcome) = outcome(scope.exchange.response.status, link.kept, &ended) {
+            upstream.group().report(link.slot.server(), outcome);
+        }
         match ended {
             Ok(Ended::Reusable) => {
                 link.conn.rest();
@@ -128,11 +129,14 @@ fn note_server(scope: &mut Scope<'_, '_>, server: &Server) {
     note.push_str(server.name());
 }
 
-/// What an exchange says of its server. A client that left says nothing.
-fn outcome(exchange: &Exchange, ended: &Result<Ended, Failed>) -> Outcome {
+/// What an exchange over a connection, `kept` or new, says of its server. A client that left says
+/// nothing, and neither does a kept connection that was closed before it was used.
+fn outcome(status: u16, kept: bool, ended: &Result<Ended, Failed>) -> Option<Outcome> {
     match ended {
-        Err(Failed { error, .. }) if error.side == Side::Upstream => Outcome::Failed,
-        _ => Outcome::Answered(exchange.response.status),
+        Ok(_) => Some(Outcome::Answered(status)),
+        Err(Failed { error, .. }) if error.side != Side::Upstream => None,
+        Err(failed) if kept && failed.is_close_unanswered() => None,
+        Err(_) => Some(Outcome::Failed),
     }
 }
 
@@ -161,6 +165,33 @@ fn advise(ended: &Result<Ended, Failed>, server: &Server, request: &Request) {
 struct Failed {
     error: Error,
     safe: bool,
+    /// Nothing of an answer has come.
+    unanswered: bool,
+}
+
+impl Failed {
+    /// Nothing was sent.
+    fn before_all(error: Error) -> Self {
+        Self {
+            error,
+            safe: error.kind == Kind::UpstreamRefused,
+            unanswered: true,
+        }
+    }
+
+    /// The server has answered already.
+    fn for_good(error: Error) -> Self {
+        Self {
+            error,
+            safe: false,
+            unanswered: false,
+        }
+    }
+
+    /// Whether the connection was closed before an answer: one that was kept may have been old.
+    fn is_close_unanswered(&self) -> bool {
+        self.unanswered && self.error.kind == Kind::UpstreamClosed
+    }
 }
 
 /// One attempt.
@@ -183,10 +214,7 @@ async fn exchange(
     };
     let is_empty = whole.is_some_and(<[u8]>::is_empty);
     let begun = conn.begin(request, is_empty, timeout).await;
-    let (mut up, mut down) = begun.map_err(|error| Failed {
-        error,
-        safe: error.kind == Kind::UpstreamRefused,
-    })?;
+    let (mut up, mut down) = begun.map_err(Failed::before_all)?;
     let sending = match (up.head(request, whole).await, whole) {
         (Ok(()), None) => Ok(Sending::Rest),
         (Ok(()), Some(_)) => Ok(Sending::Done),
@@ -217,7 +245,7 @@ async fn exchange(
         }
         Ok(Ended::Switched) => {
             let over_http2 = matches!(down, Download::Http2(_));
-            prove(exchange, request, over_http2).map_err(|error| Failed { error, safe: false })?;
+            prove(exchange, request, over_http2).map_err(Failed::for_good)?;
             reply.begin_tunnel(exchange);
             // However it ends, both connections end with it.
             let _ = tunnel::run(body, reply, (&mut up, &mut down)).await;
@@ -238,6 +266,7 @@ async fn exchange(
                 error,
                 // ... and a body of which a part is gone cannot be sent again.
                 safe: harmless && unanswered && (held.is_some() || body.received() == 0),
+                unanswered,
             })
         }
     }
@@ -271,4 +300,35 @@ fn prove(exchange: &mut Exchange, request: &Request, over_http2: bool) -> Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(error: Error, unanswered: bool) -> Result<Ended, Failed> {
+        Err(Failed {
+            error,
+            safe: true,
+            unanswered,
+        })
+    }
+
+    #[test]
+    fn only_what_a_server_did_says_something_of_it() {
+        let closed = |unanswered| failed(Error::upstream(Kind::UpstreamClosed), unanswered);
+        assert_eq!(
+            outcome(204, true, &Ok(Ended::Reusable)),
+            Some(Outcome::Answered(204))
+        );
+        assert_eq!(
+            outcome(200, false, &failed(Error::CLIENT_GONE, false)),
+            None
+        );
+        assert_eq!(outcome(0, true, &closed(true)), None, "it was old");
+        assert_eq!(outcome(0, false, &closed(true)), Some(Outcome::Failed));
+        assert_eq!(outcome(200, true, &closed(false)), Some(Outcome::Failed));
+        let late = failed(Error::upstream(Kind::ResponseTimeout), true);
+        assert_eq!(outcome(0, true, &late), Some(Outcome::Failed));
+    }
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::balance::board::Board;
 use super::queue::Queue;
 
-/// What the servers of one upstream have in fleet.
+/// What the servers of one upstream have in common.
 #[derive(Debug)]
 pub struct Fleet {
     /// Requests that wait for room.

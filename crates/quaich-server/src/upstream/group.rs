@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use quaich_config::model::{self, Discover, UpstreamServer};
@@ -13,7 +13,7 @@ use super::balance::plan::{Denied, Plan};
 use super::budget::Budget;
 use super::fleet::Fleet;
 use super::health;
-use super::queue::Queue;
+use super::queue::{Place, Queue};
 use super::secure::Secure;
 use super::server::Server;
 use super::sites::Sites;
@@ -38,6 +38,8 @@ pub struct Group {
     /// Groups by key, where servers announce themselves under the host of a request.
     sites: Option<Sites>,
     plan: Mutex<Arc<Plan>>,
+    /// Held by whoever works out a plan.
+    planning: Mutex<()>,
     fleet: Arc<Fleet>,
     budget: Budget,
     /// Rung when the servers are others than before.
@@ -88,6 +90,7 @@ impl Group {
             servers: RwLock::new(Arc::new([])),
             version: AtomicU64::new(0),
             plan: Mutex::new(Arc::new(Plan::empty(&fleet))),
+            planning: Mutex::default(),
             fleet,
             budget: Budget::new(settings.retry_budget),
             replaced: Notify::new(),
@@ -151,15 +154,13 @@ impl Group {
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let old = servers.clone();
         let is_first = old.is_empty();
-        let mut places: Vec<usize> = old.iter().map(|server| server.place()).collect();
         let mut free = (0..).filter(|place| !old.iter().any(|s| s.place() == *place));
         let new = settings.iter().map(|settings| {
             if let Some(same) = old.iter().find(|server| server.is(settings)) {
                 same.give_weight(settings.weight);
                 return same.clone();
             }
-            let place = free.next().unwrap_or(places.len());
-            places.push(place);
+            let place = free.next().unwrap_or(old.len());
             let shared = (self.threads, &self.fleet);
             let server = Server::new(settings.clone(), &self.settings, place, shared);
             if let Some(order) = orders.get(server.name()) {
@@ -208,16 +209,43 @@ impl Group {
     /// Health, mode or weight of a server have changed: whoever chooses looks anew, and whoever waits
     /// may have somewhere to go.
     pub fn changed(&self) {
-        self.version.fetch_add(1, Ordering::Release);
+        self.make_plan();
+        // Whoever begins to wait from here on sees the change; see `Queue::enter`.
+        fence(Ordering::SeqCst);
         let queue = &self.fleet.queue;
         if queue.is_waited_in() {
-            // Which backups are in use is known from then on.
-            drop(self.plan());
             queue.release_choosy();
-            for server in self.servers().iter() {
-                while queue.offer(server) {}
-            }
+            self.give_room();
         }
+    }
+
+    /// Works out what can be chosen now: here, so that no thread that has requests waits for it.
+    fn make_plan(&self) {
+        let planning = self.planning.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.version() + 1;
+        let balance = &self.settings.balance;
+        let plan = Arc::new(self.plan().next(version, self.servers(), balance));
+        let old = std::mem::replace(&mut *self.lock_plan(), plan);
+        self.version.store(version, Ordering::Release);
+        drop(planning);
+        // It may be large.
+        drop(old);
+    }
+
+    fn lock_plan(&self) -> MutexGuard<'_, Arc<Plan>> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives all room that there is to those who wait.
+    pub(super) fn give_room(&self) {
+        for server in self.servers().iter() {
+            while self.fleet.queue.offer(server) {}
+        }
+    }
+
+    /// Takes a place among those who wait for room; `None` when the queue is full.
+    pub(super) fn enter(&self, wish: &Wish<'_>) -> Option<Place<'_>> {
+        self.fleet.queue.enter(wish, || self.servers())
     }
 
     /// Grows with every change of what can be chosen.
@@ -227,12 +255,7 @@ impl Group {
 
     /// What can be chosen now. Good until there is another [`version`](Self::version).
     pub fn plan(&self) -> Arc<Plan> {
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = self.version();
-        if plan.version() != version {
-            *plan = Arc::new(plan.next(version, self.servers(), &self.settings.balance));
-        }
-        plan.clone()
+        self.lock_plan().clone()
     }
 
     /// Chooses a server for a request, without waiting for room. Threads that do so for every request

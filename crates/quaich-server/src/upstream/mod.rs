@@ -23,6 +23,8 @@ pub mod sessions;
 pub mod sites;
 mod slot;
 pub mod sticky;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use std::cell::RefCell;
@@ -40,6 +42,7 @@ use announce::Ends;
 use balance::plan::{Denied, Plan};
 use endpoint::{Endpoint, Found, Want};
 use group::{Group, Outcome, Slot, Wish};
+use queue::Place;
 use server::Server;
 use sites::ByKey;
 use sticky::Sticky;
@@ -153,7 +156,7 @@ impl Upstream {
     /// The time of the server that is chosen for `wish`; `None` when it has to be waited for.
     pub fn slot(&self, wish: &Wish<'_>) -> Result<Option<Slot>, Error> {
         let queue = self.group.queue();
-        if queue.is_before(wish) {
+        if queue.would_overtake(wish) {
             return Ok(None);
         }
         self.choose(wish)
@@ -204,7 +207,6 @@ impl Upstream {
     pub async fn wait(&self, wish: &Wish<'_>) -> Result<Slot, Error> {
         let deadline = self.deadlines.register();
         deadline.set(self.group.settings().queue_timeout);
-        self.counters.upstream_queued.add();
         let waited = deadline.guard(self.wait_on(wish)).await;
         let waited = waited.unwrap_or(Err(Error::upstream(Kind::QueueTimeout)));
         match waited.as_ref().map_err(|error| error.kind) {
@@ -216,13 +218,14 @@ impl Upstream {
     }
 
     async fn wait_on(&self, wish: &Wish<'_>) -> Result<Slot, Error> {
+        let mut is_first = true;
         loop {
-            let place = self.group.queue().enter(wish);
+            let place = self.group.enter(wish);
             let place = place.ok_or(Error::upstream(Kind::QueueFull))?;
-            // Room may have become free before the queue knew of this request.
-            if !place.is_behind_others()
-                && let Some(slot) = self.choose(wish)?
-            {
+            if std::mem::take(&mut is_first) {
+                self.counters.upstream_queued.add();
+            }
+            if let Some(slot) = self.look_again(&place, wish)? {
                 return Ok(slot);
             }
             if let Some(slot) = place.await {
@@ -232,6 +235,16 @@ impl Upstream {
                 return Ok(slot);
             }
         }
+    }
+
+    /// Room may have become free before the queue knew of this request.
+    fn look_again(&self, place: &Place<'_>, wish: &Wish<'_>) -> Result<Option<Slot>, Error> {
+        if place.is_behind_others() {
+            // Those before it look for themselves alone, or not at all if they found this one there.
+            self.group.give_room();
+            return Ok(None);
+        }
+        self.choose(wish)
     }
 
     /// A connection to the server of `slot`.

@@ -3,11 +3,12 @@
 //! Clients take turns, and the requests of one client go in their order, so that one who asks a
 //! thousand times holds back only itself. A slot that becomes free goes to exactly one waiter.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -28,18 +29,30 @@ pub struct Queue {
     lines: Mutex<Lines>,
 }
 
-/// Who is next.
+/// Who is next. Leaving costs no more with many who wait: all of them may run out of time at once.
 #[derive(Debug, Default)]
 struct Lines {
-    of_client: HashMap<Option<IpAddr>, VecDeque<Arc<Waiter>>>,
-    /// Clients that have somebody waiting, the next one first.
-    turns: VecDeque<Option<IpAddr>>,
+    of_client: HashMap<Option<IpAddr>, Line>,
+    /// Clients that have somebody waiting, by their turn.
+    turns: BTreeMap<u64, Option<IpAddr>>,
+    /// Numbers that were given, as tickets and as turns.
+    given: u64,
+}
+
+/// The requests of one client.
+#[derive(Debug)]
+struct Line {
+    turn: u64,
+    /// By ticket.
+    waiters: BTreeMap<u64, Arc<Waiter>>,
 }
 
 /// One request that waits.
 #[derive(Debug)]
 struct Waiter {
     client: Option<IpAddr>,
+    /// Its place in the line of its client.
+    ticket: u64,
     /// The only server that it takes.
     known: Option<Arc<Server>>,
     /// Servers that it does not take.
@@ -93,25 +106,40 @@ impl Queue {
     }
 
     /// Whether a request with this wish would overtake somebody if it did not wait.
-    pub(super) fn is_before(&self, wish: &Wish<'_>) -> bool {
+    pub(super) fn would_overtake(&self, wish: &Wish<'_>) -> bool {
         self.easy.load(Ordering::Relaxed) > 0 && wish.known.is_none() && wish.tried.is_empty()
     }
 
     /// Takes a place at the end of the client's line; `None` when the queue is full. Whoever has one
-    /// looks once more whether there is room: it may have become free before.
-    pub(super) fn enter(&self, wish: &Wish<'_>) -> Option<Place<'_>> {
-        let waiter = Arc::new(Waiter {
-            client: wish.client.map(network),
-            known: wish.known.filter(|known| known.takes_known()).cloned(),
-            tried: wish.tried.to_vec(),
-            state: Mutex::new(State::Waiting(None)),
-        });
+    /// looks once more whether there is room: it may have become free before. `servers` are those of
+    /// the upstream.
+    pub(super) fn enter(
+        &self,
+        wish: &Wish<'_>,
+        servers: impl FnOnce() -> Arc<[Arc<Server>]>,
+    ) -> Option<Place<'_>> {
         let mut lines = self.lock();
         if self.waiting.load(Ordering::Relaxed) >= self.room {
             return None;
         }
         self.waiting.fetch_add(1, Ordering::SeqCst);
+        // Whoever changes a server from here on knows that somebody waits; what was changed before is
+        // seen here.
+        fence(Ordering::SeqCst);
         self.waited.fetch_add(1, Ordering::Relaxed);
+        // One that would refuse all servers would wait in vain.
+        let is_open = |s: &Arc<Server>| s.takes_strangers() && !is_among(wish.tried, s);
+        let tried = match !wish.tried.is_empty() && servers().iter().any(is_open) {
+            true => wish.tried.to_vec(),
+            false => Vec::new(),
+        };
+        let waiter = Arc::new(Waiter {
+            client: wish.client.map(network),
+            ticket: lines.number(),
+            known: wish.known.filter(|known| known.takes_known()).cloned(),
+            tried,
+            state: Mutex::new(State::Waiting(None)),
+        });
         if waiter.is_easy() {
             self.easy.fetch_add(1, Ordering::SeqCst);
         }
@@ -124,18 +152,27 @@ impl Queue {
 
     /// Gives room of `server` to whoever is next and takes it; whether somebody did.
     pub(super) fn offer(&self, server: &Arc<Server>) -> bool {
+        if server.is_full() {
+            return false;
+        }
         let mut lines = self.lock();
-        let Some(waiter) = lines.take_next(server) else {
+        let Some(next) = lines.next(server) else {
             return false;
         };
         let Some(slot) = Slot::claim(server) else {
-            lines.give_back(waiter);
             return false;
         };
-        self.count_out(&waiter);
+        let waiter = lines.take(next);
+        if let Some(waiter) = &waiter {
+            self.count_out(waiter);
+        }
+        // A slot that is dropped needs the lock.
         drop(lines);
-        waiter.settle(State::Granted(slot));
-        true
+        let found = waiter.is_some();
+        if let Some(waiter) = waiter {
+            waiter.settle(State::Granted(slot));
+        }
+        found
     }
 
     /// Sends away those who do not take any server: what they may choose from has changed.
@@ -164,70 +201,75 @@ impl Queue {
 }
 
 impl Lines {
+    fn number(&mut self) -> u64 {
+        self.given += 1;
+        self.given
+    }
+
     fn push(&mut self, waiter: Arc<Waiter>) {
-        let client = waiter.client;
-        let line = self.of_client.entry(client).or_default();
-        if line.is_empty() {
-            self.turns.push_back(client);
-        }
-        line.push_back(waiter);
-    }
-
-    /// The opposite of `take_next`.
-    fn give_back(&mut self, waiter: Arc<Waiter>) {
-        let client = waiter.client;
-        self.of_client.entry(client).or_default().push_front(waiter);
-        self.turns.retain(|known| *known != client);
-        self.turns.push_front(client);
-    }
-
-    fn take_next(&mut self, server: &Arc<Server>) -> Option<Arc<Waiter>> {
-        let find = |(turn, client): (usize, &Option<IpAddr>)| {
-            let line = self.of_client.get(client)?;
-            let at = line.iter().position(|waiter| waiter.takes(server))?;
-            Some((turn, at))
+        let (client, ticket) = (waiter.client, waiter.ticket);
+        let line = match self.of_client.entry(client) {
+            Entry::Occupied(line) => line.into_mut(),
+            Entry::Vacant(place) => {
+                self.turns.insert(ticket, client);
+                place.insert(Line {
+                    turn: ticket,
+                    waiters: BTreeMap::new(),
+                })
+            }
         };
-        let (turn, at) = self.turns.iter().enumerate().find_map(find)?;
-        let client = self.turns.remove(turn)?;
+        line.waiters.insert(ticket, waiter);
+    }
+
+    /// The client, and the ticket, of whoever is to have room of `server`.
+    fn next(&self, server: &Arc<Server>) -> Option<(Option<IpAddr>, u64)> {
+        self.turns.values().find_map(|client| {
+            let line = self.of_client.get(client)?;
+            let waiter = line.waiters.values().find(|waiter| waiter.takes(server))?;
+            Some((*client, waiter.ticket))
+        })
+    }
+
+    /// Takes one out; the client has had its turn.
+    fn take(&mut self, (client, ticket): (Option<IpAddr>, u64)) -> Option<Arc<Waiter>> {
+        let turn = self.number();
         let line = self.of_client.get_mut(&client)?;
-        let waiter = line.remove(at);
-        match line.is_empty() {
+        let waiter = line.waiters.remove(&ticket)?;
+        self.turns.remove(&line.turn);
+        line.turn = turn;
+        match line.waiters.is_empty() {
             true => drop(self.of_client.remove(&client)),
-            false => self.turns.push_back(client),
+            false => drop(self.turns.insert(turn, client)),
         }
-        waiter
+        Some(waiter)
     }
 
     fn take_choosy(&mut self) -> Vec<Arc<Waiter>> {
         let mut taken = Vec::new();
         for line in self.of_client.values_mut() {
-            let (easy, choosy) = line.drain(..).partition(|waiter| waiter.is_easy());
-            *line = easy;
-            taken.extend::<VecDeque<_>>(choosy);
+            let all = std::mem::take(&mut line.waiters).into_iter();
+            let (easy, choosy) = all.partition(|(_, waiter)| waiter.is_easy());
+            line.waiters = easy;
+            taken.extend(BTreeMap::into_values(choosy));
         }
-        self.forget_empty();
+        self.of_client.retain(|_, line| !line.waiters.is_empty());
+        let of_client = &self.of_client;
+        self.turns
+            .retain(|_, client| of_client.contains_key(client));
         taken
     }
 
     /// Whether it was there.
-    fn remove(&mut self, waiter: &Arc<Waiter>) -> bool {
+    fn remove(&mut self, waiter: &Waiter) -> bool {
         let Some(line) = self.of_client.get_mut(&waiter.client) else {
             return false;
         };
-        let before = line.len();
-        line.retain(|known| !Arc::ptr_eq(known, waiter));
-        let was_there = line.len() < before;
-        if line.is_empty() {
+        let was_there = line.waiters.remove(&waiter.ticket).is_some();
+        if line.waiters.is_empty() {
+            self.turns.remove(&line.turn);
             self.of_client.remove(&waiter.client);
-            self.turns.retain(|client| *client != waiter.client);
         }
         was_there
-    }
-
-    fn forget_empty(&mut self) {
-        self.of_client.retain(|_, line| !line.is_empty());
-        let of_client = &self.of_client;
-        self.turns.retain(|client| of_client.contains_key(client));
     }
 }
 
@@ -239,10 +281,7 @@ impl Waiter {
     fn takes(&self, server: &Arc<Server>) -> bool {
         match &self.known {
             Some(known) => Arc::ptr_eq(known, server) && server.takes_known(),
-            None => {
-                let is_tried = self.tried.iter().any(|tried| Arc::ptr_eq(tried, server));
-                !is_tried && server.takes_strangers()
-            }
+            None => !is_among(&self.tried, server) && server.takes_strangers(),
         }
     }
 
@@ -307,6 +346,10 @@ impl Drop for Place<'_> {
     }
 }
 
+fn is_among(servers: &[Arc<Server>], server: &Arc<Server>) -> bool {
+    servers.iter().any(|known| Arc::ptr_eq(known, server))
+}
+
 /// Whom fairness regards as one: an IPv4 address, or the /64 of an IPv6 one.
 fn network(addr: IpAddr) -> IpAddr {
     match addr {
@@ -316,97 +359,4 @@ fn network(addr: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-
-    use quaich_config::model::Balance;
-
-    use super::*;
-    use crate::upstream::balance::samples;
-    use crate::upstream::group::Group;
-
-    /// Two servers with room for one request each.
-    fn group() -> Arc<Group> {
-        samples::group(Balance::RoundRobin, &[1, 1], |_, server| {
-            server.max_conns = 1;
-        })
-    }
-
-    fn poll(place: &mut Place<'_>) -> Option<Option<Slot>> {
-        let mut cx = Context::from_waker(Waker::noop());
-        match pin!(place).poll(&mut cx) {
-            Poll::Ready(slot) => Some(slot),
-            Poll::Pending => None,
-        }
-    }
-
-    fn from(client: u8) -> Wish<'static> {
-        Wish {
-            client: Some([10, 0, 0, client].into()),
-            ..Wish::default()
-        }
-    }
-
-    #[test]
-    fn room_goes_to_the_next_one_that_takes_the_server() {
-        let group = group();
-        let (first, second) = (
-            group.choose(&from(1)).unwrap(),
-            group.choose(&from(1)).unwrap(),
-        );
-        let known = second.server().clone();
-        let choosy = Wish {
-            known: Some(&known),
-            ..from(1)
-        };
-        let queue = group.queue();
-        let mut choosy = queue.enter(&choosy).unwrap();
-        let mut easy = queue.enter(&from(2)).unwrap();
-        assert!(poll(&mut choosy).is_none() && poll(&mut easy).is_none());
-        assert_eq!(queue.length(), 2);
-        // It belongs to the other one.
-        drop(first);
-        let got = poll(&mut easy).flatten().expect("room");
-        assert!(poll(&mut choosy).is_none());
-        drop(got);
-        assert!(poll(&mut choosy).is_none());
-        drop(second);
-        let got = poll(&mut choosy).flatten().expect("room");
-        assert!(Arc::ptr_eq(got.server(), &known));
-        assert_eq!(queue.length(), 0);
-    }
-
-    #[test]
-    fn room_that_nobody_takes_any_more_goes_to_the_next() {
-        let group = group();
-        let held = [from(1), from(1)].map(|wish| group.choose(&wish).unwrap());
-        let queue = group.queue();
-        let granted = queue.enter(&from(2)).unwrap();
-        let mut next = queue.enter(&from(3)).unwrap();
-        let left = queue.enter(&from(2)).unwrap();
-        drop(left);
-        assert_eq!(queue.length(), 2);
-        let [one, other] = held;
-        drop(one);
-        assert_eq!(queue.length(), 1);
-        drop(granted);
-        assert!(poll(&mut next).flatten().is_some());
-        drop(other);
-        assert_eq!(queue.length(), 0);
-    }
-
-    #[test]
-    fn who_waits_for_a_server_that_goes_chooses_anew() {
-        let group = group();
-        let held = group.choose(&from(1)).unwrap();
-        let wish = Wish {
-            known: Some(held.server()),
-            ..from(1)
-        };
-        let queue = group.queue();
-        let mut place = queue.enter(&wish).unwrap();
-        assert!(poll(&mut place).is_none());
-        group.changed();
-        assert!(matches!(poll(&mut place), Some(None)));
-    }
-}
+mod tests;

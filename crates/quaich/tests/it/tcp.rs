@@ -175,6 +175,26 @@ fn a_reset_of_one_side_is_one_for_the_other() {
 }
 
 #[test]
+fn a_client_that_leaves_does_not_wait_for_room() {
+    let origin = echo();
+    let toml = format!(
+        "[server]\nthreads = 1\n{LISTENER}[upstream.raw]\nqueue_timeout = \"300s\"\n\
+         [[upstream.raw.server]]\nurl = \"{}\"\nmax_conns = 1\n[log.access]\nformat = \"json\"\n",
+        server(&origin)
+    );
+    let quaich = Quaich::serve_exactly(TempSite::new(), &toml);
+    let mut first = quaich.raw();
+    first.send("x");
+    assert_eq!(first.exactly(1), b"x");
+    let mut second = quaich.raw();
+    second.send("y");
+    second.reset();
+    line(&quaich, "client_gone");
+    first.send("z");
+    assert_eq!(first.exactly(1), b"z");
+}
+
+#[test]
 fn no_more_is_read_than_the_server_takes() {
     let (go, wait) = channel::<()>();
     let wait = std::sync::Mutex::new(wait);

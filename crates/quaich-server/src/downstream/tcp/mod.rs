@@ -98,7 +98,8 @@ impl Call {
                 tried: &tried,
                 client: self.client.addr,
             };
-            let Unreachable { error, server } = match upstream.dial(announced, &wish).await {
+            let dialled = unless_gone(&self.stream, upstream.dial(announced, &wish)).await?;
+            let Unreachable { error, server } = match dialled {
                 Ok((stream, slot)) => {
                     self.server = Some(slot.server().clone());
                     return Ok((stream, slot));
@@ -114,7 +115,7 @@ impl Call {
             }
             self.server = Some(server.clone());
             tried.push(server);
-            if left == 0 {
+            if left == 0 || !upstream.may_retry() {
                 return Err(error);
             }
             left -= 1;
@@ -211,6 +212,17 @@ impl Call {
             retries: self.retries,
         });
     }
+}
+
+/// Waits for `future` while the client does: one that has only finished sending waits for what comes.
+async fn unless_gone<T>(client: &Stream, future: impl Future<Output = T>) -> Result<T, Error> {
+    let mut future = pin!(future);
+    let mut failed = pin!(client.socket().failed());
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Ok(value)),
+        Poll::Pending => failed.as_mut().poll(cx).map(|()| Err(Error::CLIENT_GONE)),
+    })
+    .await
 }
 
 const CLIENT_CLOSED: Why = "client_closed";

@@ -89,13 +89,14 @@ impl<'u> Attempts<'u> {
         link: &Link,
         failed: Failed,
     ) -> Result<(), Error> {
-        let Failed { error, safe } = failed;
+        let is_close = failed.is_close_unanswered();
+        let Failed { error, safe, .. } = failed;
         let wanted = match error.kind {
             Kind::ResponseTimeout => self.upstream.settings().retry_on.timeout,
             _ => true,
         };
         // A kept connection may have been closed just now: that is no failure of the server.
-        let stale = link.kept && error.kind == Kind::UpstreamClosed;
+        let stale = link.kept && is_close;
         if !(safe && wanted && self.left > 0 && (stale || self.upstream.may_retry())) {
             return Err(error);
         }

@@ -123,10 +123,11 @@ impl Verdict for Result<Slot, Denied> {
     }
 }
 
-/// Points on the ring follow from the file alone. Backup servers have none.
+/// Points on the ring follow from the file alone. Backup servers have none. One with a weight of 0
+/// has some: an operator may give it another.
 fn points(server: &Server) -> u64 {
     match server.settings().backup {
         true => 0,
-        false => u64::from(server.settings().weight),
+        false => u64::from(server.settings().weight.max(1)),
     }
 }

@@ -187,6 +187,39 @@ fn backups_are_used_only_while_nobody_else_is_there() {
 }
 
 #[test]
+fn a_backup_is_used_when_all_others_have_failed_the_request() {
+    for balance in [Balance::RoundRobin, Balance::LeastConn, Balance::P2c, HASH] {
+        let group = group(balance, &[1; 2], |n, server| server.backup = n == 1);
+        let tried = [group.servers()[0].clone()];
+        let wish = Wish {
+            tried: &tried,
+            hash: Some(1),
+            ..Wish::default()
+        };
+        let slot = group.choose(&wish).expect("the backup");
+        assert_eq!(slot.server().place(), 1);
+    }
+}
+
+#[test]
+fn a_weight_that_an_operator_gives_counts_also_where_keys_are_hashed() {
+    let group = plain(HASH, &[0]);
+    assert!(group.choose(&Wish::default()).is_err());
+    group.servers()[0].set_weight(3);
+    group.changed();
+    assert_eq!(choose(&group).server().place(), 0);
+}
+
+#[test]
+fn a_long_period_gets_around_a_full_server_and_ends_when_all_are_full() {
+    let group = group(Balance::RoundRobin, &[100_003, 1], |_, s| s.max_conns = 1);
+    let held = [choose(&group), choose(&group)];
+    assert_eq!(served(&group), [1, 1]);
+    assert!(group.choose(&Wish::default()).is_err());
+    drop(held);
+}
+
+#[test]
 fn a_weight_of_zero_gets_no_new_clients_but_keeps_its_own() {
     let group = plain(Balance::RoundRobin, &[0, 1]);
     (0..10).for_each(|_| drop(choose(&group)));

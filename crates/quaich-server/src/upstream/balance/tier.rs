@@ -117,13 +117,17 @@ impl Tier {
             Way::Hash(ring, total) => self.by_hash(ring, *total, search),
             Way::Board => search.fleet.board.claim(search.accepts),
         };
-        slot.ok_or_else(|| {
-            let mut usable = self.servers.iter().filter(|server| server.takes_new());
-            match usable.any(search.accepts) {
-                true => Denied::Full,
-                false => Denied::Nobody,
-            }
+        slot.ok_or_else(|| match self.own().any(search.accepts) {
+            true => Denied::Full,
+            false => Denied::Nobody,
         })
+    }
+
+    /// Its servers; a ring numbers those that are backups, too.
+    fn own(&self) -> impl Iterator<Item = &Arc<Server>> {
+        let hashes = matches!(self.way, Way::Hash(..));
+        let is_own = move |server: &&Arc<Server>| !(hashes && server.settings().backup);
+        self.servers.iter().filter(is_own)
     }
 
     fn try_at(&self, index: usize, search: &Search<'_>) -> Option<Slot> {
@@ -141,11 +145,16 @@ impl Tier {
 
     fn by_turns(&self, schedule: &Schedule, search: &Search<'_>) -> Option<Slot> {
         let turn = search.fleet.turn(search.another);
-        // The next in turn, and whoever follows when that one cannot.
-        (0..schedule.period()).find_map(|later| {
+        // The next in turn, and whoever follows when that one cannot; not for all of a long period.
+        let look = u32::try_from(2 * self.servers.len()).unwrap_or(u32::MAX);
+        let slot = (0..look.min(schedule.period())).find_map(|later| {
             let index = schedule.at(turn.wrapping_add(later))?;
             self.try_at(index, search)
-        })
+        });
+        match look < schedule.period() {
+            true => slot.or_else(|| self.first(0, search)),
+            false => slot,
+        }
     }
 
     fn least(&self, schedule: Option<&Schedule>, search: &Search<'_>) -> Option<Slot> {
@@ -182,6 +191,9 @@ impl Tier {
 
     /// The server of the key, or the next one on the ring that has no more than its part to do.
     fn by_hash(&self, ring: &Ring, total: u64, search: &Search<'_>) -> Option<Slot> {
+        // The ring is long: nobody goes around it in vain.
+        self.own()
+            .find(|server| !server.is_full() && (search.accepts)(server))?;
         let running = search.fleet.running() as u64 + 1;
         let is_calm = |server: &Server| {
             let here = server.running();
@@ -193,7 +205,7 @@ impl Tier {
         let find = |accepts: &dyn Fn(&Server) -> bool| {
             ring.from(key).find_map(|index| {
                 let server = self.servers.get(index)?;
-                (server.takes_new() && accepts(server)).then(|| self.try_at(index, search))?
+                accepts(server).then(|| self.try_at(index, search))?
             })
         };
         // When all have as much as they should, the one of the key may have more.
