@@ -3,7 +3,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::lower::Lower;
 use crate::lower::fields::Fields;
-use crate::model::{Params, Upstream, UpstreamProtocol, UpstreamServer};
+use crate::model::{Discover, Params, Upstream, UpstreamProtocol, UpstreamServer};
 
 /// `params = "..."`
 pub(super) fn params(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Params {
@@ -31,6 +31,24 @@ pub(super) fn modifiers(cx: &mut Lower<'_>, table: &Fields<'_>, server: &mut Ups
         let message = format!("`{name}` is not used: `{}` does not speak uwsgi", server.id);
         let diagnostic = Diagnostic::warning("unused-key", table.place(name), message);
         cx.report(diagnostic.help("url = \"uwsgi://10.0.0.11:3031\""));
+    }
+}
+
+/// Sets what is other for FastCGI servers by default: php-fpm holds a child for as long as its
+/// connection is kept, so that a few kept ones are its whole pool.
+pub(super) fn settle(upstream: &mut Upstream, fields: &Fields<'_>) {
+    let found = match &upstream.discover {
+        Some(Discover::Dns { server }) => Some(server.protocol),
+        Some(Discover::Srv { protocol, .. }) => Some(*protocol),
+        Some(Discover::Subscribe { .. }) | None => None,
+    };
+    let listed = upstream.servers.iter().map(|server| server.protocol);
+    let mut protocols = listed.chain(found).peekable();
+    if !fields.has("keepalive")
+        && protocols.peek().is_some()
+        && protocols.all(|protocol| protocol == UpstreamProtocol::FastCgi)
+    {
+        upstream.keepalive = 0;
     }
 }
 
