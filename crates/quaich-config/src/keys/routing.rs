@@ -75,7 +75,7 @@ pub static UPSTREAM: Keys = Keys {
             "keepalive",
             Kind::Count(0, 1 << 20),
             "256",
-            "Idle connections kept per server, over all threads; 0 = none, and `Connection: close` with each request.",
+            "Idle connections kept per server, over all threads; 0 = none, and `Connection: close` with each request. 0 also where it is not set and all servers speak FastCGI: php-fpm holds a child for each kept one.",
         ),
         key(
             "keepalive_timeout",

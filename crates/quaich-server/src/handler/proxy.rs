@@ -30,13 +30,13 @@ use crate::error::{Error, Kind, Side};
 use crate::exchange::Exchange;
 use crate::observe::log;
 use crate::route::Route;
-use crate::upstream::Upstream;
 use crate::upstream::announce::Ends;
 use crate::upstream::endpoint::Want;
 use crate::upstream::group::Outcome;
 use crate::upstream::request::Request;
 use crate::upstream::server::Server;
 use crate::upstream::wire::{Conn, Download};
+use crate::upstream::{Link, Upstream};
 
 /// Passes the exchange of `scope` to a server of `upstream`.
 pub async fn run(
@@ -74,7 +74,7 @@ pub async fn run(
         let protocol = server.settings().protocol;
         variables::prepare(scope, route, (protocol, params), &mut request);
         let ended = exchange(scope, &mut link.conn, (&request, &held), (&from, timeout)).await;
-        advise(&ended, link.slot.server(), &request);
+        advise(&ended, &link, &request);
         if let Some(outcome) = outcome(scope.exchange.response.status, link.kept, &ended) {
             upstream.group().report(link.slot.server(), outcome);
         }
@@ -140,25 +140,45 @@ fn outcome(status: u16, kept: bool, ended: &Result<Ended, Failed>) -> Option<Out
     }
 }
 
-/// What a uWSGI server may mean by closing without a word.
-fn advise(ended: &Result<Ended, Failed>, server: &Server, request: &Request) {
+/// What a server may mean by closing without a word, or by an answer that is none.
+fn advise(ended: &Result<Ended, Failed>, link: &Link, request: &Request) {
     /// Its `buffer-size`, unless it is told otherwise.
     const BUFFER_SIZE: usize = 4096;
+    let Err(Failed { error, .. }) = ended else {
+        return;
+    };
+    let server = link.slot.server();
     let protocol = server.settings().protocol;
     let size = request
         .variables(protocol)
         .map_or(0, |variables| variables.size() + variables.len() * 4);
-    if let Err(Failed { error, .. }) = ended
-        && error.kind == Kind::UpstreamClosed
-        && protocol == UpstreamProtocol::Uwsgi
-        && size > BUFFER_SIZE
-    {
+    let closed = error.side == Side::Upstream && error.kind == Kind::UpstreamClosed;
+    if closed && protocol == UpstreamProtocol::Uwsgi && size > BUFFER_SIZE {
         log::warn_limited!(
             "a server closed without an answer to {size} bytes of variables; uWSGI takes no more \
              than its `buffer-size`, which is {BUFFER_SIZE} unless it is set";
             server = server.name()
         );
+        return;
     }
+    let what = match error.kind {
+        // Kept connections are closed at any time.
+        Kind::UpstreamClosed if closed && !link.kept => "closed without an answer",
+        Kind::BadResponse(_) => "gave an answer that breaks the protocol",
+        _ => return,
+    };
+    let spoken = match protocol {
+        UpstreamProtocol::Uwsgi => "uwsgi",
+        UpstreamProtocol::FastCgi => "FastCGI",
+        UpstreamProtocol::Scgi => "SCGI",
+        UpstreamProtocol::H2c => "HTTP/2 without TLS",
+        UpstreamProtocol::Http if server.settings().tls => "HTTP over TLS",
+        UpstreamProtocol::Http | UpstreamProtocol::Tcp => "HTTP",
+    };
+    log::warn_limited!(
+        "a server {what}: does it speak {spoken}, as the scheme of its URL says?";
+        server = server.name()
+    );
 }
 
 /// A failed attempt, and whether another one is safe.

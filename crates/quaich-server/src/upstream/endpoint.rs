@@ -7,15 +7,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaich_config::model::{H2, SendProxy, UpstreamAddr, UpstreamProtocol};
+use quaich_config::model::{H2, SendProxy, UpstreamProtocol};
 use tokio::sync::Mutex;
 
-use super::announce::{Ends, announce};
-use super::connect;
+use super::announce::{self, Ends};
 use super::group::Group;
+use super::open::{self, Failure, open};
 use super::pool::{self, Limits, Pool};
-use super::race;
-use super::secure::{Offer, Secure, is_http2};
+use super::secure::Offer;
 use super::server::Server;
 use super::sessions::Sessions;
 use super::wire::dialect::Dialect;
@@ -23,14 +22,13 @@ use super::wire::{Conn, fastcgi, http1, http2};
 use crate::deadline::{Deadline, Deadlines};
 use crate::error::{Error, Kind};
 use crate::observe::log;
-use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// One server, as one thread sees it.
 pub struct Endpoint {
     server: Arc<Server>,
+    group: Arc<Group>,
     h2: H2,
-    secure: Arc<Secure>,
     send_proxy: SendProxy,
     pool: Pool<http1::Conn>,
     idle: Duration,
@@ -65,7 +63,7 @@ pub struct Found {
 
 impl Endpoint {
     /// A server with no connections yet.
-    pub fn new(server: Arc<Server>, group: &Group, deadlines: &Rc<Deadlines>) -> Self {
+    pub fn new(server: Arc<Server>, group: &Arc<Group>, deadlines: &Rc<Deadlines>) -> Self {
         let (settings, h2) = (server.settings(), group.settings().h2);
         let limits = Limits {
             idle: group.settings().keepalive_timeout,
@@ -75,7 +73,7 @@ impl Endpoint {
         Self {
             expects_http2: Cell::new(h2c || (settings.tls && h2 != H2::Off)),
             h2,
-            secure: group.secure().clone(),
+            group: group.clone(),
             send_proxy: group.settings().send_proxy,
             pool: Pool::new(server.clone(), limits, deadlines),
             idle: limits.idle,
@@ -147,8 +145,7 @@ impl Endpoint {
     pub async fn dial(&self, client: Option<Ends>, timeout: Duration) -> Result<Stream, Error> {
         let deadline = self.deadlines.register();
         deadline.set(timeout);
-        let opened = deadline.guard(self.open(Offer::Usual, client)).await;
-        let (stream, _) = opened.map_err(|_| Error::upstream(Kind::ConnectTimeout))??;
+        let (stream, _) = self.open(Offer::Usual, client, &deadline).await?;
         Ok(stream)
     }
 
@@ -188,14 +185,14 @@ impl Endpoint {
         client: Option<Ends>,
         deadline: Deadline,
     ) -> Result<Conn, Error> {
-        let opened = deadline.guard(self.open(offer, client)).await;
-        let (stream, http2) = opened.map_err(|_| Error::upstream(Kind::ConnectTimeout))??;
+        let version = self.server.addresses().version();
+        let (stream, http2) = self.open(offer, client, &deadline).await?;
         if offer == Offer::Usual {
             self.expects_http2.set(http2);
         }
         if !http2 {
             deadline.clear();
-            return Ok(self.speaking(http1::Conn::new(stream, deadline)));
+            return Ok(self.speaking(http1::Conn::new(stream, deadline).of(version)));
         }
         let peer = pool::peer(stream.socket().as_fd());
         let session = deadline
@@ -203,62 +200,57 @@ impl Endpoint {
             .await
             .map_err(|_| Error::upstream(Kind::ConnectTimeout))??;
         let lease = match self.send_proxy {
-            SendProxy::Off => self.sessions.add(session, peer),
+            SendProxy::Off => {
+                let lease = self.sessions.add(session, peer);
+                let addresses = self.server.addresses();
+                if addresses.version() != version {
+                    self.sessions.leave_vanished(addresses);
+                }
+                lease
+            }
             // Other clients are others.
             _ => session.first_lease(&self.deadlines),
         };
         Ok(Conn::Http2(lease.ok_or(Error::upstream(Kind::Connect))?))
     }
 
-    /// A connection, and whether it speaks HTTP/2.
-    async fn open(&self, offer: Offer, client: Option<Ends>) -> Result<(Stream, bool), Error> {
-        let socket = self.socket().await.map_err(Error::upstream)?;
-        let announced = announce(&socket, self.send_proxy, client).await;
-        announced.map_err(|_| Error::upstream(Kind::Connect))?;
-        if !self.server.settings().tls {
-            return Ok((
-                Stream::Plain(socket),
-                self.server.settings().protocol == UpstreamProtocol::H2c,
-            ));
-        }
-        let shaken = self.shake_hands(socket, offer).await;
-        shaken.map_err(|error| {
-            let advice = match error.kind() {
+    /// A connection, and whether it speaks HTTP/2. Says in the log why there is none.
+    async fn open(
+        &self,
+        offer: Offer,
+        client: Option<Ends>,
+        deadline: &Deadline,
+    ) -> Result<(Stream, bool), Error> {
+        let greeting = announce::of_client(self.send_proxy, client);
+        let opening = open(&self.group, &self.server, (None, offer), &greeting);
+        let failure = match deadline.guard(opening).await {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure {
+                kind: Kind::ConnectTimeout,
+                why: io::Error::other("no connection in time"),
+            },
+        };
+        self.complain(&failure);
+        Err(Error::upstream(failure.kind))
+    }
+
+    fn complain(&self, Failure { kind, why }: &Failure) {
+        let (upstream, server) = (&self.group.settings().name, self.server.name());
+        if *kind == Kind::UpstreamTls {
+            let advice = match why.kind() {
                 io::ErrorKind::InvalidData => {
                     " (see `ca`, `sni` and `verify` of the upstream's `tls`)"
                 }
                 _ => "",
             };
-            log::warn_limited!(
-                "TLS with a server failed: {error}{advice}";
-                server = self.server.name()
-            );
-            Error::upstream(Kind::UpstreamTls)
-        })
-    }
-
-    async fn shake_hands(&self, socket: Socket, offer: Offer) -> io::Result<(Stream, bool)> {
-        let connector = self.secure.connector(offer)?;
-        let host = match &self.server.settings().addr {
-            UpstreamAddr::Tcp { host, .. } => host,
-            UpstreamAddr::Unix(_) => "localhost",
-        };
-        let (stream, alpn) = connector.connect(socket, host).await?;
-        let http2 = is_http2(alpn.as_deref());
-        if self.h2 == H2::On && !http2 {
-            let why = "it does not choose HTTP/2, and `h2 = true` allows nothing else";
-            return Err(io::Error::other(why));
+            log::warn_limited!("TLS with a server failed: {why}{advice}";
+                upstream = upstream, server = server);
+        } else {
+            let cause = open::why(why);
+            log::warn_limited!("a server cannot be reached: {cause}";
+                upstream = upstream, server = server);
         }
-        Ok((stream, http2))
-    }
-
-    async fn socket(&self) -> Result<Socket, Kind> {
-        if let UpstreamAddr::Unix(path) = &self.server.settings().addr {
-            return connect::unix(path).await.map_err(|_| Kind::Connect);
-        }
-        let known = self.server.addresses().get().await;
-        let connected = race::tcp(&known.ok_or(Kind::NoServer)?).await;
-        connected.map_err(|_| Kind::Connect)
     }
 
     /// Closes kept connections to addresses that the server has no more.

@@ -13,6 +13,7 @@ mod fleet;
 pub mod group;
 pub mod hash;
 pub mod health;
+mod open;
 pub mod pool;
 pub mod queue;
 mod race;
@@ -291,7 +292,13 @@ impl Upstream {
     /// Keeps a connection whose last exchange ended exactly.
     pub fn keep(&self, link: Link) {
         let Link { conn, slot, .. } = link;
-        self.endpoint(slot.server()).keep(conn);
+        let endpoints = self.endpoints.borrow();
+        // A server that is gone may have left its place to another one.
+        if let Some(Some(endpoint)) = endpoints.get(slot.server().place())
+            && Arc::ptr_eq(endpoint.server(), slot.server())
+        {
+            endpoint.keep(conn);
+        }
     }
 
     /// Whether a request may be sent again, as far as `retry_budget` goes.

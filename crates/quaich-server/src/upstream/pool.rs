@@ -31,11 +31,17 @@ pub trait Kept: Sized {
     /// When it was opened, by the coarse clock.
     fn opened(&self) -> Millis;
 
+    /// The version of `Addresses` that had its peer when it was looked up last.
+    fn version(&self) -> u64;
+
+    /// It is among those of this version, too.
+    fn at_version(self, version: u64) -> Self;
+
     /// Takes it off this thread, if it is nothing but its socket.
     fn into_fd(self) -> Option<OwnedFd>;
 
-    /// The opposite, on the thread of `deadlines`.
-    fn from_fd(fd: OwnedFd, opened: Millis, deadlines: &Rc<Deadlines>) -> Option<Self>;
+    /// The opposite, on the thread of `deadlines`. `noted` is `opened` and `version`.
+    fn from_fd(fd: OwnedFd, noted: (Millis, u64), deadlines: &Rc<Deadlines>) -> Option<Self>;
 }
 
 /// A connection that no thread holds.
@@ -43,6 +49,7 @@ pub trait Kept: Sized {
 struct Shelved {
     fd: OwnedFd,
     opened: Millis,
+    version: u64,
     since: Millis,
 }
 
@@ -161,12 +168,18 @@ impl<C: Kept> Pool<C> {
             let conn = match local {
                 Some((conn, _)) => conn,
                 None => {
-                    let Shelved { fd, opened, .. } = self.server.shelf().take()?;
+                    let shelved = self.server.shelf().take()?;
+                    let Shelved {
+                        fd,
+                        opened,
+                        version,
+                        ..
+                    } = shelved;
                     // No event loop has watched it on the shelf, and this one knows nothing yet.
                     if !is_quiet(&fd) {
                         continue;
                     }
-                    C::from_fd(fd, opened, &self.deadlines)?
+                    C::from_fd(fd, (opened, version), &self.deadlines)?
                 }
             };
             if !conn.is_disturbed() {
@@ -182,6 +195,10 @@ impl<C: Kept> Pool<C> {
         if !self.limits.is_young(opened, now) {
             return;
         }
+        let Some(conn) = self.still_known(conn) else {
+            return;
+        };
+        let version = conn.version();
         let mut idle = self.idle.borrow_mut();
         let share = match conn.is_movable() {
             true => shelf.share,
@@ -193,9 +210,25 @@ impl<C: Kept> Pool<C> {
             drop(idle);
             if let Some(fd) = conn.into_fd() {
                 let since = now;
-                shelf.put(Shelved { fd, opened, since });
+                shelf.put(Shelved {
+                    fd,
+                    opened,
+                    version,
+                    since,
+                });
             }
         }
+    }
+
+    /// The connection, unless its address has vanished while it was in use.
+    fn still_known(&self, conn: C) -> Option<C> {
+        let addresses = self.server.addresses();
+        let version = addresses.version();
+        if conn.version() == version {
+            return Some(conn);
+        }
+        let stays = peer(conn.as_fd()).is_none_or(|peer| addresses.include(&peer));
+        stays.then(|| conn.at_version(version))
     }
 
     /// Closes connections to addresses that the server has no more.
@@ -235,8 +268,13 @@ mod tests {
     };
 
     fn shelved(fd: OwnedFd) -> Shelved {
-        let (opened, since) = (0, 0);
-        Shelved { fd, opened, since }
+        let (opened, version, since) = (0, 0, 0);
+        Shelved {
+            fd,
+            opened,
+            version,
+            since,
+        }
     }
 
     #[test]
@@ -263,6 +301,39 @@ mod tests {
                 pool.take().is_some(),
                 "the open one lies below the closed one"
             );
+            assert!(pool.take().is_none());
+        });
+    }
+
+    #[test]
+    fn a_connection_to_an_address_that_vanished_while_it_was_in_use_is_not_kept() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let deadlines = Deadlines::new(Clock::of_thread());
+            let server = Server::for_tests(8, 1);
+            let pool = Pool::<Conn>::new(server.clone(), LIMITS, &deadlines);
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let here = listener.local_addr().unwrap();
+            let elsewhere = SocketAddr::from(([192, 0, 2, 1], 80));
+            let addresses = server.addresses();
+            addresses.set(vec![here]);
+            let version = addresses.version();
+            let connect = || {
+                let near = std::net::TcpStream::connect(here).unwrap();
+                near.set_nonblocking(true).unwrap();
+                Conn::from_fd(near.into(), (0, version), &deadlines).unwrap()
+            };
+            let (first, second) = (connect(), connect());
+            addresses.set(vec![here, elsewhere]);
+            pool.put(first);
+            let first = pool.take().expect("its address has stayed");
+            assert_eq!(first.version(), addresses.version());
+            addresses.set(vec![elsewhere]);
+            pool.put(first);
+            pool.put(second);
             assert!(pool.take().is_none());
         });
     }

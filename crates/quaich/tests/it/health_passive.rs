@@ -269,3 +269,33 @@ fn killing_one_of_four_costs_no_client_anything() {
     assert_eq!(failed.load(Ordering::SeqCst), 0);
     wait_for_state(&quaich, "d", "up");
 }
+
+#[test]
+fn the_log_says_why_a_server_cannot_be_reached() {
+    let folder = TempSite::new();
+    let url = format!("unix:{}", folder.join("nobody.sock").display());
+    let quaich = to(&[url], "retries = 0");
+    quaich.get("/").expect_status(502);
+    let line = quaich
+        .log()
+        .wait_for("a server cannot be reached: no such file");
+    assert!(
+        line.contains("upstream=up") || line.contains("\"upstream\":\"up\""),
+        "{line}"
+    );
+}
+
+#[test]
+fn the_log_asks_for_the_protocol_of_a_server_that_closes_without_an_answer() {
+    let origin = Origin::start(|_: &mut Conversation| {});
+    let url = origin.url().replace("http:", "uwsgi:");
+    let quaich = to(
+        &[url],
+        "retries = 0\nhealth = { type = \"ping\", fall = 1 }",
+    );
+    quaich.get("/").expect_status(502);
+    quaich
+        .log()
+        .wait_for("does it speak uwsgi, as the scheme of its URL says?");
+    quaich.log().wait_for("its ping plugin only");
+}

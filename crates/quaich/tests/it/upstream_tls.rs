@@ -133,6 +133,16 @@ fn http2_can_be_ruled_out_or_demanded() {
 }
 
 #[test]
+fn a_check_finds_a_server_without_the_http2_that_requests_demand() {
+    let on = format!("h2 = true\nhealth = true\n{OWN_CA}");
+    let Some((_server, quaich)) = pair(&["localhost"], HTTP1_ONLY, "localhost", &on) else {
+        return;
+    };
+    let line = quaich.log().wait_for("a server is down");
+    assert!(line.contains("it does not choose HTTP/2"), "{line}");
+}
+
+#[test]
 fn a_certificate_of_an_unknown_ca_is_refused_and_the_log_says_what_to_do() {
     let Some((_server, quaich)) = pair(&["localhost"], "", "localhost", "") else {
         return;

@@ -50,6 +50,7 @@ pub(crate) fn from_url(
     let fields = Fields::absent(&keys::UPSTREAM, path, word.1);
     let mut made = settings(cx, name, &fields);
     made.servers.push(server);
+    wires::settle(&mut made, &fields);
     check(cx, &made, &fields, &[word.1]);
     upstreams.push(made);
     Some(upstreams.len() - 1)
@@ -92,6 +93,7 @@ fn upstream(cx: &mut Lower<'_>, top: &Fields<'_>, name: String, fields: &Fields<
         fields.missing(cx, diagnostic.help("servers = [\"10.0.0.11:9000\"]"));
     }
     tcp::settle(&mut upstream, fields);
+    wires::settle(&mut upstream, fields);
     let places: Vec<Span> = seen.into_iter().map(|(_, span)| span).collect();
     tcp::check_alike(cx, &upstream, &places);
     check(cx, &upstream, fields, &places);

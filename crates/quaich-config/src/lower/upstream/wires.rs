@@ -34,6 +34,24 @@ pub(super) fn modifiers(cx: &mut Lower<'_>, table: &Fields<'_>, server: &mut Ups
     }
 }
 
+/// Sets what is other for FastCGI servers by default: php-fpm holds a child for as long as its
+/// connection is kept, so that a few kept ones are its whole pool.
+pub(super) fn settle(upstream: &mut Upstream, fields: &Fields<'_>) {
+    let found = match &upstream.discover {
+        Some(Discover::Dns { server }) => Some(server.protocol),
+        Some(Discover::Srv { protocol, .. }) => Some(*protocol),
+        Some(Discover::Subscribe { .. }) | None => None,
+    };
+    let listed = upstream.servers.iter().map(|server| server.protocol);
+    let mut protocols = listed.chain(found).peekable();
+    if !fields.has("keepalive")
+        && protocols.peek().is_some()
+        && protocols.all(|protocol| protocol == UpstreamProtocol::FastCgi)
+    {
+        upstream.keepalive = 0;
+    }
+}
+
 /// Whether the server gets variables.
 fn gets_variables(server: &UpstreamServer) -> bool {
     has_variables(server.protocol)

@@ -18,10 +18,9 @@ use self::way::Way;
 use super::connection::End;
 use crate::clock::unix_millis;
 use crate::deadline::Deadline;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::exchange::timings::Timings;
 use crate::forwarded::Client;
-use crate::observe::log;
 use crate::observe::record::{self, Record};
 use crate::stream::Stream;
 use crate::thread::Thread;
@@ -109,10 +108,6 @@ impl Call {
             let Some(server) = server else {
                 return Err(error);
             };
-            // What is wrong with TLS was said already.
-            if error.kind != Kind::UpstreamTls {
-                log::warn_limited!("a server cannot be reached: {error}"; server = server.name());
-            }
             self.server = Some(server.clone());
             tried.push(server);
             if left == 0 || !upstream.may_retry() {

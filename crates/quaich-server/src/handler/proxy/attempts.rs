@@ -15,7 +15,6 @@ use super::stay::Stay;
 use super::{Failed, hash, note_server};
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
-use crate::observe::log;
 use crate::upstream::endpoint::Want;
 use crate::upstream::group::{Slot, Wish};
 use crate::upstream::server::Server;
@@ -117,13 +116,6 @@ impl<'u> Attempts<'u> {
         server: &Arc<Server>,
         error: Error,
     ) -> Result<(), Error> {
-        // What is wrong with TLS was said already.
-        if error.kind != Kind::UpstreamTls {
-            log::warn_limited!(
-                "a server cannot be reached: {error}";
-                server = server.name()
-            );
-        }
         note_server(scope, server);
         if self.left == 0 || !self.upstream.may_retry() {
             return Err(error);

@@ -5,7 +5,7 @@ use std::io;
 use quaich_config::model::UpstreamProtocol;
 
 use super::check::Found;
-use super::dial::{self, send, why};
+use super::dial::{self, why};
 use crate::stream::Stream;
 use crate::upstream::group::Group;
 use crate::upstream::secure::Offer;
@@ -26,9 +26,11 @@ pub(super) async fn ask(group: &Group, server: &Server, port: Option<u16>) -> Fo
     let (stream, _) = dialled.map_err(|error| why(&error))?;
     match server.settings().protocol {
         UpstreamProtocol::Uwsgi => {
-            let pong = answer(&stream, UWSGI_PING).await?;
+            let pong = answer(&stream, UWSGI_PING).await.map_err(unpingable)?;
             let is_pong = pong.first() == Some(&100);
-            is_pong.then(|| "pong".to_owned()).ok_or_else(wrong)
+            is_pong
+                .then(|| "pong".to_owned())
+                .ok_or_else(|| unpingable(wrong()))
         }
         UpstreamProtocol::FastCgi => {
             let pong = answer(&stream, FASTCGI_PING).await?;
@@ -40,6 +42,11 @@ pub(super) async fn ask(group: &Group, server: &Server, port: Option<u16>) -> Fo
     }
 }
 
+/// What may be the matter with a server of uwsgi that answers, and not to pings.
+fn unpingable(what: String) -> String {
+    format!("{what}; uWSGI answers pings with its ping plugin only, other servers of uwsgi do not")
+}
+
 fn wrong() -> String {
     "its answer is no answer to a ping".to_owned()
 }
@@ -47,7 +54,7 @@ fn wrong() -> String {
 /// The first four bytes of the answer.
 async fn answer(stream: &Stream, question: &[u8]) -> Result<[u8; 4], String> {
     let talk = async {
-        send(stream, question).await?;
+        stream.write_all(question).await?;
         let mut answer = [0; 4];
         let mut length = 0;
         while let Some(room) = answer.get_mut(length..).filter(|room| !room.is_empty()) {

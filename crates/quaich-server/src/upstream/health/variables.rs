@@ -59,6 +59,10 @@ pub(super) fn prepare(request: &mut Request, server: &UpstreamServer, params: Pa
     all.push(b"REMOTE_ADDR", b"127.0.0.1");
     all.push(b"REMOTE_PORT", b"0");
     all.push(b"REQUEST_SCHEME", b"http");
+    if server.protocol == FastCgi {
+        // php-fpm looks at nothing without it, not even whether it is to answer its `ping.path`.
+        all.push(b"SCRIPT_FILENAME", &path);
+    }
     if server.protocol == FastCgi || params == Params::Nginx {
         // PHP runs nothing without it.
         all.push(b"REDIRECT_STATUS", b"200");

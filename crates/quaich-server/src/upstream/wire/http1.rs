@@ -40,6 +40,7 @@ pub struct Conn {
     pub(super) socket: Stream,
     pub(super) deadline: Deadline,
     opened: Millis,
+    version: u64,
 }
 
 impl Kept for Conn {
@@ -59,17 +60,30 @@ impl Kept for Conn {
         self.opened
     }
 
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn at_version(self, version: u64) -> Self {
+        self.of(version)
+    }
+
     fn into_fd(self) -> Option<OwnedFd> {
         self.socket.into_plain().map(Socket::into_inner)
     }
 
-    fn from_fd(fd: OwnedFd, opened: Millis, deadlines: &Rc<Deadlines>) -> Option<Self> {
+    fn from_fd(
+        fd: OwnedFd,
+        (opened, version): (Millis, u64),
+        deadlines: &Rc<Deadlines>,
+    ) -> Option<Self> {
         let socket = Stream::Plain(Socket::new(fd).ok()?);
         let deadline = deadlines.register();
         Some(Self {
             socket,
             deadline,
             opened,
+            version,
         })
     }
 }
@@ -82,7 +96,13 @@ impl Conn {
             socket,
             deadline,
             opened,
+            version: 0,
         }
+    }
+
+    /// Noted as one to an address of this version of `Addresses`.
+    pub fn of(self, version: u64) -> Self {
+        Self { version, ..self }
     }
 
     /// The two halves of the next exchange.

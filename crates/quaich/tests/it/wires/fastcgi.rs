@@ -35,7 +35,7 @@ fn keeping(more: &'static [u8]) -> Origin {
 #[test]
 fn a_connection_carries_one_request_after_the_other() {
     let origin = keeping(b"");
-    let quaich = serve(&[&origin], "");
+    let quaich = serve(&[&origin], "keepalive = 1");
     for n in 0..20 {
         let body = "x".repeat(n * 10_000);
         quaich
@@ -48,7 +48,7 @@ fn a_connection_carries_one_request_after_the_other() {
 #[test]
 fn without_keepalive_the_server_closes_each_connection() {
     let origin = keeping(b"");
-    let quaich = serve(&[&origin], "keepalive = 0");
+    let quaich = serve(&[&origin], "");
     for _ in 0..3 {
         quaich.get("/").expect_body("ok");
     }
@@ -59,7 +59,7 @@ fn without_keepalive_the_server_closes_each_connection() {
 fn what_follows_an_answer_reaches_nobody() {
     let poison = fastcgi_answer(b"Content-Type: text/x\n\npoison");
     let origin = keeping(poison.leak());
-    let quaich = serve(&[&origin], "");
+    let quaich = serve(&[&origin], "keepalive = 8");
     for _ in 0..5 {
         quaich.get("/").expect_status(200).expect_body("ok");
     }

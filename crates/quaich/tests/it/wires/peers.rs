@@ -154,7 +154,7 @@ pub(crate) fn php_fpm(folder: &TempSite) -> Option<Server> {
     let name = "php.sock";
     let config = format!(
         "[global]\nerror_log = /dev/stderr\ndaemonize = no\n[www]\nlisten = {}\npm = static\n\
-         pm.max_children = 1\n",
+         pm.max_children = 1\nping.path = /ping\n",
         folder.join(name).display()
     );
     let config = folder.write("fpm.conf", config);

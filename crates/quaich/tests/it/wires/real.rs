@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use quaich_testkit::{Quaich, TempSite, python, requires_python};
+use quaich_testkit::{Quaich, TempSite, eventually, python, requires_python};
 
 use super::peers;
 use crate::apps;
@@ -144,12 +144,12 @@ $body = file_get_contents('php://input');
 echo json_encode(['server' => $_SERVER, 'length' => strlen($body), 'md5' => md5($body), 'post' => $_POST]);
 "#;
 
-fn php() -> Option<(peers::Server, Quaich)> {
+fn php(keys: &str) -> Option<(peers::Server, Quaich)> {
     let folder = TempSite::new();
     let script = folder.write("index.php", PHP);
     let server = peers::php_fpm(&folder)?;
     let toml = format!(
-        "threads = 1\n[upstream.php]\nparams = \"nginx\"\nservers = [\"{}\"]\n\
+        "threads = 1\n[upstream.php]\nparams = \"nginx\"\n{keys}\nservers = [\"{}\"]\n\
          [[site.main.route]]\nupstream = \"php\"\nvariables = {{ SCRIPT_FILENAME = \"{}\" }}\n",
         server.url,
         script.display()
@@ -160,7 +160,7 @@ fn php() -> Option<(peers::Server, Quaich)> {
 
 #[test]
 fn php_sees_what_it_knows_from_nginx() {
-    let Some((_server, quaich)) = php() else {
+    let Some((_server, quaich)) = php("") else {
         return;
     };
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
@@ -181,7 +181,7 @@ fn php_sees_what_it_knows_from_nginx() {
 
 #[test]
 fn php_answers_over_one_kept_connection() {
-    let Some((_server, quaich)) = php() else {
+    let Some((_server, quaich)) = php("keepalive = 1") else {
         return;
     };
     // One worker, whose connection is open while it answers.
@@ -205,9 +205,42 @@ fn php_answers_over_one_kept_connection() {
     assert_eq!(quaich.get("/sockets").text(), sockets);
 }
 
+/// The pool has one child: a connection that a request leaves behind would keep it from the checks, and
+/// the first check brings the server in.
+#[test]
+fn checks_and_requests_share_the_one_child_of_a_pool() {
+    for params in ["nginx", "apache"] {
+        let folder = TempSite::new();
+        let script = folder.write("index.php", PHP);
+        let Some(server) = peers::php_fpm(&folder) else {
+            return;
+        };
+        let health = "{ path = \"/ping\", body = \"pong\", every = \"20ms\", initial = \"down\" }";
+        let toml = format!(
+            "[upstream.php]\nparams = \"{params}\"\nhealth = {health}\nservers = [\"{}\"]\n\
+             [[site.main.route]]\nupstream = \"php\"\nvariables = {{ SCRIPT_FILENAME = \"{}\" }}\n",
+            server.url,
+            script.display()
+        );
+        let quaich = Quaich::serve(folder, &toml);
+        eventually("the check succeeds", || {
+            (quaich.get("/none").status == 204).then_some(())
+        });
+        let checked = || quaich.status()["upstreams"][0]["servers"][0]["last_check"].clone();
+        for _ in 0..5 {
+            quaich.get("/none").expect_status(204);
+            let before = checked();
+            let after = eventually("another check", || {
+                Some(checked()).filter(|check| check["took_ms"] != before["took_ms"])
+            });
+            assert_eq!(after["well"], true, "{params}: {after}");
+        }
+    }
+}
+
 #[test]
 fn complaints_of_php_are_logged() {
-    let Some((_server, quaich)) = php() else {
+    let Some((_server, quaich)) = php("") else {
         return;
     };
     quaich.get("/complain").expect_body("said");
