@@ -210,7 +210,8 @@ impl Hub {
                 }
             }
             Change::Altered => {
-                log::info!(
+                // An instance may say so with each announcement.
+                log::info_limited!(
                     "an instance announces itself otherwise";
                     key = key, address = said.address, weight = said.weight
                 );
