@@ -79,6 +79,7 @@ impl<'c> Inbound<'c> {
         thread: &'c Thread,
         deadline: &'c Deadline,
         asides: &'c Asides,
+        last: Option<u16>,
     ) -> Self {
         Self {
             socket,
@@ -90,7 +91,7 @@ impl<'c> Inbound<'c> {
             lent: 0,
             variables: Variables::new(),
             fields: Fields::default(),
-            records: RequestReader::new(Limits::default()),
+            records: RequestReader::after(Limits::default(), last),
             left: Some(0),
             ended: true,
             limit: 0,
@@ -103,6 +104,11 @@ impl<'c> Inbound<'c> {
     /// The request of the last head, where the wire has numbers for them.
     pub(super) fn id(&self) -> u16 {
         self.records.id()
+    }
+
+    /// What a next `Inbound` of this connection has to know.
+    pub(super) fn last(&self) -> Option<u16> {
+        self.records.last()
     }
 
     /// Whether the connection goes on after the answer.
@@ -129,9 +135,13 @@ impl<'c> Inbound<'c> {
                 return Ok(Arrival::Closed);
             }
             let waits = self.buffer.is_empty() && self.records.is_idle();
-            if !waits && !begun {
-                begun = true;
-                self.deadline.set(self.thread.settings.header_timeout);
+            if waits == begun {
+                begun = !waits;
+                // What was half read may have been the end of the request before.
+                self.deadline.set(match begun {
+                    true => self.thread.settings.header_timeout,
+                    false => patience,
+                });
             }
             if self.buffer.room().is_empty() {
                 // A packet has at most 64 KiB and its head.
