@@ -23,9 +23,6 @@ use crate::thread::Thread;
 /// How much of a body that nobody read is read and thrown away to keep the connection.
 const DISCARD: u64 = 64 * 1024;
 
-/// How often a web server that has finished sending is looked at.
-const PROBE: Duration = Duration::from_millis(100);
-
 /// `modifier1` of what is served; 100 asks whether somebody is there.
 const MODIFIERS: &[u8] = &[0];
 const PING: u8 = 100;
@@ -51,7 +48,6 @@ pub struct Inbound<'c> {
     limit: u64,
     received: u64,
     began: Millis,
-    half_closed: bool,
 }
 
 /// What a wait for a request brought.
@@ -97,7 +93,6 @@ impl<'c> Inbound<'c> {
             limit: 0,
             received: 0,
             began: 0,
-            half_closed: false,
         }
     }
 
@@ -425,34 +420,23 @@ impl<'c> Inbound<'c> {
     }
 
     /// Ready when the web server has left, or says that its client has. Reads ahead meanwhile.
+    ///
+    /// The end of what it sends means that it has left: no web server closes one half of a
+    /// connection to an application server, and one whose client has gone just closes.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         loop {
             if self.ended && self.wire == Wire::FastCgi && self.was_aborted() {
                 return Poll::Ready(Error::CLIENT_GONE);
             }
-            if self.half_closed || self.buffer.room().is_empty() {
-                break;
+            if self.buffer.room().is_empty() {
+                return Poll::Pending;
             }
             match ready!(self.poll_fill(cx)) {
-                Ok(0) => {
-                    self.half_closed = true;
-                    self.deadline.set(PROBE);
-                }
+                Ok(0) => return Poll::Ready(Error::CLIENT_GONE),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(error),
             }
         }
-        if !self.half_closed || !self.deadline.is_set() {
-            return Poll::Pending;
-        }
-        while self.deadline.check(cx).is_err() {
-            // Who has only finished sending still waits for the answer.
-            if self.socket.socket().has_failed() {
-                return Poll::Ready(Error::CLIENT_GONE);
-            }
-            self.deadline.set(PROBE);
-        }
-        Poll::Pending
     }
 
     /// Whether what has come behind the body says that nobody waits for the answer.
@@ -469,11 +453,6 @@ impl<'c> Inbound<'c> {
             }
         }
         false
-    }
-
-    /// Nobody waits for the web server to leave any more.
-    pub fn forget_gone(&mut self) {
-        self.deadline.clear();
     }
 }
 

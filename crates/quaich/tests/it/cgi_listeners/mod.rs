@@ -243,7 +243,7 @@ fn variables_make_one_request_and_no_other() {
     let quaich = serve(TempSite::new(), "uwsgi", &site);
     let status = |more: &[(&str, &str)]| {
         let mut client = direct(&quaich);
-        client.send(packet(&[&GET, more].concat())).half_close();
+        client.send(packet(&[&GET, more].concat()));
         client.response_or_end().map(|answer| answer.status)
     };
     assert_eq!(status(&[]), Some(200));
@@ -343,6 +343,53 @@ fn what_is_no_request_is_not_answered() {
     let mut ping = direct(&quaich);
     ping.send([100, 0, 0, 0]);
     assert_eq!(ping.rest(), [100, 0, 0, 1]);
+}
+
+/// A request of SCGI.
+fn scgi(target: &str) -> Vec<u8> {
+    let block = format!(
+        "CONTENT_LENGTH\x000\0SCGI\x001\0REQUEST_METHOD\0GET\0REQUEST_URI\0{target}\0HTTP_HOST\0a\0"
+    );
+    format!("{}:{block},", block.len()).into_bytes()
+}
+
+#[test]
+fn a_web_server_that_closes_has_left() {
+    for wire in WIRES {
+        let origin = Origin::start(|talk| {
+            talk.request();
+            while !talk.read().is_empty() {}
+        });
+        let url = origin.url();
+        let site = format!(
+            "[upstream.up]\nservers = [{{ url = \"{url}\", max_conns = 1 }}]\n\
+             queue_timeout = \"60s\"\n[site.main]\nupstream = \"up\"\n"
+        );
+        let quaich = serve(TempSite::new(), wire, &site);
+        let ask = |target| {
+            let mut client = direct(&quaich);
+            client.send(match wire {
+                "uwsgi" => packet(&[&GET[..], &[("REQUEST_URI", target)]].concat()),
+                "fastcgi" => [begin(1, target), record(5, 1, b"")].concat(),
+                _ => scgi(target),
+            });
+            client
+        };
+        let queued = |count: u64| {
+            eventually("requests in the queue", || {
+                (quaich.status()["upstreams"][0]["queued"] == count).then_some(())
+            });
+        };
+        let held = ask("/held");
+        origin.wait_for_requests(1);
+        let waiting = [ask("/one"), ask("/two")];
+        queued(2);
+        drop(waiting);
+        queued(0);
+        drop(held);
+        origin.wait_for_ends(1);
+        assert_eq!(origin.requests().len(), 1, "over {wire}");
+    }
 }
 
 #[test]
