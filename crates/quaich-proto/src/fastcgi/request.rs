@@ -95,6 +95,20 @@ impl RequestReader {
         }
     }
 
+    /// For a connection that goes on after a rest: what still comes of the request `last`, as
+    /// [`last`](Self::last) said it, is skipped.
+    pub fn after(limits: Limits, last: Option<u16>) -> Self {
+        Self {
+            refused: last,
+            ..Self::new(limits)
+        }
+    }
+
+    /// The request that was answered last, or refused.
+    pub fn last(&self) -> Option<u16> {
+        self.refused
+    }
+
     /// Of the request that has begun.
     pub fn id(&self) -> u16 {
         self.id
@@ -120,9 +134,9 @@ impl RequestReader {
         &self.asked
     }
 
-    /// Whether no request has begun.
+    /// Whether no request has begun, and no record: [`last`](Self::last) is all there is to know.
     pub fn is_idle(&self) -> bool {
-        self.stage == Stage::Idle
+        self.stage == Stage::Idle && self.scanner.is_between()
     }
 
     /// The request was answered. What still comes of it is skipped.
@@ -417,6 +431,47 @@ mod tests {
         .concat();
         let expected = ["1 AB true", "body hello", "1 AB false", "body "];
         assert_eq!(same(&input).unwrap(), expected);
+    }
+
+    #[test]
+    fn only_between_records_and_requests_it_is_idle() {
+        let input = [head(1, true), body(1, b"hello"), head(2, true)].concat();
+        let idle: Vec<_> = (0..=input.len())
+            .filter(|&count| {
+                let mut reader = RequestReader::new(LIMITS);
+                let mut at = 0;
+                while at < count {
+                    at += match reader.decode(&input[at..count]).unwrap() {
+                        RequestStep::NeedMore { consumed } | RequestStep::Head { consumed } => {
+                            consumed
+                        }
+                        RequestStep::Stdin { end, .. } => end,
+                        RequestStep::StdinEnd { consumed } => {
+                            reader.next();
+                            consumed
+                        }
+                        other => panic!("{other:?}"),
+                    };
+                }
+                reader.is_idle()
+            })
+            .collect();
+        assert_eq!(idle, [0, input.len() - head(2, true).len()]);
+    }
+
+    #[test]
+    fn what_comes_late_of_an_answered_request_is_skipped() {
+        let mut reader = RequestReader::new(LIMITS);
+        let request = head(1, true);
+        let consumed = request.len();
+        assert_eq!(reader.decode(&request), Ok(RequestStep::Head { consumed }));
+        reader.next();
+        let mut reader = RequestReader::after(LIMITS, reader.last());
+        let late = body(1, b"abc");
+        let consumed = late.len();
+        assert_eq!(reader.decode(&late), Ok(RequestStep::NeedMore { consumed }));
+        assert!(reader.is_idle());
+        assert_eq!(reader.decode(&body(2, b"")), Err(BadRecord::Id));
     }
 
     #[test]

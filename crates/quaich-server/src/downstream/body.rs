@@ -168,8 +168,7 @@ impl Body<'_> {
     pub fn forget_gone(&mut self) {
         match self {
             Self::H1(body) => body.forget_gone(),
-            Self::H2(_) => {}
-            Self::Cgi(body) => body.forget_gone(),
+            Self::H2(_) | Self::Cgi(_) => {}
         }
     }
 

@@ -15,7 +15,7 @@ use quaich_config::model;
 #[doc(inline)]
 pub use crate::{
     log_debug as debug, log_error as error, log_error_limited as error_limited, log_info as info,
-    log_warn as warn, log_warn_limited as warn_limited,
+    log_info_limited as info_limited, log_warn as warn, log_warn_limited as warn_limited,
 };
 
 /// How much a message matters. Lower ones are hidden by `[log] level`.
@@ -133,6 +133,12 @@ macro_rules! log_debug {
 #[macro_export]
 macro_rules! log_error_limited {
     ($($message:tt)+) => { $crate::log_at_limited!(Error, $($message)+) };
+}
+
+/// As `info!`, at most once per second from this place in the program.
+#[macro_export]
+macro_rules! log_info_limited {
+    ($($message:tt)+) => { $crate::log_at_limited!(Info, $($message)+) };
 }
 
 /// As `warn!`, at most once per second from this place in the program.

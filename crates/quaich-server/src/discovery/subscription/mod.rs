@@ -223,7 +223,8 @@ impl Hub {
                 }
             }
             Change::Altered => {
-                log::info!(
+                // An instance may say so with each announcement.
+                log::info_limited!(
                     "an instance announces itself otherwise";
                     key = key, address = name, weight = said.weight
                 );

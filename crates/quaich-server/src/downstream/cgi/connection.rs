@@ -22,8 +22,9 @@ impl<H> Connection<H> {
     pub async fn run_cgi(mut self, wire: Wire) {
         let deadline = self.thread.deadlines.register();
         let mut patience = self.thread.settings.header_timeout;
+        let mut last = None;
         while self.rest(&deadline, patience).await {
-            match Box::pin(self.requests(wire)).await {
+            match Box::pin(self.requests(wire, &mut last)).await {
                 Some(After::Next) => {}
                 Some(After::Close) => {
                     return Box::pin(linger(&self.socket, &deadline)).await;
@@ -36,14 +37,17 @@ impl<H> Connection<H> {
         self.socket.close();
     }
 
-    /// Serves requests until none comes; `None` when the web server has closed.
-    async fn requests(&mut self, wire: Wire) -> Option<After> {
+    /// Serves requests until none comes; `None` when the web server has closed. `last` is what was
+    /// served before a rest: of a request that was answered early, its end may come after it.
+    async fn requests(&mut self, wire: Wire, last: &mut Option<u16>) -> Option<After> {
         let thread = self.thread.clone();
         let reading = thread.deadlines.register();
         let writing = thread.deadlines.register();
         let asides = Asides::default();
         let place = (&self.socket, wire);
-        let mut body = Body::Cgi(Box::new(Inbound::new(place, &thread, &reading, &asides)));
+        let mut body = Body::Cgi(Box::new(Inbound::new(
+            place, &thread, &reading, &asides, *last,
+        )));
         let mut reply = Reply::Cgi(Outbound::new(place, &thread, &writing, &asides));
         let mut exchange = Box::<Exchange>::default();
         loop {
@@ -69,7 +73,10 @@ impl<H> Connection<H> {
                         };
                     }
                 }
-                Ok(Arrival::Idle) => return Some(After::Next),
+                Ok(Arrival::Idle) => {
+                    *last = inbound.last();
+                    return Some(After::Next);
+                }
                 Ok(Arrival::Closed) => return None,
                 Err(Refusal::Garbled(why)) => {
                     thread.counters.rejected.add();

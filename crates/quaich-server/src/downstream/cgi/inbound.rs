@@ -23,9 +23,6 @@ use crate::thread::Thread;
 /// How much of a body that nobody read is read and thrown away to keep the connection.
 const DISCARD: u64 = 64 * 1024;
 
-/// How often a web server that has finished sending is looked at.
-const PROBE: Duration = Duration::from_millis(100);
-
 /// `modifier1` of what is served; 100 asks whether somebody is there.
 const MODIFIERS: &[u8] = &[0];
 const PING: u8 = 100;
@@ -51,7 +48,6 @@ pub struct Inbound<'c> {
     limit: u64,
     received: u64,
     began: Millis,
-    half_closed: bool,
 }
 
 /// What a wait for a request brought.
@@ -79,6 +75,7 @@ impl<'c> Inbound<'c> {
         thread: &'c Thread,
         deadline: &'c Deadline,
         asides: &'c Asides,
+        last: Option<u16>,
     ) -> Self {
         Self {
             socket,
@@ -90,19 +87,23 @@ impl<'c> Inbound<'c> {
             lent: 0,
             variables: Variables::new(),
             fields: Fields::default(),
-            records: RequestReader::new(Limits::default()),
+            records: RequestReader::after(Limits::default(), last),
             left: Some(0),
             ended: true,
             limit: 0,
             received: 0,
             began: 0,
-            half_closed: false,
         }
     }
 
     /// The request of the last head, where the wire has numbers for them.
     pub(super) fn id(&self) -> u16 {
         self.records.id()
+    }
+
+    /// What a next `Inbound` of this connection has to know.
+    pub(super) fn last(&self) -> Option<u16> {
+        self.records.last()
     }
 
     /// Whether the connection goes on after the answer.
@@ -129,9 +130,13 @@ impl<'c> Inbound<'c> {
                 return Ok(Arrival::Closed);
             }
             let waits = self.buffer.is_empty() && self.records.is_idle();
-            if !waits && !begun {
-                begun = true;
-                self.deadline.set(self.thread.settings.header_timeout);
+            if waits == begun {
+                begun = !waits;
+                // What was half read may have been the end of the request before.
+                self.deadline.set(match begun {
+                    true => self.thread.settings.header_timeout,
+                    false => patience,
+                });
             }
             if self.buffer.room().is_empty() {
                 // A packet has at most 64 KiB and its head.
@@ -418,34 +423,23 @@ impl<'c> Inbound<'c> {
     }
 
     /// Ready when the web server has left, or says that its client has. Reads ahead meanwhile.
+    ///
+    /// The end of what it sends means that it has left: no web server closes one half of a
+    /// connection to an application server, and one whose client has gone just closes.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         loop {
             if self.ended && self.wire == Wire::FastCgi && self.was_aborted() {
                 return Poll::Ready(Error::CLIENT_GONE);
             }
-            if self.half_closed || self.buffer.room().is_empty() {
-                break;
+            if self.buffer.room().is_empty() {
+                return Poll::Pending;
             }
             match ready!(self.poll_fill(cx)) {
-                Ok(0) => {
-                    self.half_closed = true;
-                    self.deadline.set(PROBE);
-                }
+                Ok(0) => return Poll::Ready(Error::CLIENT_GONE),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(error),
             }
         }
-        if !self.half_closed || !self.deadline.is_set() {
-            return Poll::Pending;
-        }
-        while self.deadline.check(cx).is_err() {
-            // Who has only finished sending still waits for the answer.
-            if self.socket.socket().has_failed() {
-                return Poll::Ready(Error::CLIENT_GONE);
-            }
-            self.deadline.set(PROBE);
-        }
-        Poll::Pending
     }
 
     /// Whether what has come behind the body says that nobody waits for the answer.
@@ -465,11 +459,6 @@ impl<'c> Inbound<'c> {
             }
         }
         false
-    }
-
-    /// Nobody waits for the web server to leave any more.
-    pub fn forget_gone(&mut self) {
-        self.deadline.clear();
     }
 }
 

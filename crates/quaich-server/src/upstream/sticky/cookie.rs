@@ -49,8 +49,12 @@ pub(super) fn unmarked(field: &[u8], name: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// What stands before the first mark of a value, and behind it.
+/// What stands before the first mark of a value, and behind it. What begins with a quote was not
+/// marked here: the mark stands before the quotes of the app, and one inside of them is the app's.
 pub(super) fn split_mark(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    if value.first() == Some(&b'"') {
+        return None;
+    }
     let (server, rest) = value.split_at(memchr::memchr(MARK, value)?);
     Some((server, rest.get(1..).unwrap_or_default()))
 }
@@ -148,6 +152,8 @@ mod tests {
             ("S=~abc", "S=abc"),
             ("S=abc; S=one~a~b", "S=abc; S=a~b"),
             ("s=one~abc", "s=one~abc"),
+            ("S=one~\"abc\"; b", "S=\"abc\"; b"),
+            ("S=\"one~abc\"; b", "S=\"one~abc\"; b"),
         ] {
             let mut out = Vec::new();
             unmarked(field.as_bytes(), b"S", &mut out);

@@ -249,12 +249,12 @@ impl Conn {
 }
 
 impl Conn {
-    /// Reads into `buffer`, which must have room: 0 at the end of the connection.
+    /// Reads into `buffer`, which must have room: 0 at the end of the connection. Until the
+    /// deadline, which the caller renews when what has come is part of the answer.
     pub(super) fn poll_fill(
         &self,
         cx: &mut Context<'_>,
         buffer: &mut Buffer,
-        timeout: Duration,
     ) -> Poll<Result<usize, Error>> {
         // The buffer is lent when there is something to put into it.
         let read = match self.socket.poll_readable(cx) {
@@ -265,7 +265,6 @@ impl Conn {
         match read {
             Poll::Ready(Ok(count)) => {
                 buffer.advance(count);
-                self.deadline.set(timeout);
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(_)) => Poll::Ready(Err(Error::upstream(Kind::UpstreamClosed))),
@@ -337,9 +336,9 @@ impl Download<'_> {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Error>> {
-        let read = self.conn.poll_fill(cx, &mut self.buffer, self.timeout);
-        match ready!(read) {
+        match ready!(self.conn.poll_fill(cx, &mut self.buffer)) {
             Ok(count) => {
+                self.conn.deadline.set(self.timeout);
                 self.received |= count > 0;
                 Poll::Ready(Ok(count))
             }

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use quaich_proto::subscription::{Command as Say, PacketBuilder};
 use quaich_testkit::{Origin, Quaich, QuaichCommand, Signal, TempSite, eventually};
@@ -175,6 +175,29 @@ fn one_that_cannot_be_reached_is_out_until_it_announces_itself() {
     assert_eq!(answer(&rig.quaich, "a.example"), "two");
     rig.send(&join);
     answered_by(&rig.quaich, "a.example", &["again", "two"]);
+}
+
+#[test]
+fn one_that_keeps_changing_is_logged_once_a_second() {
+    let rig = Rig::start(TempSite::new(), "", "true");
+    let one = named("127.0.0.1:0", "one");
+    rig.say(Say::Subscribe, "a.example", &one, &[]);
+    answered_by(&rig.quaich, "a.example", &["one"]);
+    let began = Instant::now();
+    for n in 0..30 {
+        let weight = (n % 7 + 2).to_string();
+        rig.say(Say::Subscribe, "a.example", &one, &[("weight", &weight)]);
+        eventually("an announcement", || {
+            (rig.counter("subscriptions") >= n + 2).then_some(())
+        });
+    }
+    let log = rig.quaich.log().text();
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("otherwise"))
+        .count();
+    let most = 2 + began.elapsed().as_secs() as usize;
+    assert!((1..=most).contains(&lines), "{lines} lines, at most {most}");
 }
 
 #[test]

@@ -101,6 +101,24 @@ fn what_an_app_complains_about_is_logged() {
 }
 
 #[test]
+fn complaints_are_no_answer() {
+    let origin = Origin::start(|conversation| {
+        let mut line = Line::new(conversation);
+        let complaint = record(7, &b"so much to say\n".repeat(2000));
+        if line.request("fastcgi").is_some() {
+            while line.conversation.write(&complaint) {}
+        }
+    });
+    let quaich = serve(&[&origin], "retries = 0\ntimeout = \"500ms\"");
+    quaich.get("/").expect_status(504);
+    origin.wait_for_ends(1);
+    quaich.log().wait_for("response_timeout");
+    let log = quaich.log().text();
+    let lines = log.lines().filter(|line| line.contains("so much to say"));
+    assert!((1..=8 * 1024 / 14 + 1).contains(&lines.count()));
+}
+
+#[test]
 fn a_client_that_leaves_is_told_to_the_server() {
     let (tell, told) = channel();
     let tell = Mutex::new(tell);

@@ -16,7 +16,8 @@ use crate::error::{Error, Kind};
 use crate::observe::log;
 use crate::upstream::wire::http1::LIMITS;
 
-/// Bytes of STDERR that are logged of one request, and of one line of it.
+/// Bytes of STDERR that are looked at of one request, that are logged of it, and of one line of it.
+const STDERR_READ: usize = 1024 * 1024;
 const STDERR_KEPT: usize = 8 * 1024;
 const STDERR_LINE: usize = 1024;
 
@@ -181,14 +182,16 @@ impl<'c> Download<'c> {
             if self.end.is_some() {
                 return Poll::Ready(Ok(false));
             }
-            if !self.buffer.is_empty() && self.decode_records()? {
-                return Poll::Ready(Ok(self.stdout > 0));
+            if !self.buffer.is_empty() {
+                if self.decode_records()? {
+                    // Complaints, and pieces of a header, are no progress of the answer.
+                    self.conn.inner.deadline.set(self.timeout);
+                    return Poll::Ready(Ok(self.stdout > 0));
+                }
+                let late = Error::upstream(Kind::ResponseTimeout);
+                self.conn.inner.deadline.check(cx).map_err(|_| late)?;
             }
-            let read = self
-                .conn
-                .inner
-                .poll_fill(cx, &mut self.buffer, self.timeout);
-            match ready!(read) {
+            match ready!(self.conn.inner.poll_fill(cx, &mut self.buffer)) {
                 Ok(0) => return Poll::Ready(Ok(false)),
                 Ok(_) => {}
                 // As good as its end: only END_REQUEST makes a response whole.
@@ -277,11 +280,16 @@ fn bad_response(label: &'static str) -> Error {
 #[derive(Default)]
 struct Complaint {
     line: Vec<u8>,
+    read: usize,
     logged: usize,
 }
 
 impl Complaint {
     fn add(&mut self, text: &[u8], server: &str) {
+        if self.logged >= STDERR_KEPT || self.read >= STDERR_READ {
+            return;
+        }
+        self.read += text.len();
         for &byte in text {
             if byte == b'\n' || self.line.len() >= STDERR_LINE {
                 self.flush(server);

@@ -1,11 +1,14 @@
 //! Listeners with uwsgi, FastCGI and SCGI: quaich where an application server would stand, behind
 //! nginx and uWSGI's routers, and what it makes of packets that none of them would send.
 
+mod fastcgi;
+
 use std::process::Command;
 
 use quaich_testkit::{Origin, Peer, Quaich, RawClient, TempSite, eventually};
 
 use crate::{apps, peers};
+use fastcgi::{begin, record};
 
 const WIRES: [&str; 3] = ["uwsgi", "fastcgi", "scgi"];
 
@@ -240,7 +243,7 @@ fn variables_make_one_request_and_no_other() {
     let quaich = serve(TempSite::new(), "uwsgi", &site);
     let status = |more: &[(&str, &str)]| {
         let mut client = direct(&quaich);
-        client.send(packet(&[&GET, more].concat())).half_close();
+        client.send(packet(&[&GET, more].concat()));
         client.response_or_end().map(|answer| answer.status)
     };
     assert_eq!(status(&[]), Some(200));
@@ -342,108 +345,51 @@ fn what_is_no_request_is_not_answered() {
     assert_eq!(ping.rest(), [100, 0, 0, 1]);
 }
 
-/// A record of FastCGI.
-fn record(kind: u8, id: u8, content: &[u8]) -> Vec<u8> {
-    let [high, low] = (content.len() as u16).to_be_bytes();
-    let mut record = vec![1, kind, 0, id, high, low, 0, 0];
-    record.extend(content);
-    record
-}
-
-/// The records that begin a request to `target` on a connection that is to stay.
-fn begin(id: u8, target: &str) -> Vec<u8> {
-    let mut params = Vec::new();
-    for (name, value) in [
-        ("REQUEST_METHOD", "POST"),
-        ("REQUEST_URI", target),
-        ("HTTP_HOST", "a"),
-    ] {
-        params.extend([name.len() as u8, value.len() as u8]);
-        params.extend(name.as_bytes());
-        params.extend(value.as_bytes());
-    }
-    let begin = record(1, id, &[0, 1, 1, 0, 0, 0, 0, 0]);
-    [begin, record(4, id, &params), record(4, id, b"")].concat()
-}
-
-/// Reads a record: kind, id, content.
-fn read(client: &mut RawClient) -> (u8, u8, Vec<u8>) {
-    let head = client.exactly(8);
-    let length = usize::from(u16::from_be_bytes([head[4], head[5]]));
-    let content = client.exactly(length + usize::from(head[6]));
-    (head[1], head[3], content[..length].to_vec())
-}
-
-/// Reads records to the end of a request; what its STDOUT was.
-fn answer(client: &mut RawClient, id: u8) -> String {
-    let mut out = Vec::new();
-    loop {
-        match read(client) {
-            (6, of, content) if of == id => out.extend(content),
-            (3, of, content) if of == id => {
-                assert_eq!(content, [0; 8]);
-                return String::from_utf8_lossy(&out).into_owned();
-            }
-            other => panic!("{other:?} in the answer to {id}"),
-        }
-    }
-}
-
-#[test]
-fn fastcgi_requests_follow_each_other_on_one_connection() {
-    let origin = Origin::ok();
-    let site = format!("[site.main]\nproxy = \"{}\"\n", origin.url());
-    let quaich = serve(TempSite::new(), "fastcgi", &site);
-    let mut client = direct(&quaich);
-    client.send(record(9, 0, b"\x0f\0FCGI_MPXS_CONNS"));
-    assert_eq!(
-        read(&mut client),
-        (10, 0, b"\x0f\x01FCGI_MPXS_CONNS0".to_vec())
+/// A request of SCGI.
+fn scgi(target: &str) -> Vec<u8> {
+    let block = format!(
+        "CONTENT_LENGTH\x000\0SCGI\x001\0REQUEST_METHOD\0GET\0REQUEST_URI\0{target}\0HTTP_HOST\0a\0"
     );
-    client.send(record(77, 0, b""));
-    assert_eq!(read(&mut client), (11, 0, vec![77, 0, 0, 0, 0, 0, 0, 0]));
-    for id in [1, 7] {
-        client.send(begin(id, "/x"));
-        client.send(
-            [
-                record(5, id, b"he"),
-                record(5, id, b"llo"),
-                record(5, id, b""),
-            ]
-            .concat(),
-        );
-        let answer = answer(&mut client, id);
-        assert!(answer.starts_with("Status: 200 OK\r\n"), "{answer}");
-        assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
-    }
-    assert_eq!(origin.wait_for_requests(2).body, b"hello");
-    // Another one while the first still sends its body.
-    client.send(begin(1, "/y"));
-    client.send(record(5, 1, b"first"));
-    client.send(record(1, 2, &[0, 1, 1, 0, 0, 0, 0, 0]));
-    client.send(record(5, 1, b""));
-    assert_eq!(read(&mut client), (3, 2, vec![0, 0, 0, 0, 1, 0, 0, 0]));
-    let _ = answer(&mut client, 1);
-    assert_eq!(origin.wait_for_requests(3).body, b"first");
-    let status = quaich.status();
-    assert_eq!(status["front"]["counters"]["accepted"], 1);
+    format!("{}:{block},", block.len()).into_bytes()
 }
 
 #[test]
-fn a_fastcgi_request_that_is_given_up_is_given_up_behind_too() {
-    let origin = Origin::start(|talk| {
-        talk.request();
-        while !talk.read().is_empty() {}
-    });
-    let site = format!("[site.main]\nproxy = \"{}\"\n", origin.url());
-    let quaich = serve(TempSite::new(), "fastcgi", &site);
-    let mut client = direct(&quaich);
-    client.send([begin(1, "/slow"), record(5, 1, b"")].concat());
-    origin.wait_for_requests(1);
-    client.send(record(2, 1, b""));
-    origin.wait_for_ends(1);
-    client.rest();
-    quaich.log().wait_for("499");
+fn a_web_server_that_closes_has_left() {
+    for wire in WIRES {
+        let origin = Origin::start(|talk| {
+            talk.request();
+            while !talk.read().is_empty() {}
+        });
+        let url = origin.url();
+        let site = format!(
+            "[upstream.up]\nservers = [{{ url = \"{url}\", max_conns = 1 }}]\n\
+             queue_timeout = \"60s\"\n[site.main]\nupstream = \"up\"\n"
+        );
+        let quaich = serve(TempSite::new(), wire, &site);
+        let ask = |target| {
+            let mut client = direct(&quaich);
+            client.send(match wire {
+                "uwsgi" => packet(&[&GET[..], &[("REQUEST_URI", target)]].concat()),
+                "fastcgi" => [begin(1, target), record(5, 1, b"")].concat(),
+                _ => scgi(target),
+            });
+            client
+        };
+        let queued = |count: u64| {
+            eventually("requests in the queue", || {
+                (quaich.status()["upstreams"][0]["queued"] == count).then_some(())
+            });
+        };
+        let held = ask("/held");
+        origin.wait_for_requests(1);
+        let waiting = [ask("/one"), ask("/two")];
+        queued(2);
+        drop(waiting);
+        queued(0);
+        drop(held);
+        origin.wait_for_ends(1);
+        assert_eq!(origin.requests().len(), 1, "over {wire}");
+    }
 }
 
 #[test]
