@@ -289,13 +289,14 @@ fn the_log_says_why_a_server_cannot_be_reached() {
 fn the_log_asks_for_the_protocol_of_a_server_that_closes_without_an_answer() {
     let origin = Origin::start(|_: &mut Conversation| {});
     let url = origin.url().replace("http:", "uwsgi:");
-    let quaich = to(
-        &[url],
-        "retries = 0\nhealth = { type = \"ping\", fall = 1 }",
+    let checked = to(
+        std::slice::from_ref(&url),
+        "health = { type = \"ping\", fall = 1 }",
     );
+    checked.log().wait_for("its ping plugin only");
+    let quaich = to(&[url], "retries = 0");
     quaich.get("/").expect_status(502);
     quaich
         .log()
         .wait_for("does it speak uwsgi, as the scheme of its URL says?");
-    quaich.log().wait_for("its ping plugin only");
 }
