@@ -362,8 +362,8 @@ fn a_web_server_that_closes_has_left() {
         });
         let url = origin.url();
         let site = format!(
-            "[upstream.up]\nservers = [{{ url = \"{url}\", max_conns = 1 }}]\n\
-             queue_timeout = \"60s\"\n[site.main]\nupstream = \"up\"\n"
+            "[upstream.up]\nqueue_timeout = \"60s\"\n[[upstream.up.server]]\nurl = \"{url}\"\n\
+             max_conns = 1\n[site.main]\nupstream = \"up\"\n"
         );
         let quaich = serve(TempSite::new(), wire, &site);
         let ask = |target| {
