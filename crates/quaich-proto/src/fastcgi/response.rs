@@ -73,8 +73,14 @@ impl ResponseReader {
         let mut at = 0;
         loop {
             let rest = input.get(at..).unwrap_or_default();
-            if self.is_over && !rest.is_empty() && self.scanner.is_between() {
-                return Err(BadRecord::Order);
+            if self.is_over {
+                let padding = self.scanner.skip_padding(rest.len());
+                return match rest.len() > padding {
+                    true => Err(BadRecord::Order),
+                    false => Ok(ResponseStep::NeedMore {
+                        consumed: at + padding,
+                    }),
+                };
             }
             let (scanned, count) = self.scanner.scan(rest)?;
             let (start, end) = (at, at + count);

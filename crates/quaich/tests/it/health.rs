@@ -372,6 +372,7 @@ fn an_agent_says_how_its_server_is() {
     says("down#disk full\n");
     let down = quaich.log().wait_for("a server is down");
     assert!(down.contains("its agent says down: disk"), "{down}");
+    wait_for_state(&quaich, "a", "down");
     wait_for_state(&quaich, "b", "down");
     quaich.get("/").expect_status(503);
     // Only the agent can undo that: other words, and silence, do not.

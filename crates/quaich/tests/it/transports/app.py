@@ -80,7 +80,8 @@ def application(environ, start_response):
         start_response("200 OK", text)
         return waits_at_the_gate()
     if what == "ignore":
-        start_response("200 OK", text)
+        # A server that closes with an unread body resets: without a length that is a cut answer.
+        start_response("200 OK", text + [("Content-Length", "8")])
         return [b"not read"]
     if what == "environ":
         body = {k: v for k, v in environ.items() if isinstance(v, str)}
