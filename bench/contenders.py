@@ -6,7 +6,7 @@ loop, no access log, keep-alive on both sides.
 
 A job has: kind (return, proxy, static, wsgi, uwsgi, fastcgi, balance, tcp), load (wrk, h2load, s_time, echo, idle), tls
 and h2 (served so), crt, key and pem (files; pem = both), port, origin (port), origins (four ports), echo (port), backend
-(unix socket of uWSGI or php-fpm), dir (scratch), root (static files), app (module with `application`), apps (their
+(unix socket of uWSGI or a FastCGI server), dir (scratch), root (static files), app (module with `application`), apps (their
 folder), python (of the peers' environment).
 """
 import os
@@ -37,7 +37,7 @@ def _quaich(job, log):
                                   f'python = "{job.python}"\nworkers = 1\nthreads = 1\n'),
         "proxy": ('upstream = "origin"', _quaich_upstream([f"127.0.0.1:{job.origin}"])),
         "uwsgi": ('upstream = "origin"', _quaich_upstream([f"uwsgi+unix:{job.backend}"])),
-        "fastcgi": (f'upstream = "origin"\nvariables = {{ SCRIPT_FILENAME = "{job.root}/1k.php" }}',
+        "fastcgi": (f'upstream = "origin"\nvariables = {{ SCRIPT_FILENAME = "{job.root}/1k" }}',
                     _quaich_upstream([f"fastcgi+unix:{job.backend}"])),
         "balance": ('upstream = "origin"', _quaich_upstream(
             [f"127.0.0.1:{port}" for port in job.origins],
@@ -125,7 +125,7 @@ def nginx(job):
         "static": (f"root {job.root}; open_file_cache max=1000 inactive=60s;", ""),
         "proxy": (f"{PASS} proxy_buffers 16 16k; proxy_buffer_size 16k;", f"127.0.0.1:{job.origin}"),
         "uwsgi": (UWSGI_PASS, f"unix:{job.backend}"),
-        "fastcgi": (FASTCGI_PASS.format(script=f"{job.root}/1k.php"), f"unix:{job.backend}"),
+        "fastcgi": (FASTCGI_PASS.format(script=f"{job.root}/1k"), f"unix:{job.backend}"),
     }.get(job.kind, (None, ""))
     argv = location and _nginx(job, location, upstream)
     return [argv] if argv else None

@@ -61,7 +61,7 @@ SCENARIOS = {
     "h2-return200": scenario("return", tls=True, h2=True, load="h2load", connections=16),
     "h2-proxy-1k": scenario("proxy", "/1k", size=1024, tls=True, h2=True, load="h2load", connections=16),
     "uwsgi-1k": scenario("uwsgi", "/", size=1024),
-    "fastcgi-1k": scenario("fastcgi", "/1k.php", size=1024),
+    "fastcgi-1k": scenario("fastcgi", "/1k", size=1024),
     "balance-1k": scenario("balance", "/1k", size=1024),
     "tcp-64k": scenario("tcp", load="echo"),
     "idle-memory": scenario("proxy", "/1k", size=1024, load="idle", connections=8000),
@@ -176,12 +176,7 @@ def backend(s, folder):
                 "--disable-logging", "--listen", "128", "--die-on-term", "--pythonpath", os.path.join(HERE, "apps"),
                 "--module", "kilobyte:application", "--socket", at]
     if s.kind == "fastcgi":
-        with open(f"{folder}/root/1k.php", "w") as f:
-            f.write('<?php header("Content-Type: text/plain"); header("Content-Length: 1024"); echo str_repeat("x", 1024);')
-        with open(f"{folder}/fpm.conf", "w") as f:
-            f.write(f"[global]\nerror_log = {folder}/fpm.log\ndaemonize = no\n[www]\nlisten = {at}\nlisten.mode = 0666\n"
-                    "listen.backlog = 4096\nuser = root\ngroup = root\npm = static\npm.max_children = 80\n")
-        return [find("php-fpm8.2"), "--nodaemonize", "--allow-to-run-as-root", "--fpm-config", f"{folder}/fpm.conf"]
+        return [sys.executable, os.path.join(HERE, "fastcgi.py"), at]
     if s.kind == "tcp":
         return [sys.executable, os.path.join(HERE, "echo.py"), str(ECHO)]
     return None
