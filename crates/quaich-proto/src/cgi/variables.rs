@@ -42,6 +42,14 @@ impl Variables {
         Self::default()
     }
 
+    /// None, with room for `number` of them and `bytes` of their names and values.
+    pub fn with_capacity(bytes: usize, number: usize) -> Self {
+        Self {
+            text: Vec::with_capacity(bytes),
+            pairs: Vec::with_capacity(number),
+        }
+    }
+
     /// Forgets them, keeps the memory.
     pub fn clear(&mut self) {
         self.text.clear();

@@ -45,7 +45,8 @@ fn variables(
         .trust
         .public(client, &from.headers, authority, scope.local_port);
     let known = Known::new(exchange, &public);
-    let mut all = Variables::new();
+    // What a browser's request needs; others grow it.
+    let mut all = Variables::with_capacity(2048, 48);
     all.push(b"REQUEST_METHOD", from.method_name());
     all.push(b"QUERY_STRING", from.query());
     body(&mut all, scope, request, params);
@@ -157,7 +158,8 @@ fn fields(all: &mut Variables, request: &Request) {
         all.push(b"HTTP_CONNECTION", b"upgrade");
         all.push(b"HTTP_UPGRADE", protocol);
     }
-    let fields: Vec<_> = request.fields().collect();
+    let mut fields = Vec::with_capacity(32);
+    fields.extend(request.fields());
     for (index, (name, value)) in fields.iter().enumerate() {
         let same = |(other, _): &&(&[u8], &[u8])| other.eq_ignore_ascii_case(name);
         let (before, after) = fields.split_at(index);
