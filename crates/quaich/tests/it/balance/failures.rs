@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body leave in one piece: what has begun cannot be asked for again.
+    wbufsize = 65536
     def do_GET(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.command == "POST":

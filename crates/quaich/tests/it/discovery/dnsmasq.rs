@@ -3,6 +3,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use quaich_testkit::{Peer, Quaich, Signal, TempSite, eventually};
 
@@ -83,9 +84,14 @@ impl Dnsmasq {
 
 /// A port that nobody has, neither over UDP nor over TCP.
 pub(super) fn free_port() -> u16 {
-    eventually("a free port", || {
-        let udp = UdpSocket::bind("127.0.0.1:0").ok()?;
-        let addr = udp.local_addr().ok()?;
-        TcpListener::bind(addr).ok().map(|_| addr.port())
-    })
+    // Below those that the kernel gives to connections, which may take one at any time.
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() % 10_000) as u16;
+    loop {
+        let port = 12_000 + (first + NEXT.fetch_add(1, Ordering::SeqCst)) % 15_000;
+        let at = ("127.0.0.1", port);
+        if UdpSocket::bind(at).is_ok() && TcpListener::bind(at).is_ok() {
+            return port;
+        }
+    }
 }
