@@ -4,6 +4,7 @@
 //! A key that is not in this version stands here too, so that it is refused by name.
 
 mod discovery;
+mod filters;
 mod health;
 mod routing;
 mod serving;
@@ -201,10 +202,10 @@ pub static TOP: Keys = Keys {
             "",
             "Where instances of uWSGI announce themselves.",
         ),
-        later("acl"),
+        filters::acl::TABLES,
         later("cache"),
-        later("limit"),
-        later("auth"),
+        filters::limit::TABLES,
+        filters::auth::TABLES,
         later("waf"),
         later("trace"),
         later("store"),

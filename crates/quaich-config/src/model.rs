@@ -11,11 +11,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod acl;
 mod discovery;
+mod filters;
 mod tls;
 mod upstream;
 
+pub use acl::Acl;
 pub use discovery::{Digest, Discover, Subscribe};
+pub use filters::{
+    Access, Auth, Compress, Cors, ErrorPages, Expires, Filters, Headers, Limit, Limits,
+    Maintenance, Rewrite, Security,
+};
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,
     UnknownSni, UpstreamTls,
@@ -46,6 +53,12 @@ pub struct Config {
     pub admin: Admin,
     /// `[subscribe]`
     pub subscribe: Option<Subscribe>,
+    /// `[acl.NAME]`, in file order.
+    pub acls: Vec<Acl>,
+    /// `[limit.NAME]`, in file order.
+    pub limits: Vec<Limit>,
+    /// `[auth.NAME]`, in file order.
+    pub auths: Vec<Auth>,
 }
 
 /// `[server]`: what holds for the whole process tree.
@@ -253,6 +266,8 @@ pub struct Site {
     pub hsts: Option<String>,
     /// Client certificates, when other than `[tls.client]`.
     pub tls_client: Option<ClientAuth>,
+    /// For requests that no route takes; routes have them from here already.
+    pub filters: Filters,
 }
 
 /// A host name pattern. `exact` wins over the longest `suffix`, which wins over `any`.
@@ -281,6 +296,8 @@ pub struct Route {
     pub query: Vec<FieldMatch>,
     /// All of these; names in lower case.
     pub header: Vec<FieldMatch>,
+    /// Index into `Config::acls`: this must hold.
+    pub when: Option<usize>,
     /// Mount point without trailing slash, `""` = none: `/x` matches `/x` and `/x/...` only.
     pub prefix: String,
     /// Files that are tried before the action.
@@ -295,6 +312,8 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// Name and text of variables for apps, and for servers that get variables.
     pub variables: Vec<(String, String)>,
+    /// What happens before and behind the action.
+    pub filters: Filters,
     /// Whether requests appear in the access log.
     pub log: bool,
 }
@@ -444,4 +463,12 @@ pub enum LogOutput {
 pub struct Admin {
     /// Path of the unix socket; `None` = off.
     pub socket: Option<PathBuf>,
+}
+
+impl Config {
+    /// Files that are read when quaich starts and when they change, and whose content the front works
+    /// with: pages, lists of users. Each once.
+    pub fn texts(&self) -> Vec<&std::path::Path> {
+        Vec::new()
+    }
 }

@@ -12,6 +12,7 @@ use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
 
 mod discovery;
+mod filters;
 mod health;
 mod sticky;
 mod tls;
@@ -36,6 +37,15 @@ pub fn to_toml(config: &Config, origins: Option<&Origins>) -> String {
         None => out.flag("listen", false),
     }
     discovery::subscribe(&mut out, config.subscribe.as_ref());
+    for item in &config.acls {
+        filters::acl::table(&mut out, item, config);
+    }
+    for item in &config.limits {
+        filters::limit::table(&mut out, item, config);
+    }
+    for item in &config.auths {
+        filters::auth::table(&mut out, item, config);
+    }
     for item in &config.apps {
         app(&mut out, item);
     }
@@ -221,9 +231,11 @@ fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {
     }
     tls::site(out, site);
     out.flag("access_log", site.access_log);
+    filters::print(out, (&site.filters, None), config);
     for item in &site.routes {
         out.tables(&format!("{path}.route"));
         conditions(out, item);
+        filters::acl::when(out, item.when, config);
         if let Some(item) = &item.files {
             files(out, item);
         }
@@ -247,6 +259,7 @@ fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {
             "variables",
             variables.map(|(name, text)| (&**name, &**text)),
         );
+        filters::print(out, (&item.filters, Some(&site.filters)), config);
         out.flag("log", item.log);
     }
 }

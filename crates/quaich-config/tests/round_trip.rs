@@ -10,6 +10,8 @@ use proptest::sample::select;
 use quaich_config::model::*;
 use quaich_config::{Surroundings, parse, print, render};
 
+#[path = "round_trip/filters/mod.rs"]
+mod filters;
 #[path = "round_trip/sticky.rs"]
 mod sticky;
 
@@ -550,6 +552,7 @@ prop_compose! {
         prefix in select(vec!["", "/x", "/x/y"]),
         (files, action, protected) in (of(files()), action(), of(file())),
         (max_body, timeout, log) in (of(any::<u64>()), of(time()), any::<bool>()),
+        (when, filters) in (filters::acl::when(), filters::filters()),
         variables in btree_map("X_[A-Z_]{1,9}", "[a-zä =]{0,9}(\\{host\\})?", 0..3),
     ) -> Route {
         let fields = |map: std::collections::BTreeMap<String, String>| {
@@ -569,6 +572,8 @@ prop_compose! {
             max_body,
             timeout,
             variables: variables.into_iter().collect(),
+            when,
+            filters,
             log,
         }
     }
@@ -602,6 +607,8 @@ prop_compose! {
         ],
         socket in of(file()),
         (access_log, subscribe) in (any::<bool>(), subscribe()),
+        (acls, limits) in (filters::acl::tables(), filters::limit::tables()),
+        (auths, site_filters) in (filters::auth::tables(), filters::filters()),
     ) -> Config {
         let listeners = server.listeners.len();
         let mut tcp = upstream.clone();
@@ -635,6 +642,7 @@ prop_compose! {
             redirect_https,
             hsts: hsts.map(str::to_owned),
             tls_client: tls_client.clone(),
+            filters: site_filters.clone(),
         };
         Config {
             server,
@@ -646,6 +654,9 @@ prop_compose! {
             access_log: AccessLog { output, format },
             admin: Admin { socket },
             subscribe: Some(subscribe),
+            acls,
+            limits,
+            auths,
         }
     }
 }

@@ -72,6 +72,8 @@ pub enum Kind {
     QueueFull,
     /// No worker became free in time.
     QueueTimeout,
+    /// A request was sent on from route to route without end.
+    RewriteLoop,
     /// Something on this machine failed: disk, memory, descriptors.
     Resources,
 }
@@ -128,7 +130,7 @@ impl Error {
             Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
-            Kind::AppFailed => 500,
+            Kind::AppFailed | Kind::RewriteLoop => 500,
             Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout => 503,
             Kind::Resources => 503,
         })
@@ -179,6 +181,7 @@ impl Error {
             Kind::AppTimeout => "app_timeout",
             Kind::QueueFull => "queue_full",
             Kind::QueueTimeout => "queue_timeout",
+            Kind::RewriteLoop => "rewrite_loop",
             Kind::Resources => "resources",
         }
     }

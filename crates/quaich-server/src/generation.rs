@@ -7,6 +7,7 @@ use std::sync::Arc;
 use quaich_config::model::{self, Action, Config};
 
 use crate::deadline::Deadlines;
+use crate::filter::{self, FilterTable};
 use crate::handler::app::App;
 use crate::handler::files::{FileHandler, OpenFileCache};
 use crate::handler::offered::Protected;
@@ -23,6 +24,8 @@ use crate::upstream::group::Group;
 pub struct Generation {
     /// Which route a request belongs to.
     pub routes: Arc<RouteTable>,
+    /// What stands between clients and handlers.
+    pub filters: FilterTable,
     /// What answers, by `Route::handler`.
     pub handlers: Vec<Handler>,
     /// Servers that run elsewhere, in configuration order.
@@ -37,6 +40,8 @@ pub struct Generation {
 pub struct Parts {
     /// The route table, shared by all threads.
     pub routes: Arc<RouteTable>,
+    /// What the threads share of filters.
+    pub filters: Arc<filter::Shared>,
     /// What the threads share of each upstream.
     pub upstreams: Vec<Arc<Group>>,
     /// What the sticky cookies of each upstream are signed with.
@@ -63,6 +68,11 @@ impl Generation {
         let upstreams: Vec<_> = upstreams
             .map(|(group, secret)| Rc::new(Upstream::new(group, secret, deadlines, counters)))
             .collect();
+        let filters = FilterTable::new(&filter::Parts {
+            config,
+            shared: &parts.filters,
+            upstreams: &upstreams,
+        });
         let files = OpenFileCache::new(Default::default());
         let mut roots = parts.roots.into_iter();
         let mut protected = parts.protected.into_iter();
@@ -82,6 +92,7 @@ impl Generation {
             .collect();
         Self {
             routes: parts.routes,
+            filters,
             handlers,
             upstreams,
             channels: parts.channels,

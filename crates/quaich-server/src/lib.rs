@@ -8,6 +8,7 @@ pub mod link;
 pub mod discovery;
 pub mod downstream;
 pub mod exchange;
+pub mod filter;
 pub mod forwarded;
 pub mod handler;
 pub mod listener;

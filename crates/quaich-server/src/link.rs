@@ -53,6 +53,8 @@ pub enum ToFront {
     },
     /// Other certificates: new connections get these, open ones stay as they are.
     Material(Box<Material>),
+    /// Other content of `Setup::texts`, all of them.
+    Texts(Vec<LoadedText>),
     /// All that certificate authorities may ask for now, in place of what was said before. Answer
     /// with `FromFront::Challenges` of the same `id` once it is in effect.
     Challenges {
@@ -134,6 +136,8 @@ pub struct Setup {
     pub config: Config,
     /// Certificates and keys.
     pub material: Material,
+    /// Content of the files that `Config::texts` names; those that could not be read are missing.
+    pub texts: Vec<LoadedText>,
     /// For each of `Config::server.listeners`: one socket per front thread, or a single one that
     /// all threads share. Bound, listening, non-blocking.
     pub listeners: Vec<Vec<usize>>,
@@ -154,6 +158,15 @@ pub struct Setup {
     pub subscribe: Option<SubscribeFds>,
     /// What the operator has said of servers.
     pub orders: Vec<NamedOrder>,
+}
+
+/// A file whose content filters work with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoadedText {
+    /// As the configuration names it.
+    pub path: std::path::PathBuf,
+    /// All of it.
+    pub bytes: Vec<u8>,
 }
 
 /// What the front has of `[subscribe]`, as indices.

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["front"],
     &["listener"],
     // One exchange: the handlers end what `downstream` begins, on the state of their thread.
-    &["downstream", "handler", "generation", "thread"],
+    &["downstream", "filter", "handler", "generation", "thread"],
     &["route"],
     // Tells upstreams which servers they have.
     &["discovery"],

@@ -8,6 +8,7 @@ mod action;
 mod app;
 mod fields;
 mod files;
+mod filters;
 mod https;
 mod listeners;
 mod pattern;
@@ -16,6 +17,7 @@ mod server;
 mod shadow;
 mod site;
 mod subscribe;
+pub(crate) mod template;
 mod tls;
 mod unknown;
 mod upstream;
@@ -59,7 +61,13 @@ pub(crate) fn lower(cx: &mut Lower<'_>, root: &Table) -> Config {
     let admin = top.table(cx, "admin");
     let admin = access::admin(cx, &admin);
     let subscribe = subscribe::lower(cx, &top);
+    let acls = filters::acl::tables(cx, &top);
+    let limits = filters::limit::tables(cx, &top);
+    let auths = filters::auth::tables(cx, &top);
     let mut names = site::Names {
+        acls: &acls,
+        limits: &limits,
+        auths: &auths,
         apps: &apps,
         upstreams: &mut upstreams,
         server: &server,
@@ -78,6 +86,9 @@ pub(crate) fn lower(cx: &mut Lower<'_>, root: &Table) -> Config {
         access_log,
         admin,
         subscribe,
+        acls,
+        limits,
+        auths,
     }
 }
 

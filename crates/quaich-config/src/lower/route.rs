@@ -4,14 +4,14 @@ use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::site::Names;
-use crate::lower::{Lower, action, files, pattern, variables};
-use crate::model::{Action, FieldMatch, HostPattern, PathPattern, Route, SendFile};
+use crate::lower::{Lower, action, files, filters, pattern, variables};
+use crate::model::{Action, FieldMatch, Filters, HostPattern, PathPattern, Route, SendFile};
 
 /// Reads one route; `None` when its action was refused.
 pub(crate) fn lower(
     cx: &mut Lower<'_>,
     names: &mut Names<'_>,
-    fields: &Fields<'_>,
+    (fields, site): (&Fields<'_>, &Filters),
 ) -> Option<Route> {
     let (query, header) = (matches(cx, fields, "query"), matches(cx, fields, "header"));
     let files = fields.has("files").then(|| {
@@ -31,6 +31,7 @@ pub(crate) fn lower(
                 ..field
             })
             .collect(),
+        when: filters::acl::when(cx, names, fields),
         prefix: prefix(cx, fields),
         files: files.flatten(),
         sendfile: fields
@@ -41,6 +42,7 @@ pub(crate) fn lower(
         max_body: fields.size(cx, "max_body"),
         timeout: fields.duration(cx, "timeout"),
         variables: variables::lower(cx, fields),
+        filters: filters::lower(cx, names, (fields, Some(site))),
         log: fields.flag(cx, "log"),
     };
     let action = action::action(cx, names, fields)?;

@@ -3,9 +3,10 @@
 use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::fields::{Fields, Word};
-use crate::lower::{Lower, action, files, https, route, shadow, unknown};
+use crate::lower::{Lower, action, files, filters, https, route, shadow, unknown};
 use crate::model::{
-    Action, App, HostPattern, Listener, OtherProtocol, Route, Server, Site, Tls, Upstream,
+    Acl, Action, App, Auth, Filters, HostPattern, Limit, Listener, OtherProtocol, Route, Server,
+    Site, Tls, Upstream,
 };
 use crate::source::Span;
 
@@ -14,6 +15,9 @@ pub(crate) struct Names<'a> {
     pub(crate) apps: &'a [App],
     /// Grows by one for each new `proxy = URL`.
     pub(crate) upstreams: &'a mut Vec<Upstream>,
+    pub(crate) acls: &'a [Acl],
+    pub(crate) limits: &'a [Limit],
+    pub(crate) auths: &'a [Auth],
     pub(crate) server: &'a Server,
     /// Its ACME names grow with each site.
     pub(crate) tls: &'a mut Tls,
@@ -55,19 +59,20 @@ fn site(
 ) -> Site {
     let listeners = listeners(cx, names.server, fields);
     let hosts = hosts(cx, fields, &name, (&listeners, seen));
+    let filters = filters::lower(cx, names, (fields, None));
     let mut routes: Vec<(Route, Fields<'_>)> = Vec::new();
     let tables = fields.tables(cx, "route");
     let mut refused = false;
     for mut table in tables {
         let before = cx.diagnostics.len();
-        let lowered = route::lower(cx, names, &table);
+        let lowered = route::lower(cx, names, (&table, &filters));
         table.doubtful |= cx.diagnostics.len() > before;
         match lowered {
             Some(route) => routes.push((route, table)),
             None => refused = true,
         }
     }
-    let last = short_form(cx, names, fields);
+    let last = short_form(cx, names, (fields, &filters));
     refused |= matches!(last, Short::Refused);
     if let Short::Route(route) = last {
         routes.push((*route, fields.clone()));
@@ -89,6 +94,7 @@ fn site(
         redirect_https: https.redirect,
         hsts: https.hsts,
         tls_client: https.client,
+        filters,
     }
 }
 
@@ -176,7 +182,11 @@ enum Short {
 }
 
 /// The route that `root`, `app`, `upstream` and `proxy` of the site stand for.
-fn short_form(cx: &mut Lower<'_>, names: &mut Names<'_>, fields: &Fields<'_>) -> Short {
+fn short_form(
+    cx: &mut Lower<'_>,
+    names: &mut Names<'_>,
+    (fields, filters): (&Fields<'_>, &Filters),
+) -> Short {
     let given: Vec<&str> = ["app", "upstream", "proxy"]
         .into_iter()
         .filter(|name| fields.has(name))
@@ -213,6 +223,8 @@ fn short_form(cx: &mut Lower<'_>, names: &mut Names<'_>, fields: &Fields<'_>) ->
         max_body: None,
         timeout: None,
         variables: Vec::new(),
+        when: None,
+        filters: filters.clone(),
         log: true,
     }))
 }

@@ -23,7 +23,7 @@ pub(super) fn write(log: &AccessLogger, exchange: &Exchange, routes: &RouteTable
     };
     log.log(&Record {
         client: exchange.client.addr,
-        remote_user: None,
+        remote_user: Some(&*exchange.identity.user).filter(|user| !user.is_empty()),
         unix_millis: unix_millis().saturating_sub(exchange.timings.total() / 1000),
         method: request.method_name(),
         target: request.target(),

@@ -1,6 +1,7 @@
 //! The client side: connections, the requests on them and the answers to these.
 //!
-//! `h1` and `h2` speak the two protocols; [`body`] and [`reply`] are what handlers see of both, and
+//! `h1` and `h2` speak the two protocols; [`body`] and [`reply`] are what handlers see of both
+//! ([`wire`] is what filters leave of the second), and
 //! [`service`] has the steps of one exchange, the same for both. [`tcp`] knows no requests.
 
 pub mod body;
@@ -14,3 +15,4 @@ pub mod reply;
 pub mod service;
 pub mod standard;
 pub mod tcp;
+pub mod wire;

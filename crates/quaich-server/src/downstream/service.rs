@@ -4,10 +4,11 @@
 //! |---|---|
 //! | 1 client: who asks, after forwarding fields | `forwarded` |
 //! | 2 route: host, path, method ... to a route | `route` |
-//! | 3 handler: files, app, upstream, respond, redirect | `handler` |
-//! | 4 failure: an error becomes a response | here, `error`, `error_page` |
-//! | 5 rest of the request body: read or connection closed | here |
-//! | 6 log and count | here, `observe` |
+//! | 3 filters: who may ask, and for what | `filter` |
+//! | 4 handler: files, app, upstream, respond, redirect | `handler` |
+//! | 5 failure: an error becomes a response | here, `error`, `error_page`, `filter` |
+//! | 6 rest of the request body: read or connection closed | here |
+//! | 7 log and count | here, `observe` |
 //!
 //! An [`Error`] becomes a status here and nowhere else.
 
@@ -25,8 +26,9 @@ use super::log_line;
 use super::reply::Reply;
 use crate::error::{Error, Kind, Side};
 use crate::error_page;
-use crate::exchange::Exchange;
 use crate::exchange::timings::Timings;
+use crate::exchange::{Exchange, Origin};
+use crate::filter::{self, Flow};
 use crate::handler::{self, https_redirect};
 use crate::thread::Thread;
 use crate::tls::Misdirected;
@@ -107,7 +109,7 @@ fn begin(scope: &mut Scope<'_, '_>) {
     scope.reply.suit(&exchange.request);
 }
 
-/// Steps 2 and 3.
+/// Steps 2 to 4.
 async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
     if scope.exchange.request.target() == b"*" {
         // `OPTIONS *` asks about this server, not about anything behind it (RFC 9110 9.3.7).
@@ -126,13 +128,26 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
     if https_redirect::applies(&site.secure, scope.exchange, scope.thread.tls.as_deref()) {
         return https_redirect::run(scope, &site.secure).await;
     }
-    let route = site.find(&scope.exchange.request)?;
-    scope.exchange.notes.route = Some(route.index);
-    scope
-        .body
-        .limit_body(route.max_body.unwrap_or(scope.thread.settings.max_body))?;
-    handler::run(scope, route).await
+    if filter::before_route(scope).await? == Flow::Answered {
+        return Ok(());
+    }
+    for _ in 0..=MAX_REROUTES {
+        let route = site.find(&scope.exchange.request)?;
+        scope.exchange.notes.route = Some(route.index);
+        scope
+            .body
+            .limit_body(route.max_body.unwrap_or(scope.thread.settings.max_body))?;
+        match filter::request(scope).await? {
+            Flow::Pass => return handler::run(scope, route).await,
+            Flow::Answered => return Ok(()),
+            Flow::Reroute => {}
+        }
+    }
+    Err(Error::new(Kind::RewriteLoop, Side::Internal))
 }
+
+/// How often a request may be sent on to another route; nginx has the same limit.
+const MAX_REROUTES: u32 = 10;
 
 /// Over TLS, a connection may only be used for the sites that it could have been opened for.
 fn check_direction(scope: &Scope<'_, '_>, site: usize) -> Result<(), Error> {
@@ -162,8 +177,9 @@ async fn unless_gone(
     .await
 }
 
-/// Step 4: answers a failure.
+/// Step 5: answers a failure.
 async fn fail(scope: &mut Scope<'_, '_>, error: Error) -> After {
+    let thread = scope.thread;
     let label = error.label();
     if scope.exchange.notes.failure.is_empty() {
         scope.exchange.notes.failure = label;
@@ -181,7 +197,7 @@ async fn fail(scope: &mut Scope<'_, '_>, error: Error) -> After {
         scope.reply.set_close();
     }
     leave_body(scope);
-    if send_page(scope.exchange, scope.reply, status, error)
+    if send_page(thread, scope.exchange, (scope.reply, status, error))
         .await
         .is_err()
     {
@@ -198,15 +214,17 @@ async fn fail(scope: &mut Scope<'_, '_>, error: Error) -> After {
 const CLIENT_CLOSED: u16 = 499;
 
 async fn send_page(
+    thread: &Thread,
     exchange: &mut Exchange,
-    reply: &mut Reply<'_>,
-    status: u16,
-    error: Error,
+    (reply, status, error): (&mut Reply<'_>, u16, Error),
 ) -> Result<(), Error> {
+    exchange.notes.origin = Origin::Quaich;
     let mut page = Vec::with_capacity(2048);
     let accept = exchange.request.headers.get(HeaderId::Accept);
-    let content_type =
-        error_page::render(&mut page, status, exchange.request_id.as_bytes(), accept);
+    let content_type = filter::error_page(thread, exchange, (&mut page, status));
+    let content_type = content_type.unwrap_or_else(|| {
+        error_page::render(&mut page, status, exchange.request_id.as_bytes(), accept)
+    });
     // `Allow` of a 405 was put there by the handler; everything else belongs to a response that
     // is not sent.
     exchange
@@ -231,7 +249,7 @@ async fn send_page(
     reply.whole(exchange, &page).await
 }
 
-/// Step 5: the rest of the request body.
+/// Step 6: the rest of the request body.
 async fn settle(scope: &mut Scope<'_, '_>) -> After {
     if scope.reply.closes() {
         return After::Close;
@@ -259,7 +277,7 @@ pub async fn refuse(thread: &Thread, exchange: &mut Exchange, reply: &mut Reply<
     exchange.response.clear();
     reply.set_close();
     // The client may have left; there is nothing more to do for it.
-    let _ = send_page(exchange, reply, status, error).await;
+    let _ = send_page(thread, exchange, (reply, status, error)).await;
     note_sent(exchange, reply);
     conclude(thread, exchange);
 }
@@ -281,7 +299,7 @@ fn note_sent(exchange: &mut Exchange, reply: &Reply<'_>) {
     exchange.notes.sent_bytes = reply.sent_bytes();
 }
 
-/// Step 6.
+/// Step 7.
 fn conclude(thread: &Thread, exchange: &mut Exchange) {
     match exchange.notes.status {
         0..=399 => thread.counters.succeeded.add(),

@@ -3,16 +3,21 @@
 //! It knows no route, no filter, no socket. One is lent to each busy connection and used again for
 //! its next request, so that its memory is warm.
 
+pub mod captures;
+pub mod identity;
 mod shelf;
 pub mod timings;
 
 use std::rc::Rc;
 
 use quaich_proto::h1::{RequestHead, ResponseHead};
+use quaich_proto::headers::Headers;
 
 use crate::forwarded::Client;
 use crate::request_id::RequestId;
 use crate::tls::session::Session;
+use captures::Captures;
+use identity::Identity;
 pub use shelf::Lent;
 use timings::Timings;
 
@@ -25,6 +30,12 @@ pub struct Exchange {
     pub response: ResponseHead,
     /// Who asked.
     pub client: Client,
+    /// Who that is, if somebody has proved it.
+    pub identity: Identity,
+    /// What the patterns of its route caught.
+    pub captures: Captures,
+    /// Fields that every answer to it has, also an error page.
+    pub additions: Headers,
     /// The TLS connection that it came over.
     pub session: Option<Rc<Session>>,
     /// The id in logs, error pages and header fields.
@@ -50,6 +61,8 @@ pub struct Notes {
     pub upstream: String,
     /// It was an app.
     pub by_app: bool,
+    /// Who made the answer.
+    pub origin: Origin,
     /// Other attempts before it.
     pub retries: u32,
     /// Status sent; 0 when nothing was sent.
@@ -64,12 +77,29 @@ pub struct Notes {
     pub failure: &'static str,
 }
 
+/// Who made an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// quaich itself: a redirect, an error page, a refusal.
+    #[default]
+    Quaich,
+    /// A file.
+    File,
+    /// An app that quaich runs.
+    App,
+    /// A server that runs elsewhere.
+    Upstream,
+}
+
 impl Default for Exchange {
     fn default() -> Self {
         Self {
             request: RequestHead::new(),
             response: ResponseHead::new(),
             client: Client::default(),
+            identity: Identity::default(),
+            captures: Captures::default(),
+            additions: Headers::new(),
             session: None,
             request_id: RequestId::default(),
             timings: Timings::default(),
@@ -85,6 +115,9 @@ impl Exchange {
     pub fn reset(&mut self) {
         self.request.clear();
         self.response.clear();
+        self.identity.clear();
+        self.captures.clear();
+        self.additions.clear();
         self.timings = Timings::default();
         let notes = &mut self.notes;
         notes.site = None;
@@ -96,6 +129,7 @@ impl Exchange {
         notes.sent_bytes = 0;
         notes.received_bytes = 0;
         notes.by_app = false;
+        notes.origin = Origin::Quaich;
         notes.failure = "";
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::{Supervisor, tell};
 use crate::clock::Clock;
 use crate::deadline::Deadlines;
+use crate::filter;
 use crate::generation::{Generation, Parts};
 use crate::handler::Channel;
 use crate::heap;
@@ -42,6 +43,7 @@ const MANY_RESTED: usize = 256;
 pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     pub(super) routes: Arc<RouteTable>,
+    pub(super) filters: Arc<filter::Shared>,
     pub(super) upstreams: Vec<Arc<Group>>,
     pub(super) sticky_secrets: Arc<[Secret]>,
     pub(super) admission: Admission,
@@ -157,6 +159,7 @@ fn start(wiring: Wiring, shared: &Shared, counters: Arc<Counters>) -> std::io::R
     let channels = channels(wiring.doorbells, wiring.index, shared)?;
     let parts = Parts {
         routes: shared.routes.clone(),
+        filters: shared.filters.clone(),
         upstreams: shared.upstreams.clone(),
         sticky_secrets: shared.sticky_secrets.clone(),
         roots: wiring.roots,

@@ -18,6 +18,7 @@ use quaich_config::model::Config;
 use tokio::sync::mpsc;
 
 use crate::discovery::subscription::{Doors, Subscriptions};
+use crate::filter;
 use crate::link::{AppFds, FromFront, Link, Material, Setup, ToFront, UpstreamMaterial};
 use crate::listener::accept::Admission;
 use crate::observe::access_log::AccessLog;
@@ -66,6 +67,7 @@ pub fn tell(supervisor: &Supervisor, message: &FromFront) {
 struct Front {
     supervisor: Supervisor,
     access_log: Option<AccessLog>,
+    filters: Arc<filter::Shared>,
     tls: Option<Arc<Terminator>>,
     upstreams: Vec<Arc<Group>>,
     threads: Vec<DataThread>,
@@ -124,7 +126,10 @@ impl Front {
             subscriptions = announced.as_ref().map(|a| a.subscriptions.clone());
             Upkeep::start(&upstreams, &upkeep_counters, announced)?
         };
+        let filters = Arc::<filter::Shared>::default();
+        filters.texts.replace(setup.texts.clone());
         let shared = Shared {
+            filters: filters.clone(),
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
             upstreams: upstreams.clone(),
             sticky_secrets: setup.sticky_secrets.clone().into(),
@@ -153,6 +158,7 @@ impl Front {
             subscriptions,
             supervisor,
             access_log,
+            filters,
             tls,
             upstreams,
             threads,
@@ -235,6 +241,7 @@ impl Front {
                     tls.replace(&material).map_err(std::io::Error::other)?;
                 }
             }
+            ToFront::Texts(texts) => self.filters.texts.replace(texts),
             ToFront::Challenges { id, challenges } => {
                 if let Some(tls) = &self.tls {
                     tls.challenge(challenges).map_err(std::io::Error::other)?;

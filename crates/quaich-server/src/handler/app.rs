@@ -24,7 +24,7 @@ use crate::downstream::body::Body as RequestBody;
 use crate::downstream::reply::Reply;
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind, Side};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Origin};
 use crate::forwarded;
 use crate::observe::log;
 use crate::route::Route;
@@ -67,6 +67,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     scope.exchange.notes.upstream.push_str(&app.name);
     scope.exchange.notes.by_app = true;
+    scope.exchange.notes.origin = Origin::App;
     let mut call = submit(scope, route, app).await?;
     let mut head = Vec::with_capacity(1024);
     let mut body = Vec::with_capacity(1024);
@@ -154,7 +155,7 @@ fn enqueue(
         server_port: gateway::server_port(&public, client),
         remote_addr: known.client_ip(),
         remote_port: client.port,
-        remote_user: b"",
+        remote_user: &exchange.identity.user,
         request_id: exchange.request_id.as_bytes(),
         content_length: match (request.body, &body) {
             (BodyLength::Known(length), _) => Some(length),

@@ -27,7 +27,7 @@ use super::offered::{self, Protected};
 use super::{tunnel, websocket};
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind, Side};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Origin};
 use crate::observe::log;
 use crate::route::Route;
 use crate::upstream::announce::Ends;
@@ -46,6 +46,7 @@ pub async fn run(
     protected: Option<&Protected>,
 ) -> Result<(), Error> {
     scope.body.look_ahead().await?;
+    scope.exchange.notes.origin = Origin::Upstream;
     let stay = Stay::new(upstream, scope.exchange);
     let held = Held::hold(scope, upstream).await?;
     let length = held.length(scope.exchange.request.body);

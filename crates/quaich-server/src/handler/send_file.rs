@@ -5,6 +5,7 @@ use quaich_proto::headers::HeaderId;
 use super::files::{self, FileAnswer, FileHandler, FileRequest, Found, Piece};
 use crate::downstream::service::{Scope, bodyless, leave_body};
 use crate::error::{Error, Kind, Side};
+use crate::exchange::Origin;
 use crate::observe::log;
 use crate::route::{Route, strip_mount};
 
@@ -77,6 +78,7 @@ pub(super) async fn send(
     lines: &[u8],
 ) -> Result<(), Error> {
     scope.exchange.response.status = answer.status();
+    scope.exchange.notes.origin = Origin::File;
     scope
         .reply
         .begin_rendered(scope.exchange, lines, answer.body_len());

@@ -86,6 +86,7 @@ mod tests {
                 redirect_https: false,
                 hsts: None,
                 tls_client: None,
+                filters: quaich_config::model::Filters::default(),
             })
             .collect()
     }

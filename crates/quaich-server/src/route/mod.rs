@@ -7,6 +7,7 @@ mod host;
 mod matcher;
 mod path;
 pub mod secure;
+pub mod template;
 mod variables;
 
 use quaich_config::model::{self, Config};

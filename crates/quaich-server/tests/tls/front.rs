@@ -36,6 +36,7 @@ impl Front {
             roots: (sockets.len()..sockets.len() + roots.len()).collect(),
             config,
             material,
+            texts: Vec::new(),
             protected: Vec::new(),
             sticky_secrets: Vec::new(),
             access_log: None,

@@ -134,6 +134,7 @@ impl Equipment {
         let setup = Setup {
             config,
             material,
+            texts: Vec::new(),
             listeners,
             sticky_secrets: self.sticky_secrets.clone(),
             roots,

@@ -10,6 +10,7 @@ use crate::downstream::body::Body;
 use crate::downstream::connection::{Connection, linger};
 use crate::downstream::reply::Reply;
 use crate::downstream::service::{self, After};
+use crate::downstream::wire;
 use crate::error::Kind;
 use crate::exchange::Exchange;
 use crate::observe::log;
@@ -48,7 +49,8 @@ impl<H> Connection<H> {
         let mut body = Body::Cgi(Box::new(Inbound::new(
             place, &thread, &reading, &asides, *last,
         )));
-        let mut reply = Reply::Cgi(Outbound::new(place, &thread, &writing, &asides));
+        let reply = wire::Wire::Cgi(Outbound::new(place, &thread, &writing, &asides));
+        let mut reply = Reply::new(&thread, reply);
         let mut exchange = Box::<Exchange>::default();
         loop {
             exchange.reset();
@@ -57,7 +59,8 @@ impl<H> Connection<H> {
             exchange.connection = self.number;
             exchange.connection_request = self.requests + 1;
             let mut local_port = self.end.port;
-            let (Body::Cgi(inbound), Reply::Cgi(outbound)) = (&mut body, &mut reply) else {
+            let (Body::Cgi(inbound), wire::Wire::Cgi(outbound)) = (&mut body, &mut reply.wire)
+            else {
                 return Some(After::Abort);
             };
             let found = inbound.head(&mut exchange.request, WARM).await;

@@ -16,6 +16,7 @@ use crate::downstream::body::Body;
 use crate::downstream::connection::{Connection, Protocol, linger};
 use crate::downstream::reply::Reply;
 use crate::downstream::service;
+use crate::downstream::wire::Wire;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::thread::Thread;
@@ -100,7 +101,8 @@ impl<H> Connection<H> {
         let reading = thread.deadlines.register();
         let writing = thread.deadlines.register();
         let mut body = Body::H1(Inbound::new(&self.socket, &thread, &reading));
-        let mut reply = Reply::H1(Outbound::new(&self.socket, &thread, &writing));
+        let reply = Wire::H1(Outbound::new(&self.socket, &thread, &writing));
+        let mut reply = Reply::new(&thread, reply);
         let mut exchange = Box::<Exchange>::default();
         thread.warm.set(thread.warm.get() + 1);
         let phase = loop {

@@ -16,6 +16,7 @@ use super::piece::Piece;
 use crate::downstream::body::Body;
 use crate::downstream::reply::Reply;
 use crate::downstream::service::{self, After};
+use crate::downstream::wire::Wire;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 
@@ -96,7 +97,8 @@ pub(super) async fn serve(
     exchange.session.clone_from(&shared.session);
     exchange.connection = shared.number;
     exchange.connection_request = shared.requests.get();
-    let mut reply = Reply::H2(Outbound::new(&channel, &thread, &shared.budget));
+    let reply = Wire::H2(Outbound::new(&channel, &thread, &shared.budget));
+    let mut reply = Reply::new(&thread, reply);
     let ends = recv.is_end_stream();
     let read = fields::read_head(&mut exchange.request, &parts, ends, &thread.limits);
     drop(parts);

@@ -1,0 +1,15 @@
+//! `expires`: how long answers may be kept.
+
+use crate::lower::Lower;
+use crate::lower::fields::Fields;
+use crate::lower::site::Names;
+use crate::model::Expires;
+
+/// Of a site, or of a route of a site with `site`.
+pub(super) fn lower(
+    _cx: &mut Lower<'_>,
+    _names: &mut Names<'_>,
+    (_fields, _site): (&Fields<'_>, Option<&Expires>),
+) -> Expires {
+    Expires::default()
+}

@@ -1,0 +1,7 @@
+//! `compress`: content codings of answers.
+
+use serde::{Deserialize, Serialize};
+
+/// Of a site or route.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Compress {}

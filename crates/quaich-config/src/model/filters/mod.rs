@@ -1,0 +1,52 @@
+//! What happens to an exchange between the client and the handler of its route. One file a
+//! capability.
+
+use serde::{Deserialize, Serialize};
+
+mod auth;
+mod compress;
+mod cors;
+mod error_pages;
+mod expires;
+mod headers;
+mod limit;
+mod maintenance;
+mod rewrite;
+mod security;
+
+pub use auth::{Access, Auth};
+pub use compress::Compress;
+pub use cors::Cors;
+pub use error_pages::ErrorPages;
+pub use expires::Expires;
+pub use headers::Headers;
+pub use limit::{Limit, Limits};
+pub use maintenance::Maintenance;
+pub use rewrite::Rewrite;
+pub use security::Security;
+
+/// The filters of a route, or of requests of a site that no route takes. A route has those of its site
+/// unless it says otherwise; where both hold, its own file says so.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Filters {
+    /// `rewrite = { ... }`: other paths.
+    pub rewrite: Rewrite,
+    /// `request_headers` and `response_headers`: fields that are set, added, removed.
+    pub headers: Headers,
+    /// `security = { ... }`: fields that tell browsers to be careful.
+    pub security: Security,
+    /// `cors = { ... }`: which other origins may read answers.
+    pub cors: Cors,
+    /// `compress`: content codings of answers.
+    pub compress: Compress,
+    /// `expires`: how long answers may be kept.
+    pub expires: Expires,
+    /// `error_pages`: what answers of an error status show.
+    pub error_pages: ErrorPages,
+    /// `maintenance`: the site is closed for a while.
+    pub maintenance: Maintenance,
+    /// `limit`: how much a client may ask for.
+    pub limit: Limits,
+    /// `auth`: who may come in.
+    pub auth: Access,
+}

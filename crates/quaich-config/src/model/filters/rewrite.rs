@@ -1,0 +1,7 @@
+//! `rewrite = { ... }`: other paths.
+
+use serde::{Deserialize, Serialize};
+
+/// Of a site or route.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rewrite {}

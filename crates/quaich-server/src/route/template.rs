@@ -1,0 +1,229 @@
+//! Texts with `{placeholders}`: what configuration says of a request that is not there yet.
+//!
+//! The one place that knows what each of them stands for. `quaich-config` refuses every text that
+//! [`Template::compile`] would not understand.
+
+use std::io::Write as _;
+
+use quaich_proto::headers::Headers;
+
+use crate::exchange::Exchange;
+
+/// A text with placeholders, ready to be filled in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Template {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Piece {
+    Text(Vec<u8>),
+    Place(Placeholder),
+}
+
+/// A thing of the exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placeholder {
+    /// `{host}`: as routes see it, without port.
+    Host,
+    /// `{path}`: in its normal form, percent-encoded as it is forwarded.
+    Path,
+    /// `{query}`: with its question mark; empty without one.
+    Query,
+    /// `{scheme}`
+    Scheme,
+    /// `{method}`
+    Method,
+    /// `{client_ip}`: empty for a unix socket.
+    ClientIp,
+    /// `{request_id}`
+    RequestId,
+    /// `{user}`: who `auth` has found; empty = nobody.
+    User,
+    /// `{status}` of the answer.
+    Status,
+    /// `{header.NAME}` of the request; empty when missing.
+    Header(String),
+    /// `{cookie.NAME}` of the request; empty when missing.
+    Cookie(String),
+    /// `{1}`: a group of the pattern that matched; 0 is the whole match.
+    Group(usize),
+    /// `{name}`: a named group.
+    Named(String),
+}
+
+impl Placeholder {
+    /// What stands between braces.
+    fn parse(name: &str) -> Self {
+        match name {
+            "host" => Self::Host,
+            "path" => Self::Path,
+            "query" => Self::Query,
+            "scheme" => Self::Scheme,
+            "method" => Self::Method,
+            "client_ip" => Self::ClientIp,
+            "request_id" => Self::RequestId,
+            "user" => Self::User,
+            "status" => Self::Status,
+            _ => match (name.parse(), name.split_once('.')) {
+                (Ok(group), _) => Self::Group(group),
+                (_, Some(("header", field))) => Self::Header(field.to_owned()),
+                (_, Some(("cookie", cookie))) => Self::Cookie(cookie.to_owned()),
+                _ => Self::Named(name.to_owned()),
+            },
+        }
+    }
+}
+
+impl Template {
+    /// Compiles `text`. `{{` and `}}` stand for a brace; a brace without a partner for itself.
+    pub fn compile(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut plain = Vec::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, from) = rest.split_at(at);
+            plain.extend_from_slice(before.as_bytes());
+            let name = from.strip_prefix('{').and_then(|from| from.split_once('}'));
+            if from.starts_with("{{") || from.starts_with("}}") {
+                plain.push(from.as_bytes()[0]);
+                rest = &from[2..];
+            } else if let Some((name, behind)) = name {
+                pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                pieces.push(Piece::Place(Placeholder::parse(name)));
+                rest = behind;
+            } else {
+                plain.push(from.as_bytes()[0]);
+                rest = &from[1..];
+            }
+        }
+        plain.extend_from_slice(rest.as_bytes());
+        pieces.push(Piece::Text(plain));
+        pieces.retain(|piece| *piece != Piece::Text(Vec::new()));
+        Self { pieces }
+    }
+
+    /// The text, if nothing in it depends on a request.
+    pub fn fixed(&self) -> Option<&[u8]> {
+        match &self.pieces[..] {
+            [] => Some(b""),
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Appends the text as it is for `exchange`.
+    pub fn write(&self, out: &mut Vec<u8>, exchange: &Exchange) {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text),
+                Piece::Place(place) => place.write(out, exchange),
+            }
+        }
+    }
+}
+
+impl Placeholder {
+    /// Appends what it stands for.
+    fn write(&self, out: &mut Vec<u8>, exchange: &Exchange) {
+        let (request, client) = (&exchange.request, &exchange.client);
+        let text = match self {
+            Self::Host => request.host(),
+            Self::Path => request.path(),
+            Self::Query if request.has_query() => {
+                out.push(b'?');
+                request.query()
+            }
+            Self::Query => b"",
+            Self::Scheme => client.scheme().as_bytes(),
+            Self::Method => request.method_name(),
+            Self::ClientIp => {
+                if let Some(addr) = client.addr {
+                    // Memory takes everything.
+                    let _ = write!(out, "{addr}");
+                }
+                b""
+            }
+            Self::RequestId => exchange.request_id.as_bytes(),
+            Self::User => &exchange.identity.user,
+            Self::Status => {
+                let _ = write!(out, "{}", exchange.response.status);
+                b""
+            }
+            Self::Header(name) => request.headers.by_name(name.as_bytes()).unwrap_or_default(),
+            Self::Cookie(name) => cookie(&request.headers, name.as_bytes()).unwrap_or_default(),
+            Self::Group(index) => exchange.captures.get(*index).unwrap_or_default(),
+            Self::Named(name) => exchange.captures.by_name(name).unwrap_or_default(),
+        };
+        out.extend_from_slice(text);
+    }
+}
+
+/// The value of a cookie of a request (RFC 6265 section 5.4).
+pub fn cookie<'h>(headers: &'h Headers, name: &[u8]) -> Option<&'h [u8]> {
+    use quaich_proto::headers::HeaderId;
+    let mut pairs = headers
+        .get_all(HeaderId::Cookie)
+        .flat_map(|value| value.split(|&byte| byte == b';'));
+    pairs.find_map(|pair| {
+        let pair = pair.trim_ascii();
+        let equals = pair.iter().position(|&byte| byte == b'=')?;
+        let (own, value) = pair.split_at(equals);
+        (own == name).then(|| &value[1..])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use quaich_proto::h1::{Limits, parse_request};
+
+    use super::*;
+
+    fn exchange() -> Exchange {
+        let mut exchange = Exchange::default();
+        let head =
+            b"GET /a%20b?x=1 HTTP/1.1\r\nHost: A.test:81\r\nX-One: 1\r\nCookie: a=b; c=d\r\n\r\n";
+        let limits = Limits {
+            max_uri: 100,
+            max_field: 100,
+            max_header: 1000,
+            max_headers: 10,
+        };
+        parse_request(head, &limits, &mut exchange.request).expect("valid");
+        exchange.client.addr = Some([192, 0, 2, 7].into());
+        exchange.identity.user = b"aila".to_vec();
+        exchange.response.status = 404;
+        exchange
+    }
+
+    #[test]
+    fn every_placeholder_stands_for_its_part_of_the_exchange() {
+        let exchange = exchange();
+        for (text, expected) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("{scheme}://{host}{path}{query}", "http://a.test/a%20b?x=1"),
+            (
+                "{method} {client_ip} {user} {status}",
+                "GET 192.0.2.7 aila 404",
+            ),
+            ("{header.x-one}{header.none}", "1"),
+            ("{cookie.c}{cookie.none}", "d"),
+            ("{1}{name}", ""),
+            ("{{host}}", "{host}"),
+            ("{host", "{host"),
+            ("a}b", "a}b"),
+        ] {
+            let mut out = Vec::new();
+            Template::compile(text).write(&mut out, &exchange);
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_placeholders_is_fixed() {
+        assert_eq!(Template::compile("a{{b").fixed(), Some(&b"a{b"[..]));
+        assert_eq!(Template::compile("").fixed(), Some(&b""[..]));
+        assert_eq!(Template::compile("a{host}").fixed(), None);
+    }
+}
