@@ -18,6 +18,8 @@ pub struct Explanation {
     pub site: Option<String>,
     /// Every route that was looked at, in order, the chosen one last.
     pub routes: Vec<Tried>,
+    /// What stands before the answer and behind it, in words, in the order in which it is met.
+    pub filters: Vec<String>,
     /// What would answer, in words; an error status when no route matches.
     pub action: String,
 }
@@ -54,6 +56,7 @@ pub fn explain(config: &Config, asked: &Asked<'_>) -> Result<Explanation, String
         path: text(request.path()),
         site: None,
         routes: Vec::new(),
+        filters: Vec::new(),
         action: "421: no site has this host".into(),
     };
     let Some(site) = site(config, &table, asked, &request) else {
@@ -73,6 +76,10 @@ pub fn explain(config: &Config, asked: &Asked<'_>) -> Result<Explanation, String
         });
         if failed.is_none() {
             explanation.action = describe(config, site.index, route.index, &request);
+            let settings = config.sites.get(site.index);
+            let settings = settings.and_then(|site| site.routes.get(route.index));
+            explanation.filters =
+                settings.map_or_else(Vec::new, |route| route.filters.describe(config));
             break;
         }
     }

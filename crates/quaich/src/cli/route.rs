@@ -122,6 +122,9 @@ fn describe(explanation: &Explanation) -> String {
             None => writeln!(out, "route   {}", bold.paint(origin)),
         };
     }
+    for words in &explanation.filters {
+        let _ = writeln!(out, "filter  {words}");
+    }
     let _ = writeln!(out, "action  {}", bold.paint(&explanation.action));
     out
 }

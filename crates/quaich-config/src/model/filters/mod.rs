@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Config;
+
 mod auth;
 mod compress;
 mod cors;
@@ -49,4 +51,23 @@ pub struct Filters {
     pub limit: Limits,
     /// `auth`: who may come in.
     pub auth: Access,
+}
+
+impl Filters {
+    /// What each does, in words for `quaich route`, in the order in which an exchange meets them.
+    pub fn describe(&self, config: &Config) -> Vec<String> {
+        let words = [
+            self.maintenance.describe(config),
+            self.limit.describe(config),
+            self.cors.describe(config),
+            self.auth.describe(config),
+            self.rewrite.describe(config),
+            self.headers.describe(config),
+            self.expires.describe(config),
+            self.security.describe(config),
+            self.compress.describe(config),
+            self.error_pages.describe(config),
+        ];
+        words.into_iter().flatten().collect()
+    }
 }
