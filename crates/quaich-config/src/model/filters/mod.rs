@@ -16,7 +16,7 @@ mod maintenance;
 mod rewrite;
 mod security;
 
-pub use auth::{Access, Auth};
+pub use auth::{Access, Auth, CertificateName, ForwardAuth, Proof};
 pub use compress::Compress;
 pub use cors::Cors;
 pub use error_pages::ErrorPages;
