@@ -21,7 +21,7 @@ pub use acl::Acl;
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
     Access, Auth, CertificateName, Compress, Cors, ErrorPages, Expires, Filters, ForwardAuth,
-    Headers, Limit, Limits, Maintenance, Proof, Rewrite, Security,
+    Headers, Limit, Limits, Maintenance, Proof, Rewrite, Security, TextFile,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,
@@ -468,7 +468,24 @@ pub struct Admin {
 impl Config {
     /// Files that are read when quaich starts and when they change, and whose content the front works
     /// with: pages, lists of users. Each once.
-    pub fn texts(&self) -> Vec<&std::path::Path> {
-        Vec::new()
+    pub fn texts(&self) -> Vec<TextFile> {
+        let auths = self.auths.iter().flat_map(|auth| {
+            let place = format!("`[auth.{}]`", auth.name);
+            let texts = auth.texts().into_iter();
+            texts.map(move |text| text.of(place.clone()))
+        });
+        let sites = self.sites.iter().flat_map(|site| {
+            let place = format!("site `{}`", site.name);
+            let routes = site.routes.iter().map(|route| &route.filters);
+            let filters = std::iter::once(&site.filters).chain(routes);
+            let texts = filters.flat_map(Filters::texts);
+            texts.map(move |text| text.of(place.clone()))
+        });
+        let mut seen = std::collections::BTreeSet::new();
+        let mut texts: Vec<TextFile> = auths.chain(sites).collect();
+        // Where one place can do without it and another cannot, it is needed.
+        texts.sort_by_key(|text| text.optional);
+        texts.retain(|text| seen.insert(text.path.clone()));
+        texts
     }
 }

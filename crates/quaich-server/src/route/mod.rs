@@ -2,7 +2,7 @@
 //! sockets and no handlers.
 
 pub mod explain;
-mod glob;
+pub mod glob;
 mod host;
 mod matcher;
 mod path;

@@ -21,6 +21,11 @@ pub(super) fn lower(
     let Some(words) = fields.texts_or_off(cx, "auth") else {
         return site.cloned().unwrap_or_default();
     };
+    if words.is_empty() && fields.flag_is_set("auth") {
+        let message = "`auth` is an empty list: everybody would come in";
+        let diagnostic = Diagnostic::error("bad-value", fields.place("auth"), message);
+        cx.report(diagnostic.help("auth = \"off\" says so"));
+    }
     let defined: Vec<&str> = names.auths.iter().map(|auth| auth.name.as_str()).collect();
     let mut ways = Vec::new();
     for word in words {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Config, Network};
+use crate::model::{Config, Network, TextFile};
 
 /// Of a site or route.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -116,6 +116,14 @@ impl Auth {
         format!("{} ({how})", self.name)
     }
 
+    /// Files whose content it works with.
+    pub fn texts(&self) -> Vec<TextFile> {
+        match &self.proof {
+            Proof::Basic { users, .. } => vec![TextFile::needed(users, "`users`")],
+            Proof::Forward(_) | Proof::Certificate { .. } => Vec::new(),
+        }
+    }
+
     /// Names of request fields that only quaich may set.
     pub fn claims(&self) -> impl Iterator<Item = &str> {
         let forward = match &self.proof {
@@ -123,6 +131,8 @@ impl Auth {
             Proof::Basic { .. } | Proof::Certificate { .. } => None,
         };
         let copied = forward.into_iter().flat_map(|forward| &forward.copy);
+        // What a client says there is for others as well.
+        let copied = copied.filter(|name| !name.eq_ignore_ascii_case("authorization"));
         copied.map(String::as_str).chain(self.user_field.as_deref())
     }
 }
