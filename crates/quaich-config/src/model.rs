@@ -20,8 +20,8 @@ mod upstream;
 pub use acl::{Acl, TextPattern, Window};
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
-    Access, Auth, Compress, Cors, ErrorPages, Expires, Filters, Headers, Limit, Limits,
-    Maintenance, Rewrite, Security, TextFile,
+    Access, Auth, CertificateName, Compress, Cors, ErrorPages, Expires, Filters, ForwardAuth,
+    Headers, Limit, Limits, Maintenance, Proof, Rewrite, Security, TextFile,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,

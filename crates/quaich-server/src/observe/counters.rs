@@ -81,6 +81,16 @@ counters! {
     sticky_redispatches,
     /// Request bodies that were read whole before a server was asked, for its protocol needs their length.
     bodies_held,
+    /// Requests that `auth` let in.
+    auth_granted,
+    /// Those that it refused.
+    auth_refused,
+    /// Those that it refused because whoever had to say could not be asked.
+    auth_failed,
+    /// Passwords verified, which is slow on purpose.
+    passwords_verified,
+    /// Passwords that were found right because they were a short while ago.
+    passwords_remembered,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

@@ -4,7 +4,7 @@
 mod acl;
 pub mod explain;
 mod field;
-mod glob;
+pub mod glob;
 mod host;
 mod matcher;
 mod path;

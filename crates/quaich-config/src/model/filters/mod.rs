@@ -17,7 +17,7 @@ mod rewrite;
 mod security;
 mod text_file;
 
-pub use auth::{Access, Auth};
+pub use auth::{Access, Auth, CertificateName, ForwardAuth, Proof};
 pub use compress::Compress;
 pub use cors::Cors;
 pub use error_pages::ErrorPages;

@@ -47,6 +47,7 @@ pub(super) fn request(
             || h1::is_hop_by_hop(id)
             || is_for_proxy(id, name)
             || listed.names(name)
+            || exchange.identity.hides(id, value)
             || key.is_some() && name.eq_ignore_ascii_case(b"sec-websocket-key")
             || forwarded::is_dropped(id, name, exchange.client.trusted)
             || asked && forwarded::is_certificate(name))
@@ -56,6 +57,9 @@ pub(super) fn request(
                 None => request.field(name, value),
             }
         }
+    }
+    for (_, name, value) in exchange.identity.fields.iter() {
+        request.field(name, value);
     }
     if let Some(key) = &key {
         request.field(b"Sec-WebSocket-Key", key);
