@@ -63,6 +63,13 @@ pub enum Kind {
     DurationOrTable(&'static Keys),
     /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
     BoolOrTable(&'static Keys),
+    /// A path, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
+    PathOrTable(&'static Keys),
+    /// A table with free keys; each value is a path, `false`/`"off"`, or `{ ... }` with fixed keys.
+    /// `false`/`"off"` in place of it all.
+    Each(&'static Keys),
+    /// `true`, `false`/`"off"`, a status or class of statuses, or a list of them.
+    Statuses,
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -78,6 +85,8 @@ impl Kind {
             | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
             | Self::BoolOrTable(keys)
+            | Self::PathOrTable(keys)
+            | Self::Each(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,
