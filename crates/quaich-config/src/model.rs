@@ -20,8 +20,9 @@ mod upstream;
 pub use acl::Acl;
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
-    Access, Auth, Compress, Cors, ErrorPages, Expires, Filters, Headers, Limit, Limits,
-    Maintenance, Rewrite, Security,
+    Access, Age, Answers, Auth, Compress, Cors, CorsPolicy, Edits, ErrorPages, Expires,
+    ExpiresRule, Filters, Headers, Limit, Limits, Maintenance, OriginPattern, OriginPort, Rewrite,
+    Security,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,

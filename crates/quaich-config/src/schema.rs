@@ -76,6 +76,10 @@ fn of_kind(kind: Kind) -> Value {
             let list = json!({ "type": "array", "items": { "type": "string" } });
             json!({ "anyOf": [{ "type": "string" }, list] })
         }
+        Kind::Counts(low, high) => {
+            let list = json!({ "type": "array", "items": number(low, high) });
+            json!({ "anyOf": [number(low, high), list] })
+        }
         Kind::Pairs => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
@@ -86,6 +90,10 @@ fn of_kind(kind: Kind) -> Value {
         }
         Kind::BoolOrTable(inner) => {
             json!({ "anyOf": [{ "enum": [true, false, "off"] }, table(inner)] })
+        }
+        Kind::TextOrTables(inner) => {
+            let list = json!({ "type": "array", "items": table(inner) });
+            json!({ "anyOf": [{ "type": "string" }, { "const": false }, table(inner), list] })
         }
         Kind::Tables(inner) => json!({ "type": "array", "items": table(inner) }),
         Kind::Named(inner) => json!({

@@ -166,8 +166,8 @@ fn enqueue(
         chunked: request.body == BodyLength::Chunked,
         body,
     };
-    let trusted = client.trusted;
-    let fields = request.headers.iter().filter(|(id, name, _)| {
+    let (fields, trusted) = exchange.outgoing();
+    let fields = fields.iter().filter(|(id, name, _)| {
         !matches!(id, HeaderId::ContentLength | HeaderId::Expect)
             && !quaich_proto::h1::is_hop_by_hop(*id)
             && !is_dropped(*id, name, trusted)

@@ -2,7 +2,7 @@
 //! sockets and no handlers.
 
 pub mod explain;
-mod glob;
+pub mod glob;
 mod host;
 mod matcher;
 mod path;
@@ -18,7 +18,7 @@ use host::Hosts;
 use matcher::Matcher;
 use secure::Secure;
 
-pub use path::strip_mount;
+pub use path::{PathMatch, strip_mount};
 pub use variables::{Placeholder, Variable};
 
 /// All sites with their routes, ready to be asked.

@@ -18,10 +18,10 @@ mod security;
 
 pub use auth::{Access, Auth};
 pub use compress::Compress;
-pub use cors::Cors;
+pub use cors::{Cors, CorsPolicy, OriginPattern, OriginPort};
 pub use error_pages::ErrorPages;
-pub use expires::Expires;
-pub use headers::Headers;
+pub use expires::{Age, Expires, ExpiresRule};
+pub use headers::{Answers, Edits, Headers};
 pub use limit::{Limit, Limits};
 pub use maintenance::Maintenance;
 pub use rewrite::Rewrite;

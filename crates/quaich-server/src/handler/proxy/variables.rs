@@ -101,7 +101,7 @@ fn version(version: Version) -> &'static [u8] {
 /// CONTENT_TYPE and CONTENT_LENGTH.
 fn body(all: &mut Variables, scope: &Scope<'_, '_>, request: &Request, params: Params) {
     let always = params == Params::Nginx;
-    let kind = scope.exchange.request.headers.get(HeaderId::ContentType);
+    let kind = scope.exchange.outgoing().0.get(HeaderId::ContentType);
     if kind.is_some() || always {
         all.push(b"CONTENT_TYPE", kind.unwrap_or_default());
     }
