@@ -132,7 +132,7 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         return Ok(());
     }
     for _ in 0..=MAX_REROUTES {
-        let route = site.find(&scope.exchange.request)?;
+        let route = generation.routes.choose(site, scope.exchange)?;
         scope.exchange.notes.route = Some(route.index);
         scope
             .body

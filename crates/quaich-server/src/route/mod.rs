@@ -1,7 +1,9 @@
 //! Which site and which route a request belongs to. Pure: knows requests and the configuration, no
 //! sockets and no handlers.
 
+mod acl;
 pub mod explain;
+mod field;
 pub mod glob;
 mod host;
 mod matcher;
@@ -13,6 +15,8 @@ use quaich_config::model::{self, Config};
 use quaich_proto::h1::RequestHead;
 
 use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use acl::{Acls, Facts};
 use host::Hosts;
 use matcher::Matcher;
 use secure::Secure;
@@ -25,6 +29,7 @@ pub use path::{PathMatch, strip_mount};
 pub struct RouteTable {
     sites: Vec<Site>,
     hosts: Hosts,
+    acls: Acls,
 }
 
 /// A site.
@@ -89,6 +94,7 @@ impl RouteTable {
         Ok(Self {
             sites,
             hosts: Hosts::compile(&config.sites),
+            acls: Acls::compile(&config.acls)?,
         })
     }
 
@@ -104,6 +110,22 @@ impl RouteTable {
             .candidates(host)
             .filter_map(|index| self.sites.get(index))
             .find(|site| site.listeners.is_empty() || site.listeners.contains(&listener))
+    }
+
+    /// The first route of `site` that takes the exchange.
+    pub fn choose<'t>(
+        &'t self,
+        site: &'t Site,
+        exchange: &mut Exchange,
+    ) -> Result<&'t Route, Error> {
+        site.find(&self.acls, &Facts::of(exchange))
+            .ok_or(Error::downstream(Kind::NotFound))
+    }
+
+    /// Whether the acl with this place in the configuration holds for `exchange`, whose client is
+    /// known.
+    pub fn holds(&self, acl: usize, exchange: &Exchange) -> bool {
+        self.acls.holds(acl, &Facts::of(exchange))
     }
 
     /// Whether the exchange is to be logged.
@@ -145,11 +167,10 @@ impl RouteTable {
 
 impl Site {
     /// The first route that takes the request.
-    pub fn find(&self, request: &RequestHead) -> Result<&Route, Error> {
+    fn find(&self, acls: &Acls, facts: &Facts<'_>) -> Option<&Route> {
         self.routes
             .iter()
-            .find(|route| route.matcher.matches(request).is_ok())
-            .ok_or(Error::downstream(Kind::NotFound))
+            .find(|route| route.matcher.matches(acls, facts).is_ok())
     }
 }
 

@@ -29,6 +29,10 @@ impl PathMatch {
         })
     }
 
+    pub(super) fn compile_all(patterns: &[PathPattern]) -> Result<Vec<Self>, regex::Error> {
+        patterns.iter().map(Self::compile).collect()
+    }
+
     /// Whether a decoded path meets it.
     pub fn matches(&self, path: &[u8]) -> bool {
         match self {

@@ -3,9 +3,9 @@
 use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::Lower;
+use crate::lower::conditions::is_token;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::pattern::regex_reason;
-use crate::lower::route::is_token;
 use crate::lower::site::Names;
 use crate::model::{Cors, CorsPolicy, HostPattern, OriginPattern, OriginPort};
 

@@ -1,8 +1,8 @@
 //! `request_headers` and `response_headers`: fields that are set, added, removed.
 
 use crate::diagnostic::Diagnostic;
+use crate::lower::conditions::is_token;
 use crate::lower::fields::{Fields, Word};
-use crate::lower::route::is_token;
 use crate::lower::site::Names;
 use crate::lower::{Lower, template};
 use crate::model::{Answers, Edits, Headers};

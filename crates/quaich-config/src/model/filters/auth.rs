@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Config;
+use crate::model::{Config, TextFile};
 
 /// Of a site or route.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,4 +20,11 @@ impl Access {
 pub struct Auth {
     /// Table name.
     pub name: String,
+}
+
+impl Auth {
+    /// Files whose content it works with.
+    pub fn texts(&self) -> Vec<TextFile> {
+        Vec::new()
+    }
 }
