@@ -27,6 +27,7 @@ mod rewrite;
 mod security;
 pub mod stage;
 pub mod texts;
+mod vary;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -107,6 +108,8 @@ struct Filters {
     expires: Option<expires::Expires>,
     compress: Option<compress::Compress>,
     error_pages: Option<error_pages::ErrorPages>,
+    /// Whether nobody is told which software apps and upstreams run on.
+    hides_versions: bool,
 }
 
 impl FilterTable {
@@ -155,6 +158,7 @@ impl Filters {
             expires: expires::Expires::new(&settings.expires, parts),
             compress: compress::Compress::new(&settings.compress, parts),
             error_pages: error_pages::ErrorPages::new(&settings.error_pages, parts),
+            hides_versions: !settings.headers.show_versions,
         }
     }
 
@@ -244,16 +248,19 @@ pub fn response(
 ) -> (BodyLength, Option<Box<Stage>>) {
     let (mut length, mut stage) = (length, None);
     if let Some(filters) = thread.generation.filters.of(exchange) {
-        if let Some(mount) = &filters.mount
-            && matches!(exchange.notes.origin, Origin::App | Origin::Upstream)
-        {
-            mount.response(exchange);
+        if matches!(exchange.notes.origin, Origin::App | Origin::Upstream) {
+            if filters.hides_versions {
+                headers::hide_versions(exchange);
+            }
+            if let Some(mount) = &filters.mount {
+                mount.response(exchange);
+            }
         }
         if let Some(expires) = &filters.expires {
-            expires.response(exchange);
+            expires.response(exchange, thread.clock.unix_second());
         }
         if let Some(headers) = &filters.headers {
-            headers.response(exchange);
+            headers.response(exchange, &thread.counters);
         }
         if let Some(security) = &filters.security {
             security.response(exchange);
