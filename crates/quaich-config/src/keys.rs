@@ -61,6 +61,8 @@ pub enum Kind {
     DurationOrTable(&'static Keys),
     /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
     BoolOrTable(&'static Keys),
+    /// `{ ... }` with fixed keys, a list of them, or `false`/`"off"`.
+    TablesOrOff(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -76,6 +78,7 @@ impl Kind {
             | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
             | Self::BoolOrTable(keys)
+            | Self::TablesOrOff(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,

@@ -21,7 +21,7 @@ pub use acl::Acl;
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
     Access, Auth, Compress, Cors, ErrorPages, Expires, Filters, Headers, Limit, Limits,
-    Maintenance, Rewrite, Security,
+    Maintenance, Rewrite, RewriteBack, RewriteRule, Security, Slash,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,

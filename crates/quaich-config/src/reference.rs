@@ -80,6 +80,7 @@ fn takes(kind: Kind) -> String {
         Kind::BoolOrTable(inner) => format!("`true`, `false` or `{}`", inner.header),
         Kind::TableOrOff(inner) => format!("`false` or `{}`", inner.header),
         Kind::DurationOrTable(inner) => format!("duration, `true`, `false` or `{}`", inner.header),
+        Kind::TablesOrOff(inner) => format!("`{}`, a list of them, or `false`", inner.header),
         Kind::Tables(inner) => format!("list of `{}`", inner.header),
         Kind::Named(inner) => format!("`{}`", inner.header),
     }

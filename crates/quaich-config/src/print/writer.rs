@@ -108,6 +108,20 @@ impl<'a> TomlWriter<'a> {
         self.line_end(key);
     }
 
+    /// `key = [{ ... }, { ... }]` with what `fill` writes for each item.
+    pub fn inline_list<T>(&mut self, key: &str, items: &[T], fill: impl Fn(&mut Self, &T)) {
+        let _ = write!(self.text, "{} = [", bare(key));
+        for (index, item) in items.iter().enumerate() {
+            self.text.push_str(if index == 0 { "{" } else { ", {" });
+            self.inline = Some(false);
+            fill(self, item);
+            self.text.push_str(" }");
+        }
+        self.inline = None;
+        self.text.push(']');
+        self.line_end(key);
+    }
+
     /// The text.
     #[must_use]
     pub fn finish(self) -> String {

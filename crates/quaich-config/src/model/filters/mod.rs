@@ -24,7 +24,7 @@ pub use expires::Expires;
 pub use headers::Headers;
 pub use limit::{Limit, Limits};
 pub use maintenance::Maintenance;
-pub use rewrite::Rewrite;
+pub use rewrite::{Rewrite, RewriteBack, RewriteRule, Slash};
 pub use security::Security;
 
 /// The filters of a route, or of requests of a site that no route takes. A route has those of its site
