@@ -74,6 +74,8 @@ pub enum Kind {
     QueueTimeout,
     /// A request was sent on from route to route without end.
     RewriteLoop,
+    /// A rewrite has made a path that is none.
+    BadRewrite,
     /// Something on this machine failed: disk, memory, descriptors.
     Resources,
 }
@@ -130,7 +132,7 @@ impl Error {
             Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
-            Kind::AppFailed | Kind::RewriteLoop => 500,
+            Kind::AppFailed | Kind::RewriteLoop | Kind::BadRewrite => 500,
             Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout => 503,
             Kind::Resources => 503,
         })
@@ -182,6 +184,7 @@ impl Error {
             Kind::QueueFull => "queue_full",
             Kind::QueueTimeout => "queue_timeout",
             Kind::RewriteLoop => "rewrite_loop",
+            Kind::BadRewrite => "bad_rewrite",
             Kind::Resources => "resources",
         }
     }

@@ -6,6 +6,7 @@
 //! | step | filter |
 //! |---|---|
 //! | before the route is known | `patch`, `maintenance` |
+//! | where it is asked | `canonical` |
 //! | who may ask | `limit`, `cors` (preflight), `auth` |
 //! | what is asked | `rewrite`, `headers` |
 //!
@@ -13,6 +14,7 @@
 //! `cors`, `compress`. Error answers are rendered with `error_pages` first and then pass all of them.
 
 mod auth;
+mod canonical;
 mod compress;
 mod cors;
 mod error_pages;
@@ -88,6 +90,7 @@ struct SiteFilters {
 /// The filters of one route.
 struct Filters {
     maintenance: Option<maintenance::Maintenance>,
+    canonical: Option<canonical::Canonical>,
     limits: Option<limit::Limits>,
     cors: Option<cors::Cors>,
     access: Option<auth::Access>,
@@ -131,6 +134,7 @@ impl Filters {
     fn new(settings: &model::Filters, route: Option<&model::Route>, parts: &Parts<'_>) -> Self {
         Self {
             maintenance: maintenance::Maintenance::new(&settings.maintenance, parts),
+            canonical: canonical::Canonical::new(&settings.rewrite),
             limits: limit::Limits::new(&settings.limit, parts),
             cors: cors::Cors::new(&settings.cors, parts),
             access: auth::Access::new(&settings.auth, parts),
@@ -166,6 +170,7 @@ impl Filters {
                 }
             };
         }
+        pass!(self.canonical);
         pass!(self.limits);
         pass!(self.cors);
         pass!(self.access);
@@ -215,9 +220,9 @@ pub fn response(
     let (mut length, mut stage) = (length, None);
     if let Some(filters) = thread.generation.filters.of(exchange) {
         if let Some(mount) = &filters.mount
-            && matches!(exchange.notes.origin, Origin::App | Origin::Upstream)
+            && exchange.notes.origin != Origin::Quaich
         {
-            mount.response(exchange);
+            mount.response(thread, exchange);
         }
         if let Some(expires) = &filters.expires {
             expires.response(exchange);
@@ -240,6 +245,15 @@ pub fn response(
         let _ = exchange.response.headers.push(name, value);
     }
     (length, stage)
+}
+
+/// Changes `exchange.response` where it has no body and other fields do not hold for it: what is said
+/// before the answer, and the agreement to a tunnel.
+pub fn before_answer(thread: &Thread, exchange: &mut Exchange) {
+    let filters = thread.generation.filters.of(exchange);
+    if let Some(mount) = filters.and_then(|filters| filters.mount.as_ref()) {
+        mount.response(thread, exchange);
+    }
 }
 
 /// Appends the page that the route or site of the exchange has for `status` to `out` and returns its

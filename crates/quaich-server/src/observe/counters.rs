@@ -81,6 +81,12 @@ counters! {
     sticky_redispatches,
     /// Request bodies that were read whole before a server was asked, for its protocol needs their length.
     bodies_held,
+    /// Requests that a `rewrite` gave another path.
+    rewrites,
+    /// Requests that `canonical_host` or `slash` redirected.
+    canonical_redirects,
+    /// Answers in which a path got the prefix of its mount point.
+    mount_rewrites,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

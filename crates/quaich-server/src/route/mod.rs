@@ -1,6 +1,7 @@
 //! Which site and which route a request belongs to. Pure: knows requests and the configuration, no
 //! sockets and no handlers.
 
+mod capture;
 pub mod explain;
 mod glob;
 mod host;
@@ -18,6 +19,7 @@ use host::Hosts;
 use matcher::Matcher;
 use secure::Secure;
 
+pub use capture::CapturingPath;
 pub use path::strip_mount;
 pub use variables::{Placeholder, Variable};
 
