@@ -33,6 +33,7 @@ mod process;
 mod proxy;
 mod proxy_faults;
 mod proxy_protocol;
+mod rewrite;
 mod routing;
 mod sendfile;
 mod server_command;
