@@ -51,6 +51,8 @@ pub enum Kind {
     Switch(&'static [&'static str]),
     /// A text or a list of texts.
     Texts,
+    /// A text or a list of texts, or `false`/`"off"` for none.
+    TextsOrOff,
     /// A table of texts with free keys.
     Pairs,
     /// `{ ... }` with fixed keys.

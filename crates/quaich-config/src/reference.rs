@@ -43,7 +43,7 @@ fn shown_default(key: &Key) -> String {
     }
     match key.kind {
         Kind::Bool | Kind::Count(..) => format!("`{}`", key.default),
-        Kind::Texts => {
+        Kind::Texts | Kind::TextsOrOff => {
             let quoted: Vec<String> = words(key).map(|word| format!("\"{word}\"")).collect();
             format!("`[{}]`", quoted.join(", "))
         }
@@ -75,6 +75,7 @@ fn takes(kind: Kind) -> String {
             quoted.join(", ")
         }
         Kind::Texts => "text or list".into(),
+        Kind::TextsOrOff => "text or list, or `false`".into(),
         Kind::Pairs => "table of texts".into(),
         Kind::Table(inner) => format!("`{}`", inner.header),
         Kind::BoolOrTable(inner) => format!("`true`, `false` or `{}`", inner.header),

@@ -47,7 +47,7 @@ fn default(key: &Key) -> Value {
     match key.kind {
         Kind::Bool => json!(key.default == "true"),
         Kind::Count(..) => key.default.parse::<u64>().map_or(Value::Null, |n| json!(n)),
-        Kind::Texts => json!(words(key).collect::<Vec<_>>()),
+        Kind::Texts | Kind::TextsOrOff => json!(words(key).collect::<Vec<_>>()),
         _ => json!(key.default),
     }
 }
@@ -75,6 +75,10 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Texts => {
             let list = json!({ "type": "array", "items": { "type": "string" } });
             json!({ "anyOf": [{ "type": "string" }, list] })
+        }
+        Kind::TextsOrOff => {
+            let list = json!({ "type": "array", "items": { "type": "string" } });
+            json!({ "anyOf": [{ "type": "string" }, list, { "const": false }] })
         }
         Kind::Pairs => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })

@@ -72,6 +72,16 @@ pub enum Kind {
     QueueFull,
     /// No worker became free in time.
     QueueTimeout,
+    /// Nobody, or nobody who was believed.
+    Unauthenticated,
+    /// Somebody who may not come in.
+    NotAdmitted,
+    /// Too many wrong passwords from one address.
+    TooManyPasswords,
+    /// Too many passwords are being verified.
+    AuthBusy,
+    /// Whoever is to say who it is cannot be asked.
+    AuthUnavailable,
     /// A request was sent on from route to route without end.
     RewriteLoop,
     /// A rewrite has made a path that is none.
@@ -128,13 +138,16 @@ impl Error {
             Kind::NoSite | Kind::Misdirected => 421,
             Kind::NotFound => 404,
             Kind::MethodNotAllowed => 405,
+            Kind::Unauthenticated => 401,
+            Kind::NotAdmitted => 403,
+            Kind::TooManyPasswords => 429,
             Kind::Connect | Kind::UpstreamClosed | Kind::BadResponse(_) => 502,
             Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
             Kind::AppFailed | Kind::RewriteLoop | Kind::BadRewrite => 500,
             Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout => 503,
-            Kind::Resources => 503,
+            Kind::Resources | Kind::AuthBusy | Kind::AuthUnavailable => 503,
         })
     }
 
@@ -151,7 +164,12 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         matches!(
             self.kind,
-            Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout | Kind::Resources
+            Kind::NoServer
+                | Kind::QueueFull
+                | Kind::QueueTimeout
+                | Kind::Resources
+                | Kind::AuthBusy
+                | Kind::AuthUnavailable
         )
         .then_some(Duration::from_secs(1))
     }
@@ -183,6 +201,11 @@ impl Error {
             Kind::AppTimeout => "app_timeout",
             Kind::QueueFull => "queue_full",
             Kind::QueueTimeout => "queue_timeout",
+            Kind::Unauthenticated => "unauthenticated",
+            Kind::NotAdmitted => "not_admitted",
+            Kind::TooManyPasswords => "too_many_passwords",
+            Kind::AuthBusy => "auth_busy",
+            Kind::AuthUnavailable => "auth_unavailable",
             Kind::RewriteLoop => "rewrite_loop",
             Kind::BadRewrite => "bad_rewrite",
             Kind::Resources => "resources",

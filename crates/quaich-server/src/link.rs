@@ -7,10 +7,12 @@
 use quaich_config::model::Config;
 use serde::{Deserialize, Serialize};
 
+pub mod loaded_text;
 pub mod material;
 pub mod order;
 pub mod transport;
 
+pub use loaded_text::LoadedText;
 pub use material::{Challenge, ClientTrust, Identity, Material, Secret, UpstreamMaterial};
 pub use order::{Mode, NamedOrder, Order};
 pub use transport::{Link, LinkReader, LinkWriter};
@@ -158,15 +160,6 @@ pub struct Setup {
     pub subscribe: Option<SubscribeFds>,
     /// What the operator has said of servers.
     pub orders: Vec<NamedOrder>,
-}
-
-/// A file whose content filters work with.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LoadedText {
-    /// As the configuration names it.
-    pub path: std::path::PathBuf,
-    /// All of it.
-    pub bytes: Vec<u8>,
 }
 
 /// What the front has of `[subscribe]`, as indices.

@@ -175,7 +175,7 @@ pub(crate) fn check_redirect(cx: &mut Lower<'_>, fields: &Fields<'_>, route: &Ro
         .chain(rules)
         .flat_map(pattern::groups)
         .collect();
-    if route.when.is_some() {
+    if !route.when.is_empty() {
         groups.extend((0..10).map(|number| number.to_string()));
     }
     groups.sort_unstable();

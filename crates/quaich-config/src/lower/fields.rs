@@ -155,6 +155,16 @@ impl<'d> Fields<'d> {
         }
     }
 
+    /// As [`texts`](Self::texts); none for `false` and `"off"`.
+    pub(crate) fn texts_or_off(&self, cx: &mut Lower<'_>, name: &str) -> Option<Vec<Word>> {
+        let entry = self.table.and_then(|table| table.entry(name))?;
+        if is_off(&entry.value) {
+            self.entry(cx, name);
+            return Some(Vec::new());
+        }
+        self.texts(cx, name)
+    }
+
     pub(crate) fn flag(&self, cx: &mut Lower<'_>, name: &str) -> bool {
         let default = self.key(name).default == "true";
         let Some(entry) = self.entry(cx, name) else {

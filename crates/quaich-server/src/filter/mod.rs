@@ -13,7 +13,7 @@
 //! A response passes, just before its head is written: `mount`, `expires`, `headers`, `security`,
 //! `cors`, `compress`. Error answers are rendered with `error_pages` first and then pass all of them.
 
-mod auth;
+pub mod auth;
 mod canonical;
 mod compress;
 mod cors;
@@ -59,6 +59,8 @@ pub enum Flow {
 pub struct Shared {
     /// Files that the supervisor read.
     pub texts: Texts,
+    /// Of `auth`.
+    pub passwords: auth::Passwords,
     /// Of `limit`.
     pub limits: limit::Store,
     /// Of `quaich patch`.
@@ -78,6 +80,7 @@ pub struct Parts<'p> {
 /// The filters of all sites and routes, on one thread.
 pub struct FilterTable {
     shared: Arc<Shared>,
+    claims: auth::Claims,
     sites: Vec<SiteFilters>,
 }
 
@@ -116,6 +119,7 @@ impl FilterTable {
         };
         Self {
             shared: parts.shared.clone(),
+            claims: auth::Claims::new(parts.config),
             sites: parts.config.sites.iter().map(site).collect(),
         }
     }
@@ -183,6 +187,7 @@ impl Filters {
 /// Asks the filters that do not depend on the route. The site of the exchange is known.
 pub async fn before_route(scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
     let table = &scope.thread.generation.filters;
+    table.claims.drop_from(&mut scope.exchange.request.headers);
     if !table.shared.patches.is_empty() {
         let flow = table.shared.patches.request(scope).await?;
         if flow != Flow::Pass {
@@ -198,6 +203,10 @@ pub async fn before_route(scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
 
 /// Asks the filters of the route of the exchange.
 pub async fn request(scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
+    // Who came in to a route that has sent the request on has not come in to this one.
+    if scope.exchange.identity.checked {
+        scope.exchange.identity.clear();
+    }
     match scope.thread.generation.filters.of(scope.exchange) {
         Some(filters) => filters.request(scope).await,
         None => Ok(Flow::Pass),

@@ -19,7 +19,7 @@ pub(super) fn canonical(network: &Network) -> Network {
 }
 
 /// Whether the canonical `addr` lies in `network`.
-pub(super) fn is_within(addr: IpAddr, network: &Network) -> bool {
+pub fn is_within(addr: IpAddr, network: &Network) -> bool {
     let (difference, width) = match (addr, network.addr) {
         (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits() ^ b.to_bits()), 32),
         (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits(), 128),

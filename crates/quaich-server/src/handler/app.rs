@@ -167,15 +167,21 @@ fn enqueue(
         body,
     };
     let trusted = client.trusted;
-    let fields = request.headers.iter().filter(|(id, name, _)| {
+    let identity = &exchange.identity;
+    let fields = request.headers.iter().filter(|(id, name, value)| {
         !matches!(id, HeaderId::ContentLength | HeaderId::Expect)
             && !quaich_proto::h1::is_hop_by_hop(*id)
             && !is_dropped(*id, name, trusted)
+            && !identity.hides(*id, value)
     });
+    let fields = fields.chain(identity.fields.iter());
     let fields = fields.map(|(id, name, value)| (id as u8, name, value));
     let own = variables(route, &known);
     let own = own.iter().map(|(name, text)| (0, &**name, &**text));
-    let fields = session_variables(exchange).chain(fields).chain(own);
+    let kind =
+        (!identity.kind.is_empty()).then_some((0, &b"=AUTH_TYPE"[..], identity.kind.as_bytes()));
+    let told = session_variables(exchange).chain(kind);
+    let fields = told.chain(fields).chain(own);
     let timeouts = Timeouts {
         run: route.timeout.unwrap_or(app.timeouts.run),
         ..app.timeouts

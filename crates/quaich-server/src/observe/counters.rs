@@ -87,6 +87,16 @@ counters! {
     canonical_redirects,
     /// Answers in which a path got the prefix of its mount point.
     mount_rewrites,
+    /// Requests that `auth` let in.
+    auth_granted,
+    /// Those that it refused.
+    auth_refused,
+    /// Those that it refused because whoever had to say could not be asked.
+    auth_failed,
+    /// Passwords verified, which is slow on purpose.
+    passwords_verified,
+    /// Passwords that were found right because they were a short while ago.
+    passwords_remembered,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

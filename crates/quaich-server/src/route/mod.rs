@@ -1,9 +1,11 @@
 //! Which site and which route a request belongs to. Pure: knows requests and the configuration, no
 //! sockets and no handlers.
 
+mod acl;
 mod capture;
 pub mod explain;
-mod glob;
+mod field;
+pub mod glob;
 mod host;
 mod matcher;
 mod path;
@@ -13,8 +15,11 @@ mod variables;
 
 use quaich_config::model::{self, Config};
 use quaich_proto::h1::RequestHead;
+use quaich_proto::target::{Part, append_encoded};
 
 use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use acl::{Acls, Facts};
 use host::Hosts;
 use matcher::Matcher;
 use secure::Secure;
@@ -28,6 +33,7 @@ pub use variables::{Placeholder, Variable};
 pub struct RouteTable {
     sites: Vec<Site>,
     hosts: Hosts,
+    acls: Acls,
 }
 
 /// A site.
@@ -55,6 +61,8 @@ pub struct Route {
     pub origin: String,
     /// Mount point without trailing slash; empty = none.
     pub prefix: Vec<u8>,
+    /// The same as it stands in paths, percent-encoded.
+    pub mount: Vec<u8>,
     /// Its own limit of the request body.
     pub max_body: Option<u64>,
     /// Its own limit of the time to the answer.
@@ -92,6 +100,7 @@ impl RouteTable {
         Ok(Self {
             sites,
             hosts: Hosts::compile(&config.sites),
+            acls: Acls::compile(&config.acls)?,
         })
     }
 
@@ -107,6 +116,22 @@ impl RouteTable {
             .candidates(host)
             .filter_map(|index| self.sites.get(index))
             .find(|site| site.listeners.is_empty() || site.listeners.contains(&listener))
+    }
+
+    /// The first route of `site` that takes the exchange.
+    pub fn choose<'t>(
+        &'t self,
+        site: &'t Site,
+        exchange: &mut Exchange,
+    ) -> Result<&'t Route, Error> {
+        site.find(&self.acls, &Facts::of(exchange))
+            .ok_or(Error::downstream(Kind::NotFound))
+    }
+
+    /// Whether the acl with this place in the configuration holds for `exchange`, whose client is
+    /// known.
+    pub fn holds(&self, acl: usize, exchange: &Exchange) -> bool {
+        self.acls.holds(acl, &Facts::of(exchange))
     }
 
     /// Whether the exchange is to be logged.
@@ -148,11 +173,10 @@ impl RouteTable {
 
 impl Site {
     /// The first route that takes the request.
-    pub fn find(&self, request: &RequestHead) -> Result<&Route, Error> {
+    fn find(&self, acls: &Acls, facts: &Facts<'_>) -> Option<&Route> {
         self.routes
             .iter()
-            .find(|route| route.matcher.matches(request).is_ok())
-            .ok_or(Error::downstream(Kind::NotFound))
+            .find(|route| route.matcher.matches(acls, facts).is_ok())
     }
 }
 
@@ -168,6 +192,11 @@ impl Route {
             handler,
             origin: route.origin.clone(),
             prefix: route.prefix.clone().into_bytes(),
+            mount: {
+                let mut mount = Vec::new();
+                append_encoded(&mut mount, route.prefix.as_bytes(), Part::Path);
+                mount
+            },
             max_body: route.max_body,
             timeout: route.timeout,
             variables: {

@@ -25,6 +25,10 @@ impl PathMatch {
         })
     }
 
+    pub(super) fn compile_all(patterns: &[PathPattern]) -> Result<Vec<Self>, regex::Error> {
+        patterns.iter().map(Self::compile).collect()
+    }
+
     pub(super) fn matches(&self, path: &[u8]) -> bool {
         match self {
             Self::Exact(exact) => exact == path,

@@ -12,7 +12,7 @@ use quaich_app::pool::Pool;
 use quaich_server::link::FromFront;
 use quaich_server::observe::log;
 
-use super::front::Front;
+use super::front::{Front, State};
 use super::{Phase, Supervisor};
 use crate::certificates::date;
 use crate::exit::{Code, Failure};
@@ -45,9 +45,12 @@ impl Supervisor {
         let channels: Vec<Channel> = apps
             .map(|app| Channel::new(app, threads))
             .collect::<std::io::Result<_>>()?;
-        let material = self.plan.certificates.material(date::now());
         let heard = self.heard.clone();
-        let state = (material, self.orders.clone());
+        let state = State {
+            material: self.plan.certificates.material(date::now()),
+            texts: self.plan.texts.loaded(),
+            orders: self.orders.clone(),
+        };
         let front = Front::start(&self.equipment, state, &channels, self.fronts, heard)?;
         Ok((front, channels))
     }

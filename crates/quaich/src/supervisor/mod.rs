@@ -41,6 +41,7 @@ mod signals;
 pub(crate) mod sockets;
 mod status;
 mod sticky;
+mod texts;
 
 use crate::banner;
 use crate::boot::Plan;
@@ -183,6 +184,8 @@ struct Supervisor {
     /// Looks after `plan.certificates`.
     care: Care,
     agent: Agent,
+    /// When to look at `plan.texts` again.
+    texts_at: Option<Instant>,
     /// Why everything is being ended, when it is not because somebody said so.
     failure: Option<Failure>,
     /// There was a terminal at the start.
@@ -231,6 +234,7 @@ impl Supervisor {
             orders: Vec::new(),
             care: Care::default(),
             agent: Agent::new(agent),
+            texts_at: None,
             failure: None,
             terminal: has_terminal(),
         };
@@ -284,6 +288,7 @@ impl Supervisor {
             self.front_at,
             self.asked.next_deadline(),
             certificates,
+            self.texts_deadline(),
         ];
         pools.chain(others.into_iter().flatten()).min()
     }
@@ -298,6 +303,7 @@ impl Supervisor {
         }
         self.asked.answer_overdue(now);
         self.care_for_certificates(now);
+        self.care_for_texts(now);
         match self.phase {
             Phase::Starting => self.finish_start(),
             Phase::Draining { .. } if self.front.is_none() => self.stop(true, now),
@@ -355,6 +361,7 @@ impl Supervisor {
             self.phase = Phase::Running;
             banner::ready(&self.plan, self.started.elapsed());
             self.begin_certificates(Instant::now());
+            self.begin_texts(Instant::now());
             notify::send("READY=1");
         }
     }

@@ -59,7 +59,7 @@ proxy = "{0}"
         answer.expect_status(200);
         assert_eq!(answer.text(), seen, "{asked}");
     }
-    assert_eq!(quaich.status()["counters"]["rewrites"], 12);
+    assert_eq!(quaich.status()["front"]["counters"]["rewrites"], 12);
 }
 
 #[test]
@@ -222,7 +222,7 @@ respond = { body = "page" }
     ask(&mut client, "10.0.0.1", "/health").expect_body("well");
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nab");
     client.response().expect_status(308);
-    assert_eq!(quaich.status()["counters"]["canonical_redirects"], 6);
+    assert_eq!(quaich.status()["front"]["counters"]["canonical_redirects"], 6);
 }
 
 #[test]
