@@ -65,6 +65,13 @@ pub enum Kind {
     BoolOrTable(&'static Keys),
     /// `{ ... }` with fixed keys, a list of them, or `false`/`"off"`.
     TablesOrOff(&'static Keys),
+    /// A path, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
+    PathOrTable(&'static Keys),
+    /// A table with free keys; each value is a path, `false`/`"off"`, or `{ ... }` with fixed keys.
+    /// `false`/`"off"` in place of it all.
+    Each(&'static Keys),
+    /// `true`, `false`/`"off"`, a status or class of statuses, or a list of them.
+    Statuses,
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -81,6 +88,8 @@ impl Kind {
             | Self::DurationOrTable(keys)
             | Self::BoolOrTable(keys)
             | Self::TablesOrOff(keys)
+            | Self::PathOrTable(keys)
+            | Self::Each(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,

@@ -20,9 +20,9 @@ mod upstream;
 pub use acl::{Acl, TextPattern, Window};
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
-    Access, Auth, CertificateName, Compress, Cors, ErrorPages, Expires, Filters, ForwardAuth,
-    Headers, Limit, Limits, Maintenance, Proof, Rewrite, RewriteBack, RewriteRule, Security, Slash,
-    TextFile,
+    Access, Auth, CertificateName, Compress, Cors, ErrorPage, ErrorPages, Expires, Filters,
+    ForwardAuth, Headers, Limit, Limits, Maintenance, Proof, Replace, Rewrite, RewriteBack,
+    RewriteRule, Security, Slash, Statuses, TextFile,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,

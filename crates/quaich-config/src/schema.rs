@@ -95,6 +95,18 @@ fn of_kind(kind: Kind) -> Value {
             let list = json!({ "type": "array", "items": table(inner) });
             json!({ "anyOf": [off, table(inner), list] })
         }
+        Kind::PathOrTable(inner) => json!({
+            "anyOf": [{ "type": "string" }, { "enum": [true, false, "off"] }, table(inner)]
+        }),
+        Kind::Each(inner) => {
+            let each = json!({ "anyOf": [{ "type": "string" }, { "const": false }, table(inner)] });
+            json!({ "anyOf": [off, { "type": "object", "additionalProperties": each }] })
+        }
+        Kind::Statuses => {
+            let one = json!({ "anyOf": [number(400, 599), { "enum": ["4xx", "5xx", "*"] }] });
+            let list = json!({ "type": "array", "items": one });
+            json!({ "anyOf": [{ "enum": [true, false, "off"] }, one, list] })
+        }
         Kind::Tables(inner) => json!({ "type": "array", "items": table(inner) }),
         Kind::Named(inner) => json!({
             "type": "object",

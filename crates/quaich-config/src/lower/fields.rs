@@ -20,6 +20,16 @@ use crate::units;
 /// A text and where it stands.
 pub(crate) type Word = (String, Span);
 
+/// What stands at a free key of [`Kind::Each`].
+pub(crate) enum Each<'d> {
+    /// Nothing.
+    Off,
+    /// A path as it is written.
+    Text(Word),
+    /// A table.
+    Table(Fields<'d>),
+}
+
 /// One table of the document with the keys that it may hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'d> {

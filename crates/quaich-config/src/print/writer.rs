@@ -122,6 +122,17 @@ impl<'a> TomlWriter<'a> {
         self.line_end(key);
     }
 
+    /// `key = { ... }` with what `fill` writes, inside of [`inline`](Self::inline).
+    pub fn within(&mut self, key: &str, fill: impl FnOnce(&mut Self)) {
+        let outer = self.inline.replace(false);
+        self.text
+            .push_str(if outer == Some(true) { ", " } else { " " });
+        let _ = write!(self.text, "{} = {{", bare(key));
+        fill(self);
+        self.inline = Some(true);
+        self.text.push_str(" }");
+    }
+
     /// The text.
     #[must_use]
     pub fn finish(self) -> String {

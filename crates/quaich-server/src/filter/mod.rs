@@ -5,9 +5,9 @@
 //!
 //! | step | filter |
 //! |---|---|
-//! | before the route is known | `patch`, `maintenance` |
+//! | before the route is known | `patch` |
 //! | where it is asked | `canonical` |
-//! | who may ask | `limit`, `cors` (preflight), `auth` |
+//! | who may ask | `maintenance`, `limit`, `cors` (preflight), `auth` |
 //! | what is asked | `rewrite`, `headers` |
 //!
 //! A response passes, just before its head is written: `mount`, `expires`, `headers`, `security`,
@@ -17,12 +17,13 @@ pub mod auth;
 mod canonical;
 mod compress;
 mod cors;
-mod error_pages;
+pub mod error_pages;
 mod expires;
 mod headers;
 pub mod limit;
-mod maintenance;
+pub mod maintenance;
 mod mount;
+pub mod pages;
 pub mod patch;
 mod rewrite;
 mod security;
@@ -36,10 +37,11 @@ use quaich_config::model::{self, Config};
 use quaich_proto::h1::BodyLength;
 
 use crate::downstream::service::Scope;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::exchange::{Exchange, Origin};
 use crate::thread::Thread;
 use crate::upstream::Upstream;
+use error_pages::Shown;
 use stage::Stage;
 use texts::Texts;
 
@@ -65,6 +67,10 @@ pub struct Shared {
     pub limits: limit::Store,
     /// Of `quaich patch`.
     pub patches: patch::Board,
+    /// Of `maintenance`.
+    pub maintenance: maintenance::Board,
+    /// Pages made of texts.
+    pub pages: pages::Compiled,
 }
 
 /// What filters are made of.
@@ -109,18 +115,18 @@ struct Filters {
 impl FilterTable {
     /// Compiles those of `parts.config`.
     pub fn new(parts: &Parts<'_>) -> Self {
-        let site = |site: &model::Site| SiteFilters {
-            own: Filters::new(&site.filters, None, parts),
+        let site = |(index, site): (usize, &model::Site)| SiteFilters {
+            own: Filters::new((index, &site.filters), None, parts),
             routes: site
                 .routes
                 .iter()
-                .map(|route| Filters::new(&route.filters, Some(route), parts))
+                .map(|route| Filters::new((index, &route.filters), Some(route), parts))
                 .collect(),
         };
         Self {
             shared: parts.shared.clone(),
             claims: auth::Claims::new(parts.config),
-            sites: parts.config.sites.iter().map(site).collect(),
+            sites: parts.config.sites.iter().enumerate().map(site).collect(),
         }
     }
 
@@ -135,9 +141,13 @@ impl FilterTable {
 }
 
 impl Filters {
-    fn new(settings: &model::Filters, route: Option<&model::Route>, parts: &Parts<'_>) -> Self {
+    fn new(
+        (site, settings): (usize, &model::Filters),
+        route: Option<&model::Route>,
+        parts: &Parts<'_>,
+    ) -> Self {
         Self {
-            maintenance: maintenance::Maintenance::new(&settings.maintenance, parts),
+            maintenance: maintenance::Maintenance::new(site, &settings.maintenance, parts),
             canonical: canonical::Canonical::new(&settings.rewrite),
             limits: limit::Limits::new(&settings.limit, parts),
             cors: cors::Cors::new(&settings.cors, parts),
@@ -175,6 +185,9 @@ impl Filters {
             };
         }
         pass!(self.canonical);
+        if let Some(maintenance) = &self.maintenance {
+            maintenance.request(scope)?;
+        }
         pass!(self.limits);
         pass!(self.cors);
         pass!(self.access);
@@ -184,21 +197,29 @@ impl Filters {
     }
 }
 
-/// Asks the filters that do not depend on the route. The site of the exchange is known.
-pub async fn before_route(scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
-    let table = &scope.thread.generation.filters;
-    table.claims.drop_from(&mut scope.exchange.request.headers);
-    if !table.shared.patches.is_empty() {
-        let flow = table.shared.patches.request(scope).await?;
-        if flow != Flow::Pass {
-            return Ok(flow);
-        }
+/// Takes from the request what only `auth` may say. Before anything looks at its fields but `patch`.
+pub fn disclaim(scope: &mut Scope<'_, '_>) {
+    let claims = &scope.thread.generation.filters.claims;
+    claims.drop_from(&mut scope.exchange.request.headers);
+}
+
+/// Asks the rules that the operator has put in while quaich runs. Nothing of where the request goes
+/// is known yet.
+pub async fn patched(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
+    let patches = &scope.thread.generation.filters.shared.patches;
+    match patches.is_empty() {
+        true => Ok(()),
+        false => patches.request(scope).await,
     }
-    let filters = table.of(scope.exchange);
-    match filters.and_then(|filters| filters.maintenance.as_ref()) {
-        Some(maintenance) => maintenance.request(scope).await,
-        None => Ok(Flow::Pass),
-    }
+}
+
+/// What becomes of a request that no route takes, which is why it has come to `error`: a site that is
+/// closed says that first.
+pub fn unrouted(scope: &mut Scope<'_, '_>, error: Error) -> Error {
+    let filters = scope.thread.generation.filters.of(scope.exchange);
+    let maintenance = filters.and_then(|filters| filters.maintenance.as_ref());
+    let closed = maintenance.and_then(|maintenance| maintenance.request(scope).err());
+    closed.unwrap_or(error)
 }
 
 /// Asks the filters of the route of the exchange.
@@ -265,15 +286,24 @@ pub fn before_answer(thread: &Thread, exchange: &mut Exchange) {
     }
 }
 
-/// Appends the page that the route or site of the exchange has for `status` to `out` and returns its
-/// `Content-Type`.
-pub fn error_page<'t>(
-    thread: &'t Thread,
+/// Appends the page that the route or site of the exchange has for `exchange.response.status` to
+/// `out`, and what it is sent with. `kind` is what led to it.
+pub fn error_page(
+    thread: &Thread,
     exchange: &Exchange,
-    (out, status): (&mut Vec<u8>, u16),
-) -> Option<&'t str> {
+    (out, kind): (&mut Vec<u8>, Kind),
+) -> Option<Shown> {
     let filters = thread.generation.filters.of(exchange)?;
-    filters.error_pages.as_ref()?.render(out, exchange, status)
+    if kind == Kind::Maintenance
+        && let Some(maintenance) = &filters.maintenance
+        && let Some(shown) = maintenance.render(out, exchange)
+    {
+        thread.counters.error_pages.add();
+        return Some(shown);
+    }
+    let shown = filters.error_pages.as_ref()?.render(out, exchange)?;
+    thread.counters.error_pages.add();
+    Some(shown)
 }
 
 /// Whether an answer of an app or upstream with `status` is replaced by the page for it.

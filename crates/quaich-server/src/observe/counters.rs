@@ -105,6 +105,12 @@ counters! {
     tls_resumed,
     /// TLS handshakes with clients that failed.
     tls_handshake_failures,
+    /// Error answers with a page from a file.
+    error_pages,
+    /// Errors of apps and upstreams whose answer was replaced by a page.
+    errors_replaced,
+    /// Requests refused because the site is closed for maintenance.
+    maintenance,
     /// Panics caught at the edge of a connection.
     panics,
 }

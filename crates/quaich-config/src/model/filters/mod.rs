@@ -20,7 +20,7 @@ mod text_file;
 pub use auth::{Access, Auth, CertificateName, ForwardAuth, Proof};
 pub use compress::Compress;
 pub use cors::Cors;
-pub use error_pages::ErrorPages;
+pub use error_pages::{ErrorPage, ErrorPages, Replace, Statuses};
 pub use expires::Expires;
 pub use headers::Headers;
 pub use limit::{Limit, Limits};
