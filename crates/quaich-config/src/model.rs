@@ -21,7 +21,7 @@ pub use acl::{Acl, TextPattern, Window};
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
     Access, Auth, CertificateName, Compress, Cors, ErrorPages, Expires, Filters, ForwardAuth,
-    Headers, Limit, Limits, Maintenance, Proof, Rewrite, Security, TextFile,
+    Headers, Limit, LimitKey, LimitRate, Limits, Maintenance, Proof, Rewrite, Security, TextFile,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,

@@ -6,6 +6,7 @@
 pub mod captures;
 pub mod identity;
 mod shelf;
+pub mod tally;
 pub mod timings;
 
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use crate::tls::session::Session;
 use captures::Captures;
 use identity::Identity;
 pub use shelf::Lent;
+use tally::Tally;
 use timings::Timings;
 
 /// One request and its response.
@@ -36,6 +38,8 @@ pub struct Exchange {
     pub captures: Captures,
     /// Fields that every answer to it has, also an error page.
     pub additions: Headers,
+    /// What limits have noted of it.
+    pub tally: Tally,
     /// The TLS connection that it came over.
     pub session: Option<Rc<Session>>,
     /// The id in logs, error pages and header fields.
@@ -100,6 +104,7 @@ impl Default for Exchange {
             identity: Identity::default(),
             captures: Captures::default(),
             additions: Headers::new(),
+            tally: Tally::default(),
             session: None,
             request_id: RequestId::default(),
             timings: Timings::default(),
@@ -118,6 +123,7 @@ impl Exchange {
         self.identity.clear();
         self.captures.clear();
         self.additions.clear();
+        self.tally.clear();
         self.timings = Timings::default();
         let notes = &mut self.notes;
         notes.site = None;

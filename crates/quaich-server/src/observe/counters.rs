@@ -43,6 +43,16 @@ counters! {
     rejected,
     /// Header fields dropped because of an ambiguous name.
     dropped_fields,
+    /// Requests that a limit refused because of its rate.
+    rate_limited,
+    /// Requests that a limit let wait.
+    rate_delayed,
+    /// Requests that a limit refused because too many ran.
+    concurrency_limited,
+    /// Requests that limits with `dry_run` would have refused.
+    limits_dry_run,
+    /// Requests refused because of `allow` and `deny`.
+    address_denied,
     /// Clients that left before their answer was complete.
     client_gone,
     /// Answers cut because their source broke off.

@@ -27,6 +27,7 @@ mod health;
 mod health_passive;
 mod http1;
 mod https;
+mod limit;
 mod limits;
 mod peers;
 mod process;

@@ -23,7 +23,7 @@ pub use cors::Cors;
 pub use error_pages::ErrorPages;
 pub use expires::Expires;
 pub use headers::Headers;
-pub use limit::{Limit, Limits};
+pub use limit::{Limit, LimitKey, LimitRate, Limits};
 pub use maintenance::Maintenance;
 pub use rewrite::Rewrite;
 pub use security::Security;
