@@ -61,6 +61,8 @@ pub enum Kind {
     DurationOrTable(&'static Keys),
     /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
     BoolOrTable(&'static Keys),
+    /// A text or a list of texts, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
+    TextsOrTable(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -76,6 +78,7 @@ impl Kind {
             | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
             | Self::BoolOrTable(keys)
+            | Self::TextsOrTable(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,

@@ -20,8 +20,8 @@ mod upstream;
 pub use acl::Acl;
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
-    Access, Auth, Compress, Cors, ErrorPages, Expires, Filters, Headers, Limit, Limits,
-    Maintenance, Rewrite, Security,
+    Access, Auth, COMPRESSIBLE, Compress, CompressLevels, ContentCoding, Cors, ErrorPages, Expires,
+    Filters, Headers, Limit, Limits, Maintenance, Rewrite, Security,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,

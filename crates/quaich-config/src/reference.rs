@@ -43,7 +43,7 @@ fn shown_default(key: &Key) -> String {
     }
     match key.kind {
         Kind::Bool | Kind::Count(..) => format!("`{}`", key.default),
-        Kind::Texts => {
+        Kind::Texts | Kind::TextsOrTable(_) => {
             let quoted: Vec<String> = words(key).map(|word| format!("\"{word}\"")).collect();
             format!("`[{}]`", quoted.join(", "))
         }
@@ -78,6 +78,7 @@ fn takes(kind: Kind) -> String {
         Kind::Pairs => "table of texts".into(),
         Kind::Table(inner) => format!("`{}`", inner.header),
         Kind::BoolOrTable(inner) => format!("`true`, `false` or `{}`", inner.header),
+        Kind::TextsOrTable(inner) => format!("list, `true`, `false` or `{}`", inner.header),
         Kind::TableOrOff(inner) => format!("`false` or `{}`", inner.header),
         Kind::DurationOrTable(inner) => format!("duration, `true`, `false` or `{}`", inner.header),
         Kind::Tables(inner) => format!("list of `{}`", inner.header),

@@ -47,7 +47,7 @@ fn default(key: &Key) -> Value {
     match key.kind {
         Kind::Bool => json!(key.default == "true"),
         Kind::Count(..) => key.default.parse::<u64>().map_or(Value::Null, |n| json!(n)),
-        Kind::Texts => json!(words(key).collect::<Vec<_>>()),
+        Kind::Texts | Kind::TextsOrTable(_) => json!(words(key).collect::<Vec<_>>()),
         _ => json!(key.default),
     }
 }
@@ -86,6 +86,11 @@ fn of_kind(kind: Kind) -> Value {
         }
         Kind::BoolOrTable(inner) => {
             json!({ "anyOf": [{ "enum": [true, false, "off"] }, table(inner)] })
+        }
+        Kind::TextsOrTable(inner) => {
+            let list = json!({ "type": "array", "items": { "type": "string" } });
+            let word = json!({ "type": ["string", "boolean"] });
+            json!({ "anyOf": [word, list, table(inner)] })
         }
         Kind::Tables(inner) => json!({ "type": "array", "items": table(inner) }),
         Kind::Named(inner) => json!({

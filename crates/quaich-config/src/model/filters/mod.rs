@@ -17,7 +17,7 @@ mod rewrite;
 mod security;
 
 pub use auth::{Access, Auth};
-pub use compress::Compress;
+pub use compress::{COMPRESSIBLE, Compress, CompressLevels, ContentCoding};
 pub use cors::Cors;
 pub use error_pages::ErrorPages;
 pub use expires::Expires;
