@@ -75,6 +75,14 @@ header_ids! {
     XAccelLimitRate = "x-accel-limit-rate",
     XAccelCharset = "x-accel-charset",
     XSendfile = "x-sendfile",
+    ContentEncoding = "content-encoding",
+    ContentRange = "content-range",
+    AcceptRanges = "accept-ranges",
+    ContentDigest = "content-digest",
+    ContentMd5 = "content-md5",
+    Etag = "etag",
+    Vary = "vary",
+    UwsgiEncoding = "uwsgi-encoding",
 }
 
 /// Slots of the name table; a power of two with room, so that chains are short.
