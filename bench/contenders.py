@@ -4,7 +4,7 @@ A contender is a function of one argument, the job; it returns None when it does
 job. To add one, write its function and name it in CONTENDERS. Each gets one worker process or event
 loop, no access log, keep-alive on both sides.
 
-A job has: kind (return, proxy, static, wsgi, uwsgi, fastcgi, balance, tcp), load (wrk, h2load, s_time, echo, idle), tls
+A job has: kind (return, proxy, static, gzip, gzip-fast, wsgi, uwsgi, fastcgi, balance, tcp), load (wrk, h2load, s_time, echo, idle), tls
 and h2 (served so), crt, key and pem (files; pem = both), port, origin (port), origins (four ports), echo (port), backend
 (unix socket of uWSGI or a FastCGI server), dir (scratch), root (static files), app (module with `application`), apps (their
 folder), python (of the peers' environment).
@@ -36,6 +36,9 @@ def _quaich(job, log):
         "wsgi": ('app = "bench"', f'[app.bench]\nmodule = "{job.app}:application"\ndir = "{job.apps}"\n'
                                   f'python = "{job.python}"\nworkers = 1\nthreads = 1\n'),
         "proxy": ('upstream = "origin"', _quaich_upstream([f"127.0.0.1:{job.origin}"])),
+        "gzip": ('upstream = "origin"', _quaich_upstream([f"127.0.0.1:{job.origin}"])),
+        "gzip-fast": ('upstream = "origin"\ncompress = { level = "fast" }',
+                      _quaich_upstream([f"127.0.0.1:{job.origin}"])),
         "uwsgi": ('upstream = "origin"', _quaich_upstream([f"uwsgi+unix:{job.backend}"])),
         "fastcgi": (f'upstream = "origin"\nvariables = {{ SCRIPT_FILENAME = "{job.root}/1k" }}',
                     _quaich_upstream([f"fastcgi+unix:{job.backend}"])),
@@ -107,6 +110,10 @@ PASS = 'proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connectio
        "proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
 
 
+GZIP = "gzip on; gzip_comp_level {level}; gzip_types application/json; gzip_proxied any; " \
+       "proxy_buffers 16 16k; proxy_buffer_size 16k;"
+
+
 PARAMS = {
     "QUERY_STRING": "$query_string", "REQUEST_METHOD": "$request_method", "CONTENT_TYPE": "$content_type",
     "CONTENT_LENGTH": "$content_length", "REQUEST_URI": "$request_uri", "PATH_INFO": "$document_uri",
@@ -124,6 +131,8 @@ def nginx(job):
         "return": (f'return 200 "{REPLY}";', ""),
         "static": (f"root {job.root}; open_file_cache max=1000 inactive=60s;", ""),
         "proxy": (f"{PASS} proxy_buffers 16 16k; proxy_buffer_size 16k;", f"127.0.0.1:{job.origin}"),
+        "gzip": (f"{PASS} {GZIP.format(level=5)}", f"127.0.0.1:{job.origin}"),
+        "gzip-fast": (f"{PASS} {GZIP.format(level=1)}", f"127.0.0.1:{job.origin}"),
         "uwsgi": (UWSGI_PASS, f"unix:{job.backend}"),
         "fastcgi": (FASTCGI_PASS.format(script=f"{job.root}/1k"), f"unix:{job.backend}"),
     }.get(job.kind, (None, ""))
@@ -133,7 +142,7 @@ def nginx(job):
 
 def haproxy(job):
     program = find("haproxy")
-    if not program or job.kind not in ("return", "proxy", "balance", "tcp"):
+    if not program or job.kind not in ("return", "proxy", "gzip", "gzip-fast", "balance", "tcp"):
         return None
     tls = f"ssl crt {job.pem} ssl-min-ver TLSv1.3 no-tls-tickets alpn {'h2,' if job.h2 else ''}http/1.1" if job.tls else ""
     reply = f'http-request return status 200 content-type text/plain string "{REPLY}"' if job.kind == "return" else ""
@@ -144,6 +153,8 @@ def haproxy(job):
         "tcp": [f"server o 127.0.0.1:{job.echo}"],
     }.get(job.kind, [f"server o 127.0.0.1:{job.origin} pool-max-conn 256"])
     http = "" if job.kind == "tcp" else "http-reuse always"
+    if job.kind.startswith("gzip"):
+        http += "\n  filter compression\n  compression algo gzip\n  compression type application/json"
     return [[program, "-db", "-f", _write(job, "haproxy.cfg", f"""
 global
   nbthread 1

@@ -33,6 +33,8 @@ def _seconds(text):
 
 def wrk(s, port, duration, folder):
     argv = ["wrk", "-t1", f"-c{s.connections}", f"-d{duration}s", "--latency"]
+    if s.packed:
+        argv += ["-H", "Accept-Encoding: gzip"]
     if s.post:
         argv += ["-s", f"{folder}/post.lua"]
     out = _run([*argv, _url(s, port)])

@@ -6,9 +6,12 @@ Python's standard library only; Linux only. Stops all that it started, also when
 """
 import argparse
 import contextlib
+import gzip
 import http.client
+import json
 import os
 import platform
+import random
 import re
 import resource
 import shutil
@@ -42,9 +45,13 @@ ORIGINS = [ORIGIN, free_port(), free_port(), free_port()]
 CONTENDER_CORE, LOAD_CORE = 0, 1
 
 
-def scenario(kind, path="/", size=None, post=0, app=None, load="wrk", connections=64, tls=False, h2=False):
+def scenario(kind, path="/", size=None, post=0, app=None, load="wrk", connections=64, tls=False, h2=False,
+             packed=None):
     return SimpleNamespace(**locals())
 
+
+# Bytes of the page that is compressed.
+PAGE = 100 * 1024
 
 SCENARIOS = {
     "return200": scenario("return"),
@@ -53,6 +60,8 @@ SCENARIOS = {
     "proxy-post-16k": scenario("proxy", "/post", post=16384),
     "static-1k": scenario("static", "/1k.txt", size=1024),
     "static-1m": scenario("static", "/1m.bin", size=1 << 20),
+    "gzip-100k": scenario("gzip", "/page.json", packed=PAGE),
+    "gzip-100k-fast": scenario("gzip-fast", "/page.json", packed=PAGE),
     "wsgi-hello": scenario("wsgi", app="hello"),
     "wsgi-flask": scenario("wsgi", app="flaskapp"),
     "tls-proxy-1k": scenario("proxy", "/1k", size=1024, tls=True),
@@ -116,7 +125,7 @@ def fixtures(folder):
     root = os.path.join(folder, "root")
     os.mkdir(root)
     for name, data in {"1k.txt": b"x" * 1024, "1m.bin": os.urandom(1 << 20), "100k.bin": os.urandom(102400),
-                       "100m.bin": os.urandom(1 << 20) * 100}.items():
+                       "100m.bin": os.urandom(1 << 20) * 100, "page.json": page()}.items():
         with open(os.path.join(root, name), "wb") as f:
             f.write(data)
     with open(os.path.join(folder, "origin.conf"), "w") as f:
@@ -124,7 +133,7 @@ def fixtures(folder):
 daemon off; worker_processes 1; pid {folder}/origin.pid; error_log {folder}/origin.log;
 events {{ worker_connections 15000; }}
 http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; keepalive_timeout 1000;
-  default_type text/plain; client_body_buffer_size 64k; client_body_temp_path {folder}/ob;
+  default_type text/plain; types {{ application/json json; }} client_body_buffer_size 64k; client_body_temp_path {folder}/ob;
   server {{ {' '.join(f'listen 127.0.0.1:{port} backlog=4096;' for port in ORIGINS)} root {root}; open_file_cache max=100 inactive=1000s;
     location = /1k {{ return 200 "{'x' * 1024}"; }}
     location = /post {{ return 200 "ok"; }} }} }}
@@ -133,6 +142,15 @@ http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000
     with open(os.path.join(folder, "post.lua"), "w") as f:
         f.write('wrk.method = "POST"\nwrk.body = string.rep("x", 16384)\n')
     return root
+
+
+def page():
+    """Rows of JSON, PAGE bytes of them, the same in every run."""
+    chance = random.Random(1)
+    words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(3, 9))) for _ in range(600)]
+    rows = [{"id": n, "name": " ".join(chance.choices(words, k=3)), "price": round(chance.random() * 1000, 2),
+             "tags": chance.sample(words, 4), "active": chance.random() < .5} for n in range(2000)]
+    return (json.dumps(rows)[:PAGE - 1] + "]").encode()
 
 
 def certificate(folder):
@@ -160,12 +178,18 @@ def check_reply(s):
     if s.tls:
         connection = http.client.HTTPSConnection("127.0.0.1", PORT, timeout=10, context=load.context(s))
     for _ in range(3):
-        connection.request("POST" if s.post else "GET", s.path, body=b"x" * s.post if s.post else None)
+        fields = {"Accept-Encoding": "gzip"} if s.packed else {}
+        connection.request("POST" if s.post else "GET", s.path, body=b"x" * s.post if s.post else None, headers=fields)
         reply = connection.getresponse()
         body = reply.read()
     connection.close()
-    if reply.status != 200 or (s.size is not None and len(body) != s.size):
+    sent = len(body)
+    if s.packed:
+        body = gzip.decompress(body) if reply.getheader("Content-Encoding") == "gzip" else b""
+    size = s.packed or s.size
+    if reply.status != 200 or (size is not None and len(body) != size):
         raise RuntimeError(f"answers {reply.status} with {len(body)} bytes")
+    return sent
 
 
 def backend(s, folder):
@@ -236,11 +260,11 @@ def sample(s, name, folder, root, duration):
                 if len(procs) < len(argvs):
                     wait_for("socket", lambda: os.path.exists(f"{work}/app.sock"), procs)
             wait_for("listener", lambda: listens(PORT), procs)
-            check_reply(s)
+            sent = check_reply(s)
             pids = machine.tree([p.pid for p in procs])
             speed = machine.calibrate(CONTENDER_CORE, LOAD_CORE)
             measured = load.idle(s, PORT, pids) if s.load == "idle" else measure_load(s, pids, duration, folder)
-            return measured | {"speed_ms": speed}
+            return measured | {"speed_ms": speed, "sent": sent}
         except (RuntimeError, OSError, subprocess.CalledProcessError, http.client.HTTPException) as why:
             with open(f"{work}/log", errors="replace") as said:
                 print(f"  {name}: {why}\n{said.read()[-500:]}", file=sys.stderr)
@@ -257,7 +281,7 @@ def quick(slices):
     return sorted(slices)[len(slices) // 5]
 
 
-def load_table(samples):
+def load_table(samples, packed=False):
     rows = []
     for name, rounds in samples.items():
         good = [r for r in rounds if r.get("slices")]
@@ -266,13 +290,14 @@ def load_table(samples):
             rows.append((min(costs), name, good, costs))
     rows.sort(key=lambda row: row[0])
     peers = [cost for cost, name, *_ in rows if not name.startswith("quaich")]
-    yield "| contender | CPU µs/request | rounds | x best peer | both cores µs | req/s | p99 ms | errors |"
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    size = (" bytes |", "--:|") if packed else ("", "")
+    yield "| contender | CPU µs/request | rounds | x best peer | both cores µs | req/s | p99 ms | errors |" + size[0]
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|" + size[1]
     for cost, name, good, costs in rows:
         ratio = f"{cost / peers[0]:.2f}" if peers else ""
         mid = {key: statistics.median(r[key] for r in good) for key in ("both_us", "rps", "p99_ms")}
         yield f"| {name} | **{cost:.1f}** | {min(costs):.1f}-{max(costs):.1f} | {ratio} | {mid['both_us']:.1f} " \
-              f"| {mid['rps']:,.0f} | {mid['p99_ms']:.1f} | {sum(r['errors'] for r in good)} |"
+              f"| {mid['rps']:,.0f} | {mid['p99_ms']:.1f} | {sum(r['errors'] for r in good)} |" + (f" {good[0]['sent']:,} |" if packed else "")
 
 
 def idle_table(samples):
@@ -355,7 +380,8 @@ def measure_all(args, folder):
             for name in args.scenario or SCENARIOS:
                 with behind(SCENARIOS[name], folder):
                     samples = interleave(name, args, folder, root)
-                lines = list((idle_table if SCENARIOS[name].load == "idle" else load_table)(samples))
+                s = SCENARIOS[name]
+                lines = list(idle_table(samples) if s.load == "idle" else load_table(samples, s.packed))
                 sections[name] = lines
                 print(f"\n## {name}\n\n" + "\n".join(lines) + "\n", flush=True)
         finally:

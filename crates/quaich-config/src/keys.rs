@@ -78,6 +78,8 @@ pub enum Kind {
     Statuses,
     /// A text, `false`/`"off"`, `{ ... }` with fixed keys, or a list of such.
     TextOrTables(&'static Keys),
+    /// A text or a list of texts, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
+    TextsOrTable(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -97,6 +99,7 @@ impl Kind {
             | Self::PathOrTable(keys)
             | Self::Each(keys)
             | Self::TextOrTables(keys)
+            | Self::TextsOrTable(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,

@@ -43,7 +43,7 @@ fn shown_default(key: &Key) -> String {
     }
     match key.kind {
         Kind::Bool | Kind::Count(..) => format!("`{}`", key.default),
-        Kind::Texts | Kind::TextsOrOff => {
+        Kind::Texts | Kind::TextsOrOff | Kind::TextsOrTable(_) => {
             let quoted: Vec<String> = words(key).map(|word| format!("\"{word}\"")).collect();
             format!("`[{}]`", quoted.join(", "))
         }
@@ -84,6 +84,7 @@ fn takes(kind: Kind) -> String {
         Kind::PathOrTable(inner) => format!("path, `true`, `false` or `{}`", inner.header),
         Kind::Each(inner) => format!("table of paths or `{}`, or `false`", inner.header),
         Kind::Statuses => "`true`, `false`, status or list".into(),
+        Kind::TextsOrTable(inner) => format!("list, `true`, `false` or `{}`", inner.header),
         Kind::TableOrOff(inner) => format!("`false` or `{}`", inner.header),
         Kind::DurationOrTable(inner) => format!("duration, `true`, `false` or `{}`", inner.header),
         Kind::TextOrTables(inner) => {

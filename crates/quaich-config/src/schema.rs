@@ -47,7 +47,9 @@ fn default(key: &Key) -> Value {
     match key.kind {
         Kind::Bool => json!(key.default == "true"),
         Kind::Count(..) => key.default.parse::<u64>().map_or(Value::Null, |n| json!(n)),
-        Kind::Texts | Kind::TextsOrOff => json!(words(key).collect::<Vec<_>>()),
+        Kind::Texts | Kind::TextsOrOff | Kind::TextsOrTable(_) => {
+            json!(words(key).collect::<Vec<_>>())
+        }
         _ => json!(key.default),
     }
 }
@@ -117,6 +119,11 @@ fn of_kind(kind: Kind) -> Value {
         Kind::TextOrTables(inner) => {
             let list = json!({ "type": "array", "items": table(inner) });
             json!({ "anyOf": [{ "type": "string" }, { "const": false }, table(inner), list] })
+        }
+        Kind::TextsOrTable(inner) => {
+            let list = json!({ "type": "array", "items": { "type": "string" } });
+            let word = json!({ "type": ["string", "boolean"] });
+            json!({ "anyOf": [word, list, table(inner)] })
         }
         Kind::Tables(inner) => json!({ "type": "array", "items": table(inner) }),
         Kind::Named(inner) => json!({

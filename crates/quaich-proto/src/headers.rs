@@ -79,6 +79,14 @@ header_ids! {
     XAspnetVersion = "x-aspnet-version",
     XAspnetMvcVersion = "x-aspnetmvc-version",
     XRuntime = "x-runtime",
+    ContentEncoding = "content-encoding",
+    ContentRange = "content-range",
+    AcceptRanges = "accept-ranges",
+    ContentDigest = "content-digest",
+    ContentMd5 = "content-md5",
+    Etag = "etag",
+    Vary = "vary",
+    UwsgiEncoding = "uwsgi-encoding",
 }
 
 /// Slots of the name table; a power of two with room, so that chains are short.

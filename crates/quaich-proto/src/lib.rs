@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod cgi;
+pub mod coding;
 pub mod fastcgi;
 pub mod h1;
 pub mod headers;

@@ -185,3 +185,11 @@ impl Drop for Deadline {
         self.table.free.borrow_mut().push(self.slot);
     }
 }
+/// What `future` comes to within `patience`; with none, it is not even begun. For short waits, which a
+/// sweep would stretch.
+pub async fn within<T>(patience: Duration, future: impl Future<Output = T>) -> Option<T> {
+    if patience.is_zero() {
+        return None;
+    }
+    tokio::time::timeout(patience, future).await.ok()
+}

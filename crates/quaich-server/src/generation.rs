@@ -7,6 +7,7 @@ use std::sync::Arc;
 use quaich_config::model::{self, Action, Config};
 
 use crate::deadline::Deadlines;
+use crate::filter::compress::Eligible;
 use crate::filter::{self, FilterTable};
 use crate::handler::app::App;
 use crate::handler::files::{FileHandler, OpenFileCache};
@@ -82,7 +83,8 @@ impl Generation {
             .flat_map(|site| &site.routes)
             .map(|route| Handler {
                 files: route.files.as_ref().and_then(|settings| {
-                    Some(FileHandler::new(settings, roots.next()?, files.clone()))
+                    let handler = FileHandler::new(settings, roots.next()?, files.clone());
+                    Some(handler.with_compressed(Eligible::new(&route.filters.compress)))
                 }),
                 protected: route.sendfile.as_ref().and_then(|settings| {
                     Some(Protected::new(settings, protected.next()?, files.clone()))

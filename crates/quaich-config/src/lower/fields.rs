@@ -5,6 +5,8 @@
 
 mod tables;
 
+pub(crate) use tables::TextsOrTable;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

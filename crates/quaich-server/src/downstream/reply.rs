@@ -1,10 +1,12 @@
 //! The response as handlers give it: dressed by the filters of its route, then written by a `Wire`.
 //!
 //! Every piece that a handler gives is on its way before the call returns: nothing is held back but
-//! what [`Reply::add`] adds, and that only to the next call.
+//! what [`Reply::add`] adds, and that only to the next call, and what [`Reply::push`] was given, until
+//! [`Reply::flush`].
 
 use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use quaich_proto::h1::{BodyLength, RequestHead};
 use quaich_proto::headers::{HeaderId, Headers};
@@ -105,7 +107,7 @@ impl<'c> Reply<'c> {
     /// As [`begin`](Self::begin), with header lines that are rendered already, `Content-Length`
     /// among them, for a body of `length` bytes.
     pub fn begin_rendered(&mut self, exchange: &mut Exchange, lines: &[u8], length: u64) {
-        if !filter::dresses(self.thread, exchange) {
+        if !filter::dresses_rendered(self.thread, exchange, (lines, length)) {
             return self.wire.begin_rendered(exchange, lines, length);
         }
         let headers = &mut exchange.response.headers;
@@ -127,7 +129,30 @@ impl<'c> Reply<'c> {
 
     /// A whole response in one piece.
     pub async fn whole(&mut self, exchange: &mut Exchange, body: &[u8]) -> Result<(), Error> {
-        self.begin(exchange, BodyLength::Known(body.len() as u64));
+        let length = BodyLength::Known(body.len() as u64);
+        self.complete(exchange, length, body).await
+    }
+
+    /// A response whose body is all here. `length` is what its head tells, which may be of a body that
+    /// does not come.
+    pub async fn complete(
+        &mut self,
+        exchange: &mut Exchange,
+        length: BodyLength,
+        body: &[u8],
+    ) -> Result<(), Error> {
+        let (told, mut stage) = filter::response(self.thread, exchange, length);
+        let agrees = length == BodyLength::Known(body.len() as u64);
+        let changed = match &mut stage {
+            Some(stage) if agrees => stage.whole(body).await?,
+            _ => None,
+        };
+        self.stage = stage;
+        let (told, body) = match &changed {
+            Some(changed) => (BodyLength::Known(changed.len() as u64), &**changed),
+            None => (told, body),
+        };
+        self.wire.begin(exchange, told);
         self.add(body);
         self.finish().await
     }
@@ -138,6 +163,26 @@ impl<'c> Reply<'c> {
             None => self.wire.data(piece).await,
             Some(stage) => stage.data(piece, &mut self.wire).await,
         }
+    }
+
+    /// As [`data`](Self::data), but the piece may be held back until [`flush`](Self::flush), which the
+    /// caller must call before it waits for anything when something [`is`](Self::holds_back).
+    pub async fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
+        match &mut self.stage {
+            None => self.wire.data(piece).await,
+            Some(stage) => stage.push(piece, &mut self.wire).await,
+        }
+    }
+
+    /// Whether pieces are held back.
+    pub fn holds_back(&self) -> bool {
+        self.stage.as_ref().is_some_and(|stage| stage.holds_back())
+    }
+
+    /// How long the next piece may be waited for before [`flush`](Self::flush).
+    pub fn patience(&self) -> Duration {
+        let patience = self.stage.as_ref().map(|stage| stage.patience());
+        patience.unwrap_or_default()
     }
 
     /// Adds a piece of the body behind what waits, without sending it. For small pieces that are

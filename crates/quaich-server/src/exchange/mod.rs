@@ -71,6 +71,8 @@ pub struct Notes {
     pub by_app: bool,
     /// Who made the answer.
     pub origin: Origin,
+    /// The body is to be compressed, whatever its type.
+    pub asks_gzip: bool,
     /// Other attempts before it.
     pub retries: u32,
     /// Status sent; 0 when nothing was sent.
@@ -158,6 +160,7 @@ impl Exchange {
         notes.sent_bytes = 0;
         notes.received_bytes = 0;
         notes.by_app = false;
+        notes.asks_gzip = false;
         notes.origin = Origin::Quaich;
         notes.failure = "";
     }

@@ -15,7 +15,7 @@
 
 pub mod auth;
 mod canonical;
-mod compress;
+pub mod compress;
 mod cors;
 pub mod error_pages;
 mod expires;
@@ -173,7 +173,8 @@ impl Filters {
         }
     }
 
-    /// Whether a response may leave otherwise than its handler gave it.
+    /// Whether a response may leave otherwise than its handler gave it, for another reason than its
+    /// coding.
     fn dresses(&self) -> bool {
         self.mount.is_some()
             || self.headers.is_some()
@@ -259,10 +260,20 @@ pub async fn request(scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
     }
 }
 
-/// Whether a response may leave otherwise than its handler gave it.
-pub fn dresses(thread: &Thread, exchange: &Exchange) -> bool {
+/// Whether a response with header lines that are rendered already, and a body of `length` bytes, may
+/// leave otherwise than its handler gave it.
+pub fn dresses_rendered(
+    thread: &Thread,
+    exchange: &Exchange,
+    (lines, length): (&[u8], u64),
+) -> bool {
     let filters = thread.generation.filters.of(exchange);
-    !exchange.additions.is_empty() || filters.is_some_and(Filters::dresses)
+    let compresses = |filters: &Filters| {
+        let compress = filters.compress.as_ref();
+        compress.is_some_and(|compress| compress.changes_rendered(exchange, lines, length))
+    };
+    !exchange.additions.is_empty()
+        || filters.is_some_and(|filters| filters.dresses() || compresses(filters))
 }
 
 /// Changes `exchange.response` as the filters of its route say: the length of its body then, and what

@@ -233,6 +233,7 @@ async fn sweep(thread: Rc<Thread>) {
                     .iter()
                     .for_each(|upstream| upstream.reap());
                 thread.generation.files.sweep(thread.clock.unix_second());
+                filter::compress::sweep();
                 if thread.rested.get() >= MANY_RESTED {
                     thread.rested.set(0);
                     heap::trim();

@@ -21,6 +21,7 @@ use super::Channel;
 use super::gateway::{self, Address};
 use super::offered::{self, Offer, Protected};
 use super::replaced;
+use crate::deadline::within;
 use crate::downstream::body::Body as RequestBody;
 use crate::downstream::reply::Reply;
 use crate::downstream::service::Scope;
@@ -89,11 +90,10 @@ pub async fn run(
     }
     let complete = answer.end.then_some(body.len());
     let length = length(scope.exchange, complete);
-    scope.reply.begin(scope.exchange, length);
     if answer.end && answer.file.is_none() {
-        scope.reply.add(&body);
-        return scope.reply.finish().await;
+        return scope.reply.complete(scope.exchange, length, &body).await;
     }
+    scope.reply.begin(scope.exchange, length);
     relay(scope.reply, call, answer, body).await
 }
 
@@ -295,6 +295,7 @@ fn take_head(exchange: &mut Exchange, head: &[u8]) -> Option<Offer> {
             response.headers.push(name, value).ok()?;
         }
     }
+    exchange.notes.asks_gzip = offer.asks_gzip();
     Some(offer)
 }
 
@@ -400,7 +401,7 @@ async fn send(reply: &mut Reply<'_>, spool: &Spool) -> Result<(), Error> {
     reply.flush().await?;
     loop {
         match spool.take() {
-            Part::Memory(bytes) => reply.data(&bytes).await?,
+            Part::Memory(bytes) => reply.push(&bytes).await?,
             Part::File {
                 file,
                 offset,
@@ -410,11 +411,15 @@ async fn send(reply: &mut Reply<'_>, spool: &Spool) -> Result<(), Error> {
             }
             Part::Nothing => {
                 let moves = spool.moves();
-                poll_fn(|_| match spool.moves() == moves {
+                let moved = poll_fn(|_| match spool.moves() == moves {
                     true => Poll::Pending,
                     false => Poll::Ready(()),
-                })
-                .await;
+                });
+                if !reply.holds_back() {
+                    moved.await;
+                } else if within(reply.patience(), moved).await.is_none() {
+                    reply.flush().await?;
+                }
             }
             Part::End => {
                 return reply.finish().await.map_err(|e| Error {

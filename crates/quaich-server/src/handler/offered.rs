@@ -31,6 +31,8 @@ pub(super) struct Offer {
     redirect: Option<Vec<u8>>,
     /// `X-Sendfile`: a path of the file system.
     file: Option<Vec<u8>>,
+    /// `uWSGI-Encoding: gzip`: the body is to be compressed.
+    gzip: bool,
 }
 
 impl Offer {
@@ -39,11 +41,17 @@ impl Offer {
         self.redirect.is_some() || self.file.is_some()
     }
 
+    /// Whether the body is to be compressed, whatever its type.
+    pub(super) fn asks_gzip(&self) -> bool {
+        self.gzip
+    }
+
     /// Notes a field of an answer; `true` if it is one of those for quaich.
     pub(super) fn takes(&mut self, id: HeaderId, value: &[u8]) -> bool {
         match id {
             HeaderId::XAccelRedirect => self.redirect = Some(value.to_vec()),
             HeaderId::XSendfile => self.file = Some(value.to_vec()),
+            HeaderId::UwsgiEncoding => self.gzip = value.eq_ignore_ascii_case(b"gzip"),
             // Nothing is held back here anyway; limits and character sets belong to the route.
             HeaderId::XAccelBuffering
             | HeaderId::XAccelExpires

@@ -1,6 +1,5 @@
 //! `respond`: a fixed response straight from the configuration.
 
-use quaich_proto::h1::BodyLength;
 use quaich_proto::headers::{HeaderId, Headers};
 
 use crate::downstream::service::{Scope, leave_body};
@@ -34,9 +33,5 @@ pub async fn run(scope: &mut Scope<'_, '_>, respond: &Respond) -> Result<(), Err
     let response = &mut scope.exchange.response;
     response.status = respond.status;
     response.headers.clone_from(&respond.headers);
-    scope
-        .reply
-        .begin(scope.exchange, BodyLength::Known(respond.body.len() as u64));
-    scope.reply.add(&respond.body);
-    scope.reply.finish().await
+    scope.reply.whole(scope.exchange, &respond.body).await
 }

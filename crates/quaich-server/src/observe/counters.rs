@@ -116,6 +116,12 @@ counters! {
     passwords_remembered,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
+    /// Answers that were compressed.
+    compressed,
+    /// Bytes of their bodies before.
+    compressed_from_bytes,
+    /// Bytes of their bodies after.
+    compressed_to_bytes,
     /// TLS handshakes with clients that succeeded.
     tls_handshakes,
     /// Those of them that resumed a session.

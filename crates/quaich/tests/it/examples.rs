@@ -93,6 +93,20 @@ fn files() {
 }
 
 #[test]
+fn compress() {
+    let quaich = serve(example("compress", on_a_free_port));
+    for (target, coding) in [
+        ("/", Some("br")),
+        ("/plain/", None),
+        ("/small/", Some("br")),
+    ] {
+        let page = quaich.request("GET", target, "Accept-Encoding: gzip, br\r\n", b"");
+        page.expect_status(200);
+        assert_eq!(page.header("content-encoding"), coding, "{target}");
+    }
+}
+
+#[test]
 fn proxy() {
     let (origin, other) = (Origin::ok(), Origin::ok());
     let (first, second) = (origin.addr().to_string(), other.addr().to_string());

@@ -12,6 +12,7 @@ mod certificates;
 mod cgi_listeners;
 mod cli;
 mod client_certificates;
+mod compress;
 mod corpus;
 mod cors;
 mod discovery;

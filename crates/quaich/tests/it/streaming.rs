@@ -11,10 +11,10 @@ use crate::apps;
 use crate::wires::peers::{self, Server};
 
 /// Events of one stream.
-const EVENTS: usize = 6;
+pub(crate) const EVENTS: usize = 6;
 
 /// Where whoever answers waits for the test: a connection for each request, a byte for each step.
-struct Steps(TcpListener);
+pub(crate) struct Steps(TcpListener);
 
 impl Steps {
     fn new() -> Self {
@@ -26,13 +26,13 @@ impl Steps {
     }
 
     /// The request that has just arrived.
-    fn arrived(&self) -> TcpStream {
+    pub(crate) fn arrived(&self) -> TcpStream {
         self.0.accept().expect("somebody connects").0
     }
 }
 
 /// Lets it take the next step.
-fn step(waiting: &mut TcpStream) {
+pub(crate) fn step(waiting: &mut TcpStream) {
     waiting.write_all(b"!").expect("it waits");
 }
 
@@ -80,15 +80,15 @@ fn serve(conversation: &mut Conversation, port: u16) {
 }
 
 /// A quaich whose sites are the wires, by name, with what is behind them.
-struct Stage {
-    quaich: Quaich,
-    steps: Steps,
+pub(crate) struct Stage {
+    pub(crate) quaich: Quaich,
+    pub(crate) steps: Steps,
     wires: Vec<&'static str>,
     _behind: (Origin, Quaich, Vec<Server>),
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let steps = Steps::new();
         let port = steps.port();
         let origin = Origin::start(move |conversation| serve(conversation, port));
@@ -129,7 +129,7 @@ impl Stage {
         }
     }
 
-    fn everywhere(&self, exchange: impl Fn(Transport, &str)) {
+    pub(crate) fn everywhere(&self, exchange: impl Fn(Transport, &str)) {
         for wire in &self.wires {
             for transport in [Transport::Http1, Transport::Http2] {
                 exchange(transport, &format!("{wire}.test"));

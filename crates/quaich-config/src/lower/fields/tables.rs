@@ -5,6 +5,14 @@ use crate::document::Data;
 use crate::keys::Kind;
 use crate::lower::{Lower, unknown};
 
+/// What a key of `Kind::TextsOrTable` may be.
+pub(crate) enum TextsOrTable<'d> {
+    Off,
+    On,
+    Texts(Vec<Word>),
+    Table(Fields<'d>),
+}
+
 impl<'d> Fields<'d> {
     /// A table below this one; an absent one reads as empty.
     pub(crate) fn table(&self, cx: &mut Lower<'_>, name: &str) -> Fields<'d> {
@@ -70,6 +78,32 @@ impl<'d> Fields<'d> {
             }
             _ => {
                 let expected = format!("a path, true, false or a table: {}", keys.header);
+                cx.wrong_type(name, value, &expected);
+                return None;
+            }
+        })
+    }
+
+    /// Words, a switch or a table. Absent or refused: `None`.
+    pub(crate) fn texts_or_table(
+        &self,
+        cx: &mut Lower<'_>,
+        name: &str,
+    ) -> Option<TextsOrTable<'d>> {
+        let Kind::TextsOrTable(keys) = self.key(name).kind else {
+            unreachable!("{name} is texts or a table")
+        };
+        let value = &self.entry(cx, name)?.value;
+        Some(match &value.data {
+            _ if is_off(value) => TextsOrTable::Off,
+            Data::Bool(_) => TextsOrTable::On,
+            Data::Table(table) => {
+                let place = (join(&self.path, name), value.span);
+                TextsOrTable::Table(Fields::open(cx, keys, Some(table), place))
+            }
+            Data::Array(_) | Data::Text(_) => TextsOrTable::Texts(self.texts(cx, name)?),
+            _ => {
+                let expected = format!("a list of texts, true, false or a table: {}", keys.header);
                 cx.wrong_type(name, value, &expected);
                 return None;
             }

@@ -18,7 +18,7 @@ mod security;
 mod text_file;
 
 pub use auth::{Access, Auth, CertificateName, ForwardAuth, Proof};
-pub use compress::Compress;
+pub use compress::{COMPRESSIBLE, Compress, CompressLevels, ContentCoding};
 pub use cors::{Cors, CorsPolicy, OriginPattern, OriginPort};
 pub use error_pages::{ErrorPage, ErrorPages, Replace, Statuses};
 pub use expires::{Age, Expires, ExpiresRule};

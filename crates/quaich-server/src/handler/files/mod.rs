@@ -37,6 +37,8 @@ pub use self::answer::{FileAnswer, Piece};
 pub use self::cache::{CacheLimits, OpenFileCache};
 pub use self::request::{ALLOW, FileRequest, Found, REDIRECT_STATUS};
 
+use crate::filter::compress::Eligible;
+
 use self::answer::Asked;
 use self::cache::Owner;
 use self::open::{OpenError, Wait};
@@ -62,6 +64,7 @@ pub struct FileHandler {
     cache: Rc<OpenFileCache>,
     owner: Owner,
     boundaries: Boundaries,
+    compressed: Option<Eligible>,
 }
 
 /// What the blocking pool brings back.
@@ -80,7 +83,15 @@ impl FileHandler {
             owner: cache.register(),
             cache,
             boundaries: Boundaries::default(),
+            compressed: None,
         }
+    }
+
+    /// What is `compressed` on its way says that it depends on `Accept-Encoding`.
+    #[must_use]
+    pub fn with_compressed(mut self, compressed: Option<Eligible>) -> Self {
+        self.compressed = compressed;
+        self
     }
 
     /// Finds the answer. Runs on tokio; cancel-safe.
@@ -185,7 +196,7 @@ impl FileHandler {
         held: Option<&cache::Found>,
         now: u64,
     ) -> cache::Found {
-        let varies = resolution.variants.iter().skip(1).any(Option::is_some);
+        let siblings = resolution.variants.iter().skip(1).any(Option::is_some);
         let codings = std::iter::once(None).chain(CODINGS.map(Some));
         let mut variants = [const { None }; SLOTS];
         let slots = variants
@@ -205,6 +216,11 @@ impl FileHandler {
             };
             let expires = self.expires;
             let content_type = resolution.content_type;
+            let varies = siblings
+                || self.compressed.as_ref().is_some_and(|compressed| {
+                    compressed.takes_size(Some(identity.size))
+                        && compressed.takes_type(content_type.as_bytes())
+                });
             let about = Description {
                 content_type,
                 coding,

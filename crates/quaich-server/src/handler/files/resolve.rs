@@ -10,7 +10,7 @@ use quaich_config::model::Files;
 
 use super::mime;
 use super::open::{Identity, OpenError, Opened, Root, Wait, read_all};
-use super::precompressed::{CODINGS, Coding};
+use super::precompressed::{CODINGS, Coding, extension};
 
 /// Files up to this size are held in memory whole, so that head and body leave in one write.
 pub(super) const IN_MEMORY: u64 = 64 * 1024;
@@ -233,7 +233,7 @@ impl Plan {
         known: Option<Identity>,
         lookup: &Lookup,
     ) -> Result<Option<Variant>, OpenError> {
-        name.extend_from_slice(coding.extension());
+        name.extend_from_slice(extension(coding));
         match self.root.open(name, lookup.wait) {
             Ok(Opened::File(fd, identity)) => fetch(fd, identity, known, lookup).map(Some),
             Ok(Opened::Directory(_)) => Ok(None),

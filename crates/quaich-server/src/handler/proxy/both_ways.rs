@@ -15,6 +15,7 @@ use quaich_proto::method::Method;
 
 use super::held;
 use super::stay::Stay;
+use crate::deadline::within;
 use crate::downstream::body::Body;
 use crate::downstream::reply::Reply;
 use crate::error::{Error, Kind};
@@ -235,6 +236,7 @@ async fn download(
     }
     let length = length(exchange);
     let offer = drop_hop_by_hop(&mut exchange.response);
+    exchange.notes.asks_gzip = offer.asks_gzip();
     if offer.is_some() {
         return Ok(Ended::Offered(offer, down.is_done()));
     }
@@ -246,7 +248,7 @@ async fn download(
     let mut hurries = matches!(length, BodyLength::Chunked | BodyLength::UntilClose);
     loop {
         match next_piece(reply, down, progress, std::mem::take(&mut hurries)).await? {
-            Some(piece) => reply.data(piece).await?,
+            Some(piece) => reply.push(piece).await?,
             None => break,
         }
         move_body(reply, down).await?;
@@ -277,7 +279,8 @@ async fn take_rest(down: &mut Download<'_>) -> bool {
     true
 }
 
-/// The next piece of the response. What waits to be sent goes out before a wait if it `hurries`.
+/// The next piece of the response. What waits to be sent goes out before a wait if it `hurries`, or if
+/// a filter holds it back.
 async fn next_piece<'d>(
     reply: &mut Reply<'_>,
     down: &'d mut Download<'_>,
@@ -286,8 +289,13 @@ async fn next_piece<'d>(
 ) -> Result<Option<&'d [u8]>, Error> {
     let mut piece = pin!(down.data());
     let mut ready = Poll::Pending;
-    if hurries {
+    if hurries || reply.holds_back() {
         ready = poll_fn(|cx| Poll::Ready(piece.as_mut().poll(cx))).await;
+        if ready.is_pending()
+            && let Some(soon) = within(reply.patience(), piece.as_mut()).await
+        {
+            ready = Poll::Ready(soon);
+        }
         if ready.is_pending() {
             reply.flush().await?;
         }

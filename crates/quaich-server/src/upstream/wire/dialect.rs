@@ -58,8 +58,6 @@ impl Dialect {
         if parsed.is_some() {
             // Only its beginning is marked in these protocols.
             head.keep_alive = false;
-            // A word of the app to the router of uWSGI.
-            head.headers.remove_name(b"uwsgi-encoding");
         }
         Ok(parsed)
     }
