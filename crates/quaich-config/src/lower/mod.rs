@@ -6,6 +6,7 @@ mod access;
 mod acme;
 mod action;
 mod app;
+mod conditions;
 mod fields;
 mod files;
 mod filters;
@@ -25,7 +26,7 @@ mod variables;
 
 use std::path::PathBuf;
 
-pub(crate) use pattern::{glob, show_path};
+pub(crate) use pattern::{glob, show_path, show_value};
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{Data, Table, Value};

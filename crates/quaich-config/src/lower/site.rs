@@ -225,7 +225,7 @@ fn short_form(
         max_body: None,
         timeout: None,
         variables: Vec::new(),
-        when: None,
+        when: Vec::new(),
         filters: filters.clone(),
         log: true,
     }))

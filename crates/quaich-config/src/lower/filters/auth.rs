@@ -2,8 +2,8 @@
 
 use crate::addr;
 use crate::diagnostic::Diagnostic;
+use crate::lower::conditions::is_token;
 use crate::lower::fields::{Fields, Word};
-use crate::lower::route::is_token;
 use crate::lower::server::is_field_value;
 use crate::lower::site::Names;
 use crate::lower::{Lower, unknown, upstream};
