@@ -176,7 +176,10 @@ fn a_guesser_is_stopped_and_disturbs_nobody() {
     }
     known.send(&right).response().expect_status(200);
     quaich.get("/open/").expect_status(200);
-    assert_eq!(quaich.status()["front"]["counters"]["passwords_verified"], 11);
+    assert_eq!(
+        quaich.status()["front"]["counters"]["passwords_verified"],
+        11
+    );
 }
 
 #[test]
@@ -251,4 +254,51 @@ fn a_tunnel_is_for_those_who_may_come_in() {
     let request = origin.wait_for_requests(1);
     assert_eq!(request.header("x-remote-user"), Some("aila"));
     assert_eq!(request.header("authorization"), None);
+}
+
+#[test]
+fn hash_password_prints_a_line_that_check_likes_and_bad_lines_are_told_by_number() {
+    let hash = |flag: &str| {
+        let script = format!("printf 'a word\\n' | \"$0\" hash-password cora {flag}");
+        let mut shell = Command::new("sh");
+        let made = shell
+            .args(["-c", &script])
+            .arg(quaich_testkit::binary())
+            .output();
+        String::from_utf8(made.expect("there is a shell").stdout).expect("a line")
+    };
+    let (argon2, bcrypt) = (hash(""), hash("--bcrypt").replace("cora", "dan"));
+    assert!(argon2.starts_with("cora:$argon2id$") && bcrypt.starts_with("dan:$2y$12$"));
+    let quaich = serve(folder(), "", STAFF);
+    let site = quaich.site();
+    site.write("users", format!("{argon2}{bcrypt}"));
+    quaich.cli(["check"]).expect_code(0);
+    site.write(
+        "users",
+        format!("{argon2}eve:hunter2\nfay:{{SHA}}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n"),
+    );
+    let told = quaich.cli(["check"]);
+    told.expect_code(1);
+    assert!(
+        told.stderr.contains("users:2: this is no hash"),
+        "{}",
+        told.stderr
+    );
+    assert!(
+        told.stderr.contains("users:3: {SHA} has no salt"),
+        "{}",
+        told.stderr
+    );
+    assert!(
+        !told.stderr.contains("hunter2") && !told.stderr.contains("W6ph5"),
+        "{}",
+        told.stderr
+    );
+    let site = folder();
+    site.write("users", format!("{argon2}{bcrypt}"));
+    let quaich = serve(site, "", STAFF);
+    for user in ["cora", "dan"] {
+        let right = authorization(user, "a word");
+        quaich.request("GET", "/", &right, b"").expect_status(200);
+    }
 }

@@ -137,7 +137,11 @@ fn when_the_server_does_not_say_yes_or_no_nobody_comes_in() {
         let response = quaich.get("/");
         assert_eq!(response.status, 503, "{what}");
         assert!(response.header("retry-after").is_some(), "{what}");
-        assert_eq!(quaich.status()["front"]["counters"]["auth_failed"], 1, "{what}");
+        assert_eq!(
+            quaich.status()["front"]["counters"]["auth_failed"],
+            1,
+            "{what}"
+        );
     }
     let gone = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", gone.local_addr().unwrap());
