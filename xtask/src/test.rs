@@ -13,6 +13,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/share/doc/python3-venv", "python3-venv"),
     ("/usr/sbin/nginx", "nginx-light"),
     ("/usr/bin/curl", "curl"),
+    ("/usr/bin/htpasswd", "apache2-utils"),
     ("/usr/bin/openssl", "openssl"),
     ("/usr/bin/nghttp", "nghttp2-client"),
     ("/usr/bin/testssl", "testssl.sh"),

@@ -14,6 +14,7 @@ mod style;
 mod supervisor;
 mod texts;
 mod trust_store;
+mod user_files;
 
 use std::process::ExitCode;
 

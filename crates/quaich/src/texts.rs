@@ -14,7 +14,7 @@ use crate::exit::{Code, Failure};
 use crate::named_file::{Stamp, Unreadable, read};
 
 /// Of one file.
-const MAX_FILE: u64 = 1 << 20;
+pub(crate) const MAX_FILE: u64 = 1 << 20;
 /// Of all: every front gets them in one message.
 const MAX_ALL: usize = 8 << 20;
 

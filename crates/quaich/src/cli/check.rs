@@ -12,6 +12,7 @@ use crate::certificates::{Inventory, date};
 use crate::exit::{Code, Failure};
 use crate::supervisor::files;
 use crate::texts::Texts;
+use crate::user_files;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -43,7 +44,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let (certificates, wrong) = read.unzip();
     let wrong = wrong.unwrap_or_default();
     let unreadable = loaded.config.as_ref().map(|config| Texts::read(config).1);
-    let unreadable = unreadable.unwrap_or_default();
+    let mut unreadable = unreadable.unwrap_or_default();
+    let users = loaded.config.as_ref().map(user_files::bad_lines);
+    let (bad_lines, weak_lines) = users.unwrap_or_default();
+    unreadable.extend(bad_lines);
     if args.json {
         super::print(&format!("{:#}\n", to_json(&loaded, &wrong, &unreadable)));
     } else {
@@ -60,6 +64,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     // Only warnings: the file may be meant for another machine.
     let mut missing = files::missing(&config);
     missing.extend(boot::missing(&mut config));
+    missing.extend(weak_lines);
     missing.extend(certificates.warnings(&config, date::now()));
     for failure in &missing {
         match args.strict {

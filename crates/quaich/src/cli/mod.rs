@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod control;
 mod files;
+mod hash_password;
 mod maintenance;
 mod one_liner;
 mod proxy;
@@ -81,6 +82,8 @@ enum Verb {
     Maintenance(maintenance::Args),
     /// Stop a running quaich, and wait until it is gone
     Stop(stop::Args),
+    /// Print a line for a file of users
+    HashPassword(hash_password::Args),
     /// Print the JSON Schema of quaich.toml, for editors
     Schema(schema::Args),
 }
@@ -105,6 +108,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Drain(args) => server::drain(&args),
         Verb::Maintenance(args) => maintenance::run(&args),
         Verb::Stop(args) => stop::run(&args),
+        Verb::HashPassword(args) => hash_password::run(&args),
         Verb::Schema(args) => schema::run(&args),
     }
 }

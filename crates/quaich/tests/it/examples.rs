@@ -107,6 +107,32 @@ fn compress() {
 }
 
 #[test]
+fn auth() {
+    let quaich = serve(example("auth", on_a_free_port));
+    quaich.get("/health").expect_status(200);
+    quaich.get("/").expect_status(401);
+    let demo = "Authorization: Basic ZGVtbzpkZW1v\r\n";
+    quaich.request("GET", "/", demo, b"").expect_status(200);
+}
+
+#[test]
+fn forward_auth() {
+    let quaich = serve(example("forward_auth", on_a_free_port));
+    let sent = quaich.get("/");
+    sent.expect_status(302).expect_header("location", "/login");
+    quaich.get("/login").expect_status(200);
+    let given = quaich.request("POST", "/login", "", b"user=aila");
+    given.expect_status(303);
+    let session = given.header("set-cookie").unwrap_or_default();
+    let session = session.split(';').next().unwrap_or_default();
+    let page = quaich.request("GET", "/", &format!("Cookie: {session}\r\n"), b"");
+    page.expect_status(200);
+    assert!(page.text().contains("logged in"), "{}", page.text());
+    let forged = quaich.request("GET", "/", "Cookie: session=aila.0\r\n", b"");
+    forged.expect_status(302);
+}
+
+#[test]
 fn proxy() {
     let (origin, other) = (Origin::ok(), Origin::ok());
     let (first, second) = (origin.addr().to_string(), other.addr().to_string());

@@ -6,6 +6,7 @@
 mod access_log;
 mod acme;
 mod apps;
+mod auth;
 mod balance;
 mod browser;
 mod certificates;
