@@ -28,6 +28,7 @@ mod health_passive;
 mod http1;
 mod https;
 mod limits;
+mod matching;
 mod peers;
 mod process;
 mod proxy;
