@@ -4,7 +4,7 @@
 //! A key that is not in this version stands here too, so that it is refused by name.
 
 mod discovery;
-mod filters;
+pub(crate) mod filters;
 mod health;
 mod routing;
 mod serving;
@@ -51,6 +51,10 @@ pub enum Kind {
     Switch(&'static [&'static str]),
     /// A text or a list of texts.
     Texts,
+    /// A text or a list of texts, or `false`/`"off"` for none.
+    TextsOrOff,
+    /// A whole number between both bounds, or a list of such.
+    Counts(u64, u64),
     /// A table of texts with free keys.
     Pairs,
     /// `{ ... }` with fixed keys.
@@ -61,6 +65,15 @@ pub enum Kind {
     DurationOrTable(&'static Keys),
     /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
     BoolOrTable(&'static Keys),
+    /// A path, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
+    PathOrTable(&'static Keys),
+    /// A table with free keys; each value is a path, `false`/`"off"`, or `{ ... }` with fixed keys.
+    /// `false`/`"off"` in place of it all.
+    Each(&'static Keys),
+    /// `true`, `false`/`"off"`, a status or class of statuses, or a list of them.
+    Statuses,
+    /// A text, `false`/`"off"`, `{ ... }` with fixed keys, or a list of such.
+    TextOrTables(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -76,6 +89,9 @@ impl Kind {
             | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
             | Self::BoolOrTable(keys)
+            | Self::PathOrTable(keys)
+            | Self::Each(keys)
+            | Self::TextOrTables(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,

@@ -20,8 +20,9 @@ mod upstream;
 pub use acl::{Acl, TextPattern, Window};
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
-    Access, Auth, Compress, Cors, ErrorPages, Expires, Filters, Headers, Limit, Limits,
-    Maintenance, Rewrite, Security,
+    Access, Age, Answers, Auth, CertificateName, Compress, Cors, CorsPolicy, Edits, ErrorPage,
+    ErrorPages, Expires, ExpiresRule, Filters, ForwardAuth, Headers, Limit, Limits, Maintenance,
+    OriginPattern, OriginPort, Proof, Replace, Rewrite, Security, Statuses, TextFile,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,
@@ -468,7 +469,24 @@ pub struct Admin {
 impl Config {
     /// Files that are read when quaich starts and when they change, and whose content the front works
     /// with: pages, lists of users. Each once.
-    pub fn texts(&self) -> Vec<&std::path::Path> {
-        Vec::new()
+    pub fn texts(&self) -> Vec<TextFile> {
+        let auths = self.auths.iter().flat_map(|auth| {
+            let place = format!("`[auth.{}]`", auth.name);
+            let texts = auth.texts().into_iter();
+            texts.map(move |text| text.of(place.clone()))
+        });
+        let sites = self.sites.iter().flat_map(|site| {
+            let place = format!("site `{}`", site.name);
+            let routes = site.routes.iter().map(|route| &route.filters);
+            let filters = std::iter::once(&site.filters).chain(routes);
+            let texts = filters.flat_map(Filters::texts);
+            texts.map(move |text| text.of(place.clone()))
+        });
+        let mut seen = std::collections::BTreeSet::new();
+        let mut texts: Vec<TextFile> = auths.chain(sites).collect();
+        // Where one place can do without it and another cannot, it is needed.
+        texts.sort_by_key(|text| text.optional);
+        texts.retain(|text| seen.insert(text.path.clone()));
+        texts
     }
 }

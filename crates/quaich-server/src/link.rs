@@ -7,10 +7,14 @@
 use quaich_config::model::Config;
 use serde::{Deserialize, Serialize};
 
+pub mod closed;
+pub mod loaded_text;
 pub mod material;
 pub mod order;
 pub mod transport;
 
+pub use closed::Closed;
+pub use loaded_text::LoadedText;
 pub use material::{Challenge, ClientTrust, Identity, Material, Secret, UpstreamMaterial};
 pub use order::{Mode, NamedOrder, Order};
 pub use transport::{Link, LinkReader, LinkWriter};
@@ -55,6 +59,13 @@ pub enum ToFront {
     Material(Box<Material>),
     /// Other content of `Setup::texts`, all of them.
     Texts(Vec<LoadedText>),
+    /// Which sites are closed for maintenance now. Answer with `FromFront::Done` of the same `id`.
+    Closed {
+        /// Copied to the answer.
+        id: u64,
+        /// All of it.
+        closed: Closed,
+    },
     /// All that certificate authorities may ask for now, in place of what was said before. Answer
     /// with `FromFront::Challenges` of the same `id` once it is in effect.
     Challenges {
@@ -109,6 +120,13 @@ pub enum FromFront {
         /// Of the order.
         id: u64,
     },
+    /// What was asked with this `id` is in effect.
+    Done {
+        /// Of the order.
+        id: u64,
+        /// For who has asked.
+        body: serde_json::Value,
+    },
     /// Answer to `ToFront::Status`.
     Status {
         /// Of the question.
@@ -158,15 +176,8 @@ pub struct Setup {
     pub subscribe: Option<SubscribeFds>,
     /// What the operator has said of servers.
     pub orders: Vec<NamedOrder>,
-}
-
-/// A file whose content filters work with.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LoadedText {
-    /// As the configuration names it.
-    pub path: std::path::PathBuf,
-    /// All of it.
-    pub bytes: Vec<u8>,
+    /// Which sites are closed for maintenance.
+    pub closed: Closed,
 }
 
 /// What the front has of `[subscribe]`, as indices.

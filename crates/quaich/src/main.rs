@@ -9,8 +9,10 @@ mod certificates;
 mod cli;
 mod exit;
 mod inherited;
+mod named_file;
 mod style;
 mod supervisor;
+mod texts;
 mod trust_store;
 
 use std::process::ExitCode;

@@ -34,6 +34,7 @@ pub(crate) mod files;
 pub(crate) mod front;
 mod fronts;
 mod holder;
+mod maintenance;
 mod notify;
 mod orders;
 mod report;
@@ -41,6 +42,7 @@ mod signals;
 pub(crate) mod sockets;
 mod status;
 mod sticky;
+mod texts;
 
 use crate::banner;
 use crate::boot::Plan;
@@ -50,6 +52,7 @@ use certificates::Care;
 use control::{Command, ControlSocket, Request};
 use datagrams::Doors;
 use front::{Equipment, Front, Heard};
+use maintenance::Closing;
 use signals::{Signal, Signals};
 
 /// What a front may take beyond the drain to write its logs and exit.
@@ -183,6 +186,10 @@ struct Supervisor {
     /// Looks after `plan.certificates`.
     care: Care,
     agent: Agent,
+    /// Which sites are closed for maintenance.
+    closing: Closing,
+    /// When to look at `plan.texts` again.
+    texts_at: Option<Instant>,
     /// Why everything is being ended, when it is not because somebody said so.
     failure: Option<Failure>,
     /// There was a terminal at the start.
@@ -215,6 +222,7 @@ impl Supervisor {
             })
         };
         let pools = plan.config.apps.iter().enumerate().map(launch).collect();
+        let closing = Closing::new(&plan.config);
         let supervisor = Supervisor {
             plan,
             equipment,
@@ -231,6 +239,8 @@ impl Supervisor {
             orders: Vec::new(),
             care: Care::default(),
             agent: Agent::new(agent),
+            texts_at: None,
+            closing,
             failure: None,
             terminal: has_terminal(),
         };
@@ -284,6 +294,8 @@ impl Supervisor {
             self.front_at,
             self.asked.next_deadline(),
             certificates,
+            self.texts_deadline(),
+            self.maintenance_deadline(),
         ];
         pools.chain(others.into_iter().flatten()).min()
     }
@@ -298,6 +310,8 @@ impl Supervisor {
         }
         self.asked.answer_overdue(now);
         self.care_for_certificates(now);
+        self.care_for_texts(now);
+        self.care_for_maintenance(now);
         match self.phase {
             Phase::Starting => self.finish_start(),
             Phase::Draining { .. } if self.front.is_none() => self.stop(true, now),
@@ -355,6 +369,7 @@ impl Supervisor {
             self.phase = Phase::Running;
             banner::ready(&self.plan, self.started.elapsed());
             self.begin_certificates(Instant::now());
+            self.begin_texts(Instant::now());
             notify::send("READY=1");
         }
     }
@@ -368,6 +383,9 @@ impl Supervisor {
         match command {
             Command::Status => self.ask_status(reply, now),
             Command::Server { name, order } => self.ask_order(name, order, reply, now),
+            Command::Maintenance { site, wanted } => {
+                self.switch_maintenance((&site, wanted), reply, now);
+            }
             Command::Renew { name } => {
                 let _ = reply.send(self.renew(name.as_deref(), now));
             }
