@@ -316,13 +316,13 @@ pub static ROUTE: Keys = Keys {
             "query",
             Kind::Pairs,
             "",
-            "Query parameters: name = glob, all of them.",
+            "Query parameters: name = glob or \"~regex\", all of them.",
         ),
         key(
             "header",
             Kind::Pairs,
             "",
-            "Header fields: name = glob, all of them.",
+            "Header fields: name = glob or \"~regex\", all of them.",
         ),
         key(
             "prefix",

@@ -30,6 +30,7 @@ pub(super) struct Acls {
 
 #[derive(Debug)]
 struct Acl {
+    name: String,
     hosts: Vec<Value>,
     paths: Vec<PathMatch>,
     methods: Vec<String>,
@@ -87,6 +88,34 @@ impl Acls {
         (!any).then_some("any")
     }
 
+    /// Why an acl does not hold, in words; `None` = it does.
+    pub(super) fn explain(&self, index: usize, facts: &Facts<'_>) -> Option<String> {
+        let acl = self.acls.get(index)?;
+        let why = match self.failed(index, facts)? {
+            "not" => {
+                let mut not = acl.not.iter().copied();
+                let other = not.find(|&other| self.holds(other, facts))?;
+                format!("acl `{}` holds", self.acls.get(other)?.name)
+            }
+            "any" => {
+                let any = acl
+                    .any
+                    .iter()
+                    .filter_map(|&other| self.explain(other, facts));
+                format!(
+                    "none of its `any` holds ({})",
+                    any.collect::<Vec<_>>().join("; ")
+                )
+            }
+            "client_ip" if facts.client.addr.is_none() => {
+                "client_ip does not match (no client is given)".into()
+            }
+            key @ ("after" | "before" | "time") => format!("{key} does not match now"),
+            key => format!("{key} does not match"),
+        };
+        Some(format!("`{}`: {why}", acl.name))
+    }
+
     /// The paths of an acl.
     pub(super) fn paths(&self, acl: usize) -> &[PathMatch] {
         self.acls.get(acl).map_or(&[], |acl| &acl.paths)
@@ -96,6 +125,7 @@ impl Acls {
 impl Acl {
     fn compile(acl: &model::Acl) -> Result<Self, regex::Error> {
         Ok(Self {
+            name: acl.name.clone(),
             hosts: acl
                 .host
                 .iter()

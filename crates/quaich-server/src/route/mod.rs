@@ -7,6 +7,8 @@ pub mod explain;
 mod field;
 pub mod glob;
 mod host;
+mod index;
+mod literal;
 mod matcher;
 mod path;
 pub mod secure;
@@ -20,12 +22,16 @@ use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use acl::{Acls, Facts};
 use host::Hosts;
+use index::Index;
 use matcher::Matcher;
 use secure::Secure;
 use template::Template;
 
 pub use capture::CapturingPath;
 pub use path::{PathMatch, strip_mount};
+
+#[cfg(test)]
+mod tests;
 
 /// All sites with their routes, ready to be asked.
 #[derive(Debug)]
@@ -46,8 +52,13 @@ pub struct Site {
     pub secure: Secure,
     listeners: Vec<usize>,
     routes: Vec<Route>,
+    /// `None` = there are so few routes that all of them are tried.
+    by_path: Option<Index>,
     log: bool,
 }
+
+/// Most routes that are tried one by one.
+const FEW: usize = 8;
 
 /// A route: conditions and what its handler needs to know of it.
 #[derive(Debug)]
@@ -71,6 +82,8 @@ pub struct Route {
     /// Where its files are, if it has some.
     pub document_root: Option<Vec<u8>>,
     matcher: Matcher,
+    /// A path condition, its own or of an acl, is a regular expression.
+    catches: bool,
     upstream: String,
     log: bool,
 }
@@ -93,6 +106,7 @@ impl RouteTable {
                 secure: Secure::new(site, config),
                 listeners: site.listeners.clone(),
                 routes,
+                by_path: (site.routes.len() > FEW).then(|| Index::new(&site.routes)),
                 log: site.access_log,
             });
         }
@@ -123,8 +137,31 @@ impl RouteTable {
         site: &'t Site,
         exchange: &mut Exchange,
     ) -> Result<&'t Route, Error> {
-        site.find(&self.acls, &Facts::of(exchange))
-            .ok_or(Error::downstream(Kind::NotFound))
+        let facts = Facts::of(exchange);
+        let route = site
+            .find(&self.acls, &facts)
+            .ok_or(Error::downstream(Kind::NotFound))?;
+        if route.catches {
+            self.catch(route, exchange);
+        }
+        Ok(route)
+    }
+
+    /// Notes what the path of a route has caught; if it has no expressions, that of its acl.
+    fn catch(&self, route: &Route, exchange: &mut Exchange) {
+        let own = &route.matcher.paths;
+        let patterns = if own.iter().any(PathMatch::catches) {
+            Some(own.as_slice())
+        } else {
+            let facts = Facts::of(exchange);
+            let mut when = route.matcher.when.iter().copied();
+            let holds = when.find(|&acl| self.acls.holds(acl, &facts));
+            holds.map(|acl| self.acls.paths(acl))
+        };
+        let path = exchange.request.path_decoded();
+        if let Some(patterns) = patterns {
+            path::catch(patterns, path, &mut exchange.captures);
+        }
     }
 
     /// Whether the acl with this place in the configuration holds for `exchange`, whose client is
@@ -173,9 +210,15 @@ impl RouteTable {
 impl Site {
     /// The first route that takes the request.
     fn find(&self, acls: &Acls, facts: &Facts<'_>) -> Option<&Route> {
-        self.routes
-            .iter()
-            .find(|route| route.matcher.matches(acls, facts).is_ok())
+        let takes = |route: &Route| route.matcher.matches(acls, facts).is_ok();
+        match &self.by_path {
+            None => self.routes.iter().find(|route| takes(route)),
+            Some(by_path) => {
+                let takes = |place: usize| self.routes.get(place).is_some_and(takes);
+                let place = by_path.first(facts.request.path_decoded(), takes)?;
+                self.routes.get(place)
+            }
+        }
     }
 }
 
@@ -211,6 +254,11 @@ impl Route {
                 files.map(|files| files.root.as_os_str().as_encoded_bytes().to_vec())
             },
             matcher: Matcher::compile(route)?,
+            catches: {
+                let acls = route.when.iter().filter_map(|acl| config.acls.get(*acl));
+                let mut paths = acls.flat_map(|acl| &acl.path).chain(&route.path);
+                paths.any(|path| matches!(path, model::PathPattern::Regex(_)))
+            },
             upstream: match route.action {
                 model::Action::Upstream(index) => config.upstreams[index].name.clone(),
                 _ => String::new(),

@@ -37,7 +37,7 @@ impl Front {
             config,
             material,
             texts: Vec::new(),
-            closed: Vec::new(),
+            closed: Default::default(),
             protected: Vec::new(),
             sticky_secrets: Vec::new(),
             access_log: None,

@@ -133,6 +133,19 @@ fn forward_auth() {
 }
 
 #[test]
+fn acl() {
+    let quaich = serve(example("acl", on_a_free_port));
+    let said = |target: &str, fields: &str| quaich.request("GET", target, fields, b"").text();
+    assert_eq!(said("/admin/", ""), "hello, guest\n");
+    assert_eq!(said("/admin/", "X-Team: red\r\n"), "hello, colleague\n");
+    assert_eq!(said("/", ""), "welcome\n");
+    let bot = quaich.request("GET", "/", "User-Agent: googlebot\r\n", b"");
+    bot.expect_status(403);
+    let route = quaich.cli(["route", "/admin/", "--client", "10.1.2.3"]);
+    assert!(route.stdout.contains("status 200"), "{}", route.stdout);
+}
+
+#[test]
 fn proxy() {
     let (origin, other) = (Origin::ok(), Origin::ok());
     let (first, second) = (origin.addr().to_string(), other.addr().to_string());

@@ -36,6 +36,7 @@ mod https;
 mod limit;
 mod limits;
 mod maintenance;
+mod matching;
 mod mount;
 mod peers;
 mod process;
