@@ -48,6 +48,8 @@ def scenario(kind, path="/", size=None, post=0, app=None, load="wrk", connection
 
 SCENARIOS = {
     "return200": scenario("return"),
+    "filters-none": scenario("filters-none"),
+    "filters-ten": scenario("filters-ten"),
     "proxy-1k": scenario("proxy", "/1k", size=1024),
     "proxy-100k": scenario("proxy", "/100k.bin", size=102400),
     "proxy-post-16k": scenario("proxy", "/post", post=16384),
