@@ -51,6 +51,8 @@ pub enum Kind {
     Switch(&'static [&'static str]),
     /// A text or a list of texts.
     Texts,
+    /// A text or a list of texts, or `false`/`"off"` for none.
+    TextsOrOff,
     /// A whole number between both bounds, or a list of such.
     Counts(u64, u64),
     /// A table of texts with free keys.
@@ -63,6 +65,15 @@ pub enum Kind {
     DurationOrTable(&'static Keys),
     /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
     BoolOrTable(&'static Keys),
+    /// `{ ... }` with fixed keys, a list of them, or `false`/`"off"`.
+    TablesOrOff(&'static Keys),
+    /// A path, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
+    PathOrTable(&'static Keys),
+    /// A table with free keys; each value is a path, `false`/`"off"`, or `{ ... }` with fixed keys.
+    /// `false`/`"off"` in place of it all.
+    Each(&'static Keys),
+    /// `true`, `false`/`"off"`, a status or class of statuses, or a list of them.
+    Statuses,
     /// A text, `false`/`"off"`, `{ ... }` with fixed keys, or a list of such.
     TextOrTables(&'static Keys),
     /// `[[...]]`
@@ -80,6 +91,9 @@ impl Kind {
             | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
             | Self::BoolOrTable(keys)
+            | Self::TablesOrOff(keys)
+            | Self::PathOrTable(keys)
+            | Self::Each(keys)
             | Self::TextOrTables(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),

@@ -47,7 +47,7 @@ fn default(key: &Key) -> Value {
     match key.kind {
         Kind::Bool => json!(key.default == "true"),
         Kind::Count(..) => key.default.parse::<u64>().map_or(Value::Null, |n| json!(n)),
-        Kind::Texts => json!(words(key).collect::<Vec<_>>()),
+        Kind::Texts | Kind::TextsOrOff => json!(words(key).collect::<Vec<_>>()),
         _ => json!(key.default),
     }
 }
@@ -76,6 +76,10 @@ fn of_kind(kind: Kind) -> Value {
             let list = json!({ "type": "array", "items": { "type": "string" } });
             json!({ "anyOf": [{ "type": "string" }, list] })
         }
+        Kind::TextsOrOff => {
+            let list = json!({ "type": "array", "items": { "type": "string" } });
+            json!({ "anyOf": [{ "type": "string" }, list, { "const": false }] })
+        }
         Kind::Counts(low, high) => {
             let list = json!({ "type": "array", "items": number(low, high) });
             json!({ "anyOf": [number(low, high), list] })
@@ -90,6 +94,22 @@ fn of_kind(kind: Kind) -> Value {
         }
         Kind::BoolOrTable(inner) => {
             json!({ "anyOf": [{ "enum": [true, false, "off"] }, table(inner)] })
+        }
+        Kind::TablesOrOff(inner) => {
+            let list = json!({ "type": "array", "items": table(inner) });
+            json!({ "anyOf": [off, table(inner), list] })
+        }
+        Kind::PathOrTable(inner) => json!({
+            "anyOf": [{ "type": "string" }, { "enum": [true, false, "off"] }, table(inner)]
+        }),
+        Kind::Each(inner) => {
+            let each = json!({ "anyOf": [{ "type": "string" }, { "const": false }, table(inner)] });
+            json!({ "anyOf": [off, { "type": "object", "additionalProperties": each }] })
+        }
+        Kind::Statuses => {
+            let one = json!({ "anyOf": [number(400, 599), { "enum": ["4xx", "5xx", "*"] }] });
+            let list = json!({ "type": "array", "items": one });
+            json!({ "anyOf": [{ "enum": [true, false, "off"] }, one, list] })
         }
         Kind::TextOrTables(inner) => {
             let list = json!({ "type": "array", "items": table(inner) });

@@ -645,7 +645,6 @@ prop_compose! {
             server,
             tls,
             apps: vec![app],
-            upstreams: vec![upstream, tcp],
             sites: routes.into_iter().enumerate().map(site).collect(),
             log: Log { level: "info".into(), output: output.clone(), format: "auto".into() },
             access_log: AccessLog { output, format },
@@ -653,7 +652,8 @@ prop_compose! {
             subscribe: Some(subscribe),
             acls,
             limits,
-            auths,
+            auths: filters::auth::fitting(auths, &upstream),
+            upstreams: vec![upstream, tcp],
         }
     }
 }

@@ -72,8 +72,25 @@ pub enum Kind {
     QueueFull,
     /// No worker became free in time.
     QueueTimeout,
+    /// Nobody, or nobody who was believed.
+    Unauthenticated,
+    /// Somebody who may not come in.
+    NotAdmitted,
+    /// Too many wrong passwords from one address.
+    TooManyPasswords,
+    /// Too many passwords are being verified.
+    AuthBusy,
+    /// Whoever is to say who it is cannot be asked.
+    AuthUnavailable,
+    /// The site is closed for maintenance.
+    Maintenance,
+    /// The app or upstream has answered with this status, and its body is replaced. What is kept of its
+    /// head is in the response.
+    Replaced(u16),
     /// A request was sent on from route to route without end.
     RewriteLoop,
+    /// A rewrite has made a path that is none.
+    BadRewrite,
     /// Something on this machine failed: disk, memory, descriptors.
     Resources,
 }
@@ -119,20 +136,24 @@ impl Error {
     /// The status that the client gets; `None` when no answer can be sent any more.
     pub fn status(&self) -> Option<u16> {
         Some(match self.kind {
-            Kind::Rejected(status, _) | Kind::Status(status) => status,
+            Kind::Rejected(status, _) | Kind::Status(status) | Kind::Replaced(status) => status,
             Kind::ClientGone | Kind::WriteTimeout => return None,
             Kind::RequestTimeout => 408,
             Kind::BodyTooLarge => 413,
             Kind::NoSite | Kind::Misdirected => 421,
             Kind::NotFound => 404,
             Kind::MethodNotAllowed => 405,
+            Kind::Unauthenticated => 401,
+            Kind::NotAdmitted => 403,
+            Kind::TooManyPasswords => 429,
             Kind::Connect | Kind::UpstreamClosed | Kind::BadResponse(_) => 502,
             Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
-            Kind::AppFailed | Kind::RewriteLoop => 500,
+            Kind::AppFailed | Kind::RewriteLoop | Kind::BadRewrite => 500,
             Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout => 503,
-            Kind::Resources => 503,
+            Kind::Resources | Kind::Maintenance => 503,
+            Kind::AuthBusy | Kind::AuthUnavailable => 503,
         })
     }
 
@@ -149,7 +170,12 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         matches!(
             self.kind,
-            Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout | Kind::Resources
+            Kind::NoServer
+                | Kind::QueueFull
+                | Kind::QueueTimeout
+                | Kind::Resources
+                | Kind::AuthBusy
+                | Kind::AuthUnavailable
         )
         .then_some(Duration::from_secs(1))
     }
@@ -181,7 +207,15 @@ impl Error {
             Kind::AppTimeout => "app_timeout",
             Kind::QueueFull => "queue_full",
             Kind::QueueTimeout => "queue_timeout",
+            Kind::Unauthenticated => "unauthenticated",
+            Kind::NotAdmitted => "not_admitted",
+            Kind::TooManyPasswords => "too_many_passwords",
+            Kind::AuthBusy => "auth_busy",
+            Kind::AuthUnavailable => "auth_unavailable",
+            Kind::Maintenance => "maintenance",
+            Kind::Replaced(_) => "error_replaced",
             Kind::RewriteLoop => "rewrite_loop",
+            Kind::BadRewrite => "bad_rewrite",
             Kind::Resources => "resources",
         }
     }

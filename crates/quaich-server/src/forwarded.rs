@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use quaich_config::model::Network;
 use quaich_proto::headers::{HeaderId, Headers};
 
-pub use address::is_within;
+pub use address::{canonical, is_within};
 pub use append::append;
 pub use dropped::{is_certificate, is_dropped};
 

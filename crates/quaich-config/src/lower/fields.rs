@@ -20,6 +20,16 @@ use crate::units;
 /// A text and where it stands.
 pub(crate) type Word = (String, Span);
 
+/// What stands at a free key of [`Kind::Each`].
+pub(crate) enum Each<'d> {
+    /// Nothing.
+    Off,
+    /// A path as it is written.
+    Text(Word),
+    /// A table.
+    Table(Fields<'d>),
+}
+
 /// One table of the document with the keys that it may hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'d> {
@@ -153,6 +163,16 @@ impl<'d> Fields<'d> {
                 None
             }
         }
+    }
+
+    /// As [`texts`](Self::texts); none for `false` and `"off"`.
+    pub(crate) fn texts_or_off(&self, cx: &mut Lower<'_>, name: &str) -> Option<Vec<Word>> {
+        let entry = self.table.and_then(|table| table.entry(name))?;
+        if is_off(&entry.value) {
+            self.entry(cx, name);
+            return Some(Vec::new());
+        }
+        self.texts(cx, name)
     }
 
     pub(crate) fn flag(&self, cx: &mut Lower<'_>, name: &str) -> bool {

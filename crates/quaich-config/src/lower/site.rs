@@ -85,6 +85,8 @@ fn site(
     }
     shadow::warn(cx, (&hosts, fields), &routes);
     let https = https::site(cx, names, fields, (&hosts, &listeners));
+    let client = https.client.as_ref();
+    filters::auth::check_certificates(cx, names, (fields, client), &routes);
     Site {
         name: name.0,
         hosts,

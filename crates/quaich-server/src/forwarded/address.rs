@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use quaich_config::model::Network;
 
 /// A network of IPv4 addresses written as IPv6 (`::ffff:10.0.0.0/104`) as what it is.
-pub(super) fn canonical(network: &Network) -> Network {
+pub fn canonical(network: &Network) -> Network {
     match (
         network.addr,
         network.addr.to_canonical(),

@@ -88,6 +88,22 @@ counters! {
     sticky_redispatches,
     /// Request bodies that were read whole before a server was asked, for its protocol needs their length.
     bodies_held,
+    /// Requests that a `rewrite` gave another path.
+    rewrites,
+    /// Requests that `canonical_host` or `slash` redirected.
+    canonical_redirects,
+    /// Answers in which a path got the prefix of its mount point.
+    mount_rewrites,
+    /// Requests that `auth` let in.
+    auth_granted,
+    /// Those that it refused.
+    auth_refused,
+    /// Those that it refused because whoever had to say could not be asked.
+    auth_failed,
+    /// Passwords verified, which is slow on purpose.
+    passwords_verified,
+    /// Passwords that were found right because they were a short while ago.
+    passwords_remembered,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.
@@ -96,6 +112,12 @@ counters! {
     tls_resumed,
     /// TLS handshakes with clients that failed.
     tls_handshake_failures,
+    /// Error answers with a page from a file.
+    error_pages,
+    /// Errors of apps and upstreams whose answer was replaced by a page.
+    errors_replaced,
+    /// Requests refused because the site is closed for maintenance.
+    maintenance,
     /// Panics caught at the edge of a connection.
     panics,
 }

@@ -21,7 +21,7 @@ pub(super) fn request(
 ) -> Request {
     let exchange = &*scope.exchange;
     let from = &exchange.request;
-    let path = match strip_mount(from.path(), &route.prefix) {
+    let path = match strip_mount(from.path(), &route.mount) {
         Some(b"") => b"/",
         Some(rest) => rest,
         None => from.path(),
@@ -48,6 +48,7 @@ pub(super) fn request(
             || h1::is_hop_by_hop(id)
             || is_for_proxy(id, name)
             || listed.names(name)
+            || exchange.identity.hides(id, value)
             || key.is_some() && name.eq_ignore_ascii_case(b"sec-websocket-key")
             || forwarded::is_dropped(id, name, trusted)
             || asked && forwarded::is_certificate(name))
@@ -58,6 +59,9 @@ pub(super) fn request(
             }
         }
     }
+    for (_, name, value) in exchange.identity.fields.iter() {
+        request.field(name, value);
+    }
     if let Some(key) = &key {
         request.field(b"Sec-WebSocket-Key", key);
     }
@@ -67,7 +71,7 @@ pub(super) fn request(
         .trust
         .public(client, &from.headers, authority, scope.local_port);
     let lines = request.lines();
-    forwarded::append(lines, &from.headers, client, &public, &route.prefix);
+    forwarded::append(lines, &from.headers, client, &public, &route.mount);
     for (name, value) in exchange.session.iter().flat_map(|session| session.fields()) {
         request.field(name.as_bytes(), value.as_bytes());
     }

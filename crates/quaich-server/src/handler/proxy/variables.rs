@@ -71,8 +71,14 @@ fn variables(
         // PHP runs nothing without it.
         all.push(b"REDIRECT_STATUS", b"200");
     }
+    let identity = &exchange.identity;
+    if identity.checked {
+        if !identity.user.is_empty() {
+            all.push(b"AUTH_TYPE", identity.kind.as_bytes());
+            all.push(b"REMOTE_USER", &identity.user);
+        }
     // What nginx does, and what apps behind it count on: nobody has checked the password.
-    if params == Params::Nginx
+    } else if params == Params::Nginx
         && let Some(user) = gateway::basic_user(&from.headers)
     {
         all.push(b"REMOTE_USER", &user);
