@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 
 use quaich_config::model::{self, Answers, Edits};
-use quaich_proto::h1::is_hop_by_hop;
+use quaich_proto::h1::{Connection, is_hop_by_hop};
 use quaich_proto::headers::{self, HeaderId};
 
 use super::{Flow, Parts};
@@ -72,9 +72,15 @@ impl Headers {
         }
         let mut fields = std::mem::take(&mut exchange.edited);
         fields.clone_from(&exchange.request.headers);
-        // What is added from here on is believed.
-        let trusted = exchange.client.trusted;
-        fields.retain(|id, name, _| trusted || !forwarded::is_dropped(id, name, trusted));
+        // What is added from here on is believed, and no client can have it dropped.
+        let (trusted, identity) = (exchange.client.trusted, &exchange.identity);
+        let listed = Connection::of(&exchange.request.headers);
+        fields.retain(|id, name, value| {
+            is_fixed(id)
+                || (trusted || !forwarded::is_dropped(id, name, trusted))
+                    && !listed.names(name)
+                    && !identity.hides(id, value)
+        });
         for group in &self.request {
             self.apply(group, &mut fields, exchange, &scope.thread.counters);
         }
