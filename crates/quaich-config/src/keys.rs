@@ -37,6 +37,8 @@ pub enum Kind {
     Count(u64, u64),
     /// `"auto"` or a whole number between both bounds.
     AutoCount(u64, u64),
+    /// A whole number between both bounds, `true` or `false`/`"off"`.
+    CountOrTrue(u64, u64),
     /// A time with a unit, more than 0.
     Duration,
     /// A time with a unit; `"0s"` allowed.

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | before the route is known | `patch` |
 //! | where it is asked | `canonical` |
-//! | who may ask | `maintenance`, `limit`, `cors` (preflight), `auth` |
+//! | who may ask | `maintenance`, `limit`, `cors` (preflight), `auth`, `limit` by user |
 //! | what is asked | `rewrite`, `headers` |
 //!
 //! A response passes, just before its head is written: `mount`, `expires`, `headers`, `security`,
@@ -43,7 +43,7 @@ use crate::exchange::{Exchange, Origin};
 use crate::thread::Thread;
 use crate::upstream::Upstream;
 use error_pages::Shown;
-use stage::Stage;
+use stage::{Brake, Stage};
 use texts::Texts;
 
 /// What a filter says of a request.
@@ -102,6 +102,7 @@ struct Filters {
     maintenance: Option<maintenance::Maintenance>,
     canonical: Option<canonical::Canonical>,
     limits: Option<limit::Limits>,
+    user_limits: Option<limit::Limits>,
     cors: Option<cors::Cors>,
     access: Option<auth::Access>,
     rewrite: Option<rewrite::Rewrite>,
@@ -133,6 +134,11 @@ impl FilterTable {
         }
     }
 
+    /// Looks at what is to be looked at now and then.
+    pub fn tend(&self) {
+        self.shared.limits.tend();
+    }
+
     /// Those that hold for an exchange as far as it has come; `None` before its site is known.
     fn of(&self, exchange: &Exchange) -> Option<&Filters> {
         let site = self.sites.get(exchange.notes.site?)?;
@@ -152,7 +158,8 @@ impl Filters {
         Self {
             maintenance: maintenance::Maintenance::new(site, &settings.maintenance, parts),
             canonical: canonical::Canonical::new(&settings.rewrite),
-            limits: limit::Limits::new(&settings.limit, parts),
+            limits: limit::Limits::new(&settings.limit, limit::Turn::BeforeAuth, parts),
+            user_limits: limit::Limits::new(&settings.limit, limit::Turn::AfterAuth, parts),
             cors: cors::Cors::new(&settings.cors, parts),
             access: auth::Access::new(&settings.auth, parts),
             rewrite: rewrite::Rewrite::new(&settings.rewrite, parts),
@@ -174,6 +181,19 @@ impl Filters {
             || self.expires.is_some()
             || self.cors.is_some()
             || self.compress.is_some()
+            || self.all_limits().any(limit::Limits::brakes)
+    }
+
+    fn all_limits(&self) -> impl Iterator<Item = &limit::Limits> {
+        self.limits.iter().chain(&self.user_limits)
+    }
+
+    /// What holds the body of this response back.
+    fn brake(&self, exchange: &Exchange) -> Option<Brake> {
+        let mut pace = limit::Pace::default();
+        self.all_limits()
+            .for_each(|limits| limits.brake(&mut pace, exchange));
+        (!pace.is_idle()).then(|| Brake::new(pace))
     }
 
     async fn request(&self, scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
@@ -195,6 +215,7 @@ impl Filters {
         pass!(self.limits);
         pass!(self.cors);
         pass!(self.access);
+        pass!(self.user_limits);
         pass!(self.rewrite);
         pass!(self.headers);
         Ok(Flow::Pass)
@@ -276,6 +297,9 @@ pub fn response(
         }
         if let Some(compress) = &filters.compress {
             (length, stage) = compress.response(thread, exchange, length);
+        }
+        if let Some(brake) = filters.brake(exchange) {
+            stage.get_or_insert_default().pace = Some(brake);
         }
     }
     for (_, name, value) in exchange.additions.iter() {

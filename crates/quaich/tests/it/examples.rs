@@ -161,6 +161,18 @@ fn health() {
 }
 
 #[test]
+fn limit() {
+    let quaich = serve(example("limit", on_a_free_port));
+    let mut client = quaich.raw();
+    let statuses = (0..6).map(|_| client.get("/login").status);
+    assert_eq!(statuses.collect::<Vec<_>>(), [200, 200, 200, 200, 200, 429]);
+    client
+        .get("/downloads/readme.txt")
+        .expect_body("A small file.\n");
+    client.get("/internal").expect_status(200);
+}
+
+#[test]
 fn tcp() {
     let serve_one = || Origin::start(|talk| while !talk.read().is_empty() {});
     let (origin, other) = (serve_one(), serve_one());

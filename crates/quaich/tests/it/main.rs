@@ -31,6 +31,7 @@ mod health;
 mod health_passive;
 mod http1;
 mod https;
+mod limit;
 mod limits;
 mod maintenance;
 mod mount;
