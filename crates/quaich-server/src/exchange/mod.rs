@@ -40,7 +40,8 @@ pub struct Exchange {
     pub additions: Headers,
     /// The fields of the request as apps and upstreams get them, where `is_edited`.
     pub edited: Headers,
-    /// Whether they are other ones than the client sent.
+    /// Whether they are other ones than the client sent: without what the client may not say, and
+    /// with what the configuration says.
     pub is_edited: bool,
     /// What limits have noted of it.
     pub tally: Tally,

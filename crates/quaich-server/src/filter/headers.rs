@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 
 use quaich_config::model::{self, Answers, Edits};
-use quaich_proto::h1::is_hop_by_hop;
+use quaich_proto::h1::{Connection, is_hop_by_hop};
 use quaich_proto::headers::{self, HeaderId};
 
 use super::{Flow, Parts};
@@ -65,15 +65,22 @@ impl Headers {
     }
 
     pub(super) async fn request(&self, scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
-        if self.request.is_empty() {
+        let exchange = &mut *scope.exchange;
+        let asked = &exchange.request.headers;
+        if !self.request.iter().any(|group| group.concerns(asked)) {
             return Ok(Flow::Pass);
         }
-        let exchange = &mut *scope.exchange;
         let mut fields = std::mem::take(&mut exchange.edited);
         fields.clone_from(&exchange.request.headers);
-        // What is added from here on is believed.
-        let trusted = exchange.client.trusted;
-        fields.retain(|id, name, _| trusted || !forwarded::is_dropped(id, name, trusted));
+        // What is added from here on is believed, and no client can have it dropped.
+        let (trusted, identity) = (exchange.client.trusted, &exchange.identity);
+        let listed = Connection::of(&exchange.request.headers);
+        fields.retain(|id, name, value| {
+            is_fixed(id)
+                || (trusted || !forwarded::is_dropped(id, name, trusted))
+                    && !listed.names(name)
+                    && !identity.hides(id, value)
+        });
         for group in &self.request {
             self.apply(group, &mut fields, exchange, &scope.thread.counters);
         }
@@ -166,11 +173,30 @@ impl Group {
         }
     }
 
+    /// Whether there is anything to do.
+    fn concerns(&self, fields: &headers::Headers) -> bool {
+        let mut fields = fields.iter();
+        !self.edits.is_empty() || fields.any(|(id, name, _)| !is_fixed(id) && self.removes(name))
+    }
+
     fn removes(&self, name: &[u8]) -> bool {
         self.remove.iter().any(|pattern| match pattern {
             Name::Exact(exact) => exact.eq_ignore_ascii_case(name),
-            Name::Glob(pattern) => glob::matches(pattern, &name.to_ascii_lowercase()),
+            Name::Glob(pattern) => matches_any_case(pattern, name),
         })
+    }
+}
+
+/// Whether `name` matches `pattern`, which is in lower case.
+fn matches_any_case(pattern: &[u8], name: &[u8]) -> bool {
+    let mut room = [0; 64];
+    match room.get_mut(..name.len()) {
+        Some(lower) => {
+            lower.copy_from_slice(name);
+            lower.make_ascii_lowercase();
+            glob::matches(pattern, lower)
+        }
+        None => glob::matches(pattern, &name.to_ascii_lowercase()),
     }
 }
 

@@ -181,7 +181,7 @@ fn enqueue(
         !matches!(id, HeaderId::ContentLength | HeaderId::Expect)
             && !quaich_proto::h1::is_hop_by_hop(*id)
             && !is_dropped(*id, name, trusted)
-            && !identity.hides(*id, value)
+            && (exchange.is_edited || !identity.hides(*id, value))
     });
     let fields = fields.chain(identity.fields.iter());
     let fields = fields.map(|(id, name, value)| (id as u8, name, value));

@@ -47,8 +47,7 @@ pub(super) fn request(
         if !(ours
             || h1::is_hop_by_hop(id)
             || is_for_proxy(id, name)
-            || listed.names(name)
-            || exchange.identity.hides(id, value)
+            || !exchange.is_edited && (listed.names(name) || exchange.identity.hides(id, value))
             || key.is_some() && name.eq_ignore_ascii_case(b"sec-websocket-key")
             || forwarded::is_dropped(id, name, trusted)
             || asked && forwarded::is_certificate(name))
