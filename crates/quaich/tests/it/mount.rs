@@ -90,7 +90,12 @@ fn side_by_side(quaich: &Quaich) {
         .lines()
         .filter_map(|line| line.split('\t').nth(2))
         .collect();
-    for path in ["/tools/red/", "/tools/red/sub", "/tools/blue/", "/tools/blue/sub"] {
+    for path in [
+        "/tools/red/",
+        "/tools/red/sub",
+        "/tools/blue/",
+        "/tools/blue/sub",
+    ] {
         assert!(paths.contains(&path), "{jar}");
     }
     assert_eq!(paths.len(), 4, "{jar}");
@@ -140,7 +145,10 @@ fn with_apps(toml: &str) -> Quaich {
     let site = TempSite::new();
     copy_project("mounted", &site);
     let toml = format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{toml}");
-    site.write("quaich.toml", toml.replace("PYTHON", &python().display().to_string()));
+    site.write(
+        "quaich.toml",
+        toml.replace("PYTHON", &python().display().to_string()),
+    );
     QuaichCommand::new(site, ["serve", "-c", "quaich.toml"]).start()
 }
 

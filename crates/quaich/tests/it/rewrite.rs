@@ -222,7 +222,10 @@ respond = { body = "page" }
     ask(&mut client, "10.0.0.1", "/health").expect_body("well");
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nab");
     client.response().expect_status(308);
-    assert_eq!(quaich.status()["front"]["counters"]["canonical_redirects"], 6);
+    assert_eq!(
+        quaich.status()["front"]["counters"]["canonical_redirects"],
+        6
+    );
 }
 
 #[test]

@@ -37,12 +37,42 @@ const TABLE: &[(&str, &str, &str, Apache)] = &[
     ("Location", "#f", "", Same),
     ("Location", "//O/x", "//app.test:8080/tools/app/x", Leaves),
     ("Location", "//other.test/x", "", Same),
-    ("Location", "http://O/x", "http://app.test:8080/tools/app/x", Same),
-    ("Location", "http://O/", "http://app.test:8080/tools/app/", Same),
-    ("Location", "http://O", "http://app.test:8080/tools/app/", Leaves),
-    ("Location", "http://O?q", "http://app.test:8080/tools/app/?q", Leaves),
-    ("Location", "http://O/a%20b", "http://app.test:8080/tools/app/a%20b", Same),
-    ("Location", "HTTP://O/x", "http://app.test:8080/tools/app/x", Same),
+    (
+        "Location",
+        "http://O/x",
+        "http://app.test:8080/tools/app/x",
+        Same,
+    ),
+    (
+        "Location",
+        "http://O/",
+        "http://app.test:8080/tools/app/",
+        Same,
+    ),
+    (
+        "Location",
+        "http://O",
+        "http://app.test:8080/tools/app/",
+        Leaves,
+    ),
+    (
+        "Location",
+        "http://O?q",
+        "http://app.test:8080/tools/app/?q",
+        Leaves,
+    ),
+    (
+        "Location",
+        "http://O/a%20b",
+        "http://app.test:8080/tools/app/a%20b",
+        Same,
+    ),
+    (
+        "Location",
+        "HTTP://O/x",
+        "http://app.test:8080/tools/app/x",
+        Same,
+    ),
     // The app knows its prefix, though not its host: Apache doubles it.
     (
         "Location",
@@ -50,15 +80,40 @@ const TABLE: &[(&str, &str, &str, Apache)] = &[
         "http://app.test:8080/tools/app/x",
         Says("http://app.test:8080/tools/app/tools/app/x"),
     ),
-    ("Location", "http://localhost:P/x", "http://app.test:8080/tools/app/x", Leaves),
+    (
+        "Location",
+        "http://localhost:P/x",
+        "http://app.test:8080/tools/app/x",
+        Leaves,
+    ),
     ("Location", "http://127.0.0.1/x", "", Same),
     ("Location", "http://127.0.0.1:1/x", "", Same),
     // The app believes that clients speak TLS with it.
-    ("Location", "https://O/x", "http://app.test:8080/tools/app/x", Leaves),
-    ("Location", "http://app.test:8080/x", "http://app.test:8080/tools/app/x", Leaves),
+    (
+        "Location",
+        "https://O/x",
+        "http://app.test:8080/tools/app/x",
+        Leaves,
+    ),
+    (
+        "Location",
+        "http://app.test:8080/x",
+        "http://app.test:8080/tools/app/x",
+        Leaves,
+    ),
     ("Location", "http://app.test:8080/tools/app/x", "", Same),
-    ("Location", "http://APP.test:8080/x", "http://APP.test:8080/tools/app/x", Leaves),
-    ("Location", "https://app.test:8080/x", "https://app.test:8080/tools/app/x", Leaves),
+    (
+        "Location",
+        "http://APP.test:8080/x",
+        "http://APP.test:8080/tools/app/x",
+        Leaves,
+    ),
+    (
+        "Location",
+        "https://app.test:8080/x",
+        "https://app.test:8080/tools/app/x",
+        Leaves,
+    ),
     ("Location", "http://app.test/x", "", Same),
     ("Location", "http://other.test/x", "", Same),
     ("Location", "mailto:a@b", "", Same),
@@ -68,15 +123,40 @@ const TABLE: &[(&str, &str, &str, Apache)] = &[
     ("Location", "javascript:x", "", Same),
     ("Location", "/x\ty", "/tools/app/x\ty", Leaves),
     ("Content-Location", "/x", "/tools/app/x", Leaves),
-    ("Content-Location", "http://O/x", "http://app.test:8080/tools/app/x", Same),
+    (
+        "Content-Location",
+        "http://O/x",
+        "http://app.test:8080/tools/app/x",
+        Same,
+    ),
     ("Content-Location", "http://other.test/", "", Same),
-    ("URI", "http://O/x", "http://app.test:8080/tools/app/x", Same),
+    (
+        "URI",
+        "http://O/x",
+        "http://app.test:8080/tools/app/x",
+        Same,
+    ),
     // Apache does not know these.
     ("Refresh", "5; url=/x", "5; url=/tools/app/x", Leaves),
-    ("Refresh", "5; url=http://O/x", "5; url=http://app.test:8080/tools/app/x", Leaves),
+    (
+        "Refresh",
+        "5; url=http://O/x",
+        "5; url=http://app.test:8080/tools/app/x",
+        Leaves,
+    ),
     ("Link", "</x>; rel=next", "</tools/app/x>; rel=next", Leaves),
-    ("Link", "<http://O/x>; rel=next", "<http://app.test:8080/tools/app/x>; rel=next", Leaves),
-    ("Set-Cookie", "a=1; Path=/; HttpOnly", "a=1; Path=/tools/app/; HttpOnly", Same),
+    (
+        "Link",
+        "<http://O/x>; rel=next",
+        "<http://app.test:8080/tools/app/x>; rel=next",
+        Leaves,
+    ),
+    (
+        "Set-Cookie",
+        "a=1; Path=/; HttpOnly",
+        "a=1; Path=/tools/app/; HttpOnly",
+        Same,
+    ),
     // Apache loses what is behind the path that it replaces.
     (
         "Set-Cookie",
@@ -133,7 +213,12 @@ const TABLE: &[(&str, &str, &str, Apache)] = &[
         "a=1; Path=/tools/app/; Expires=Thu, 01 Jan 2037 00:00:00 GMT; SameSite=Lax",
         Same,
     ),
-    ("Set-Cookie", "a=\"x; Path=/\"", "a=\"x; Path=/tools/app/\"", Says("a=\"x; Path=/tools/app/")),
+    (
+        "Set-Cookie",
+        "a=\"x; Path=/\"",
+        "a=\"x; Path=/tools/app/\"",
+        Says("a=\"x; Path=/tools/app/"),
+    ),
     ("Set-Cookie", "Path=/", "", Says("Path=/tools/app/")),
 ];
 
@@ -156,7 +241,11 @@ fn origin() -> Origin {
                 .header("x-app")
                 .and_then(|addr| addr.parse().ok())
                 .expect("the test says where the app is");
-            let status = if field == "Location" { "302 Found" } else { "200 OK" };
+            let status = if field == "Location" {
+                "302 Found"
+            } else {
+                "200 OK"
+            };
             talk.write(format!(
                 "HTTP/1.1 {status}\r\n{field}: {}\r\nContent-Length: 0\r\n\r\n",
                 at(value, app)
@@ -233,6 +322,9 @@ fn fields_come_back_as_from_apache_but_for_what_it_misses() {
             Says(text) => at(text, app),
         };
         assert_eq!(*theirs, expected, "Apache, {field}: {value}");
-        assert!(matches!(apache, Same) || theirs != ours, "{field}: {value} is the same");
+        assert!(
+            matches!(apache, Same) || theirs != ours,
+            "{field}: {value} is the same"
+        );
     }
 }
