@@ -105,6 +105,14 @@ fn knows_nothing(framework: &str, modules: &[&str]) {
     if !requires_python(modules) || !requires_program("/usr/bin/curl", "curl") {
         return;
     }
+    let (quaich, _apps) = with_servers(framework);
+    side_by_side(&quaich);
+    let counted = quaich.status()["front"]["counters"]["mount_rewrites"].as_u64();
+    assert!(counted >= Some(6), "{counted:?}");
+}
+
+/// Two servers of one kind, red and blue, below `/tools`.
+fn with_servers(framework: &str) -> (Quaich, [(&'static str, Framework); 2]) {
     let apps = ["red", "blue"].map(|name| (name, Framework::start(framework, name)));
     let route = |(name, app): &(&str, Framework)| {
         format!(
@@ -113,10 +121,21 @@ fn knows_nothing(framework: &str, modules: &[&str]) {
         )
     };
     let toml: String = apps.iter().map(route).collect();
-    let quaich = Quaich::serve(TempSite::new(), &toml);
+    (Quaich::serve(TempSite::new(), &toml), apps)
+}
+
+#[test]
+fn an_app_that_heeds_its_prefix_does_not_get_it_twice() {
+    if !requires_python(&["flask"]) || !requires_program("/usr/bin/curl", "curl") {
+        return;
+    }
+    let (quaich, _apps) = with_servers("flask-told");
     side_by_side(&quaich);
-    let counted = quaich.status()["front"]["counters"]["mount_rewrites"].as_u64();
-    assert!(counted >= Some(6), "{counted:?}");
+    let host = "Host: shop.test:8080\r\n";
+    let link = ask(&quaich, "/tools/red/link", host).text();
+    assert_eq!(link, "http://shop.test:8080/tools/red/page");
+    let whole = ask(&quaich, "/tools/red/absolute", host);
+    whole.expect_header("location", "http://shop.test:8080/tools/red/page");
 }
 
 #[test]

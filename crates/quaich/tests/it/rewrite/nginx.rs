@@ -139,7 +139,7 @@ const TABLE: &[(&str, &str, Option<&str>)] = &[
     ("/files/a.txt", "200 file", None),
     ("/files/a.txt?x=1", "200 file", None),
     ("/files/a%20b.txt", "200 sp", None),
-    ("/files/dir", "200 index", None),
+    ("/files/dir", "200 index", Some("301 /files/dir/")),
     ("/files/dir/", "200 index", None),
     ("/files/none", "200 -> /files/none", None),
     ("/files/none?x=1", "200 -> /files/none?x=1", None),

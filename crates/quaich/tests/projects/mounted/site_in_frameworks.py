@@ -1,4 +1,4 @@
-"""One small site in several frameworks. None of them is told where it is mounted.
+"""One small site in several frameworks. None but `flask-told` heeds where it is mounted.
 
     python site_in_frameworks.py FRAMEWORK NAME        serves it on a free port and prints `port N`
 
@@ -195,6 +195,11 @@ if __name__ == "__main__":
     match framework:
         case "flask":
             wsgi(flask_app(name))
+        case "flask-told":
+            # Heeds X-Forwarded-Prefix and its kin.
+            from werkzeug.middleware.proxy_fix import ProxyFix
+
+            wsgi(ProxyFix(flask_app(name), x_host=1, x_proto=1, x_prefix=1))
         case "django":
             wsgi(django_app(name))
         case "fastapi":
