@@ -72,6 +72,8 @@ pub enum Kind {
     QueueFull,
     /// No worker became free in time.
     QueueTimeout,
+    /// A rule that the operator has put in refuses the request with this status.
+    Patched(u16),
     /// The site is closed for maintenance.
     Maintenance,
     /// The app or upstream has answered with this status, and its body is replaced. What is kept of its
@@ -124,7 +126,8 @@ impl Error {
     /// The status that the client gets; `None` when no answer can be sent any more.
     pub fn status(&self) -> Option<u16> {
         Some(match self.kind {
-            Kind::Rejected(status, _) | Kind::Status(status) | Kind::Replaced(status) => status,
+            Kind::Rejected(status, _) | Kind::Status(status) => status,
+            Kind::Replaced(status) | Kind::Patched(status) => status,
             Kind::ClientGone | Kind::WriteTimeout => return None,
             Kind::RequestTimeout => 408,
             Kind::BodyTooLarge => 413,
@@ -186,6 +189,7 @@ impl Error {
             Kind::AppTimeout => "app_timeout",
             Kind::QueueFull => "queue_full",
             Kind::QueueTimeout => "queue_timeout",
+            Kind::Patched(_) => "patched",
             Kind::Maintenance => "maintenance",
             Kind::Replaced(_) => "error_replaced",
             Kind::RewriteLoop => "rewrite_loop",

@@ -9,6 +9,7 @@ mod control;
 mod files;
 mod maintenance;
 mod one_liner;
+mod patch;
 mod proxy;
 mod respond;
 mod route;
@@ -79,6 +80,8 @@ enum Verb {
     Drain(server::DrainArgs),
     /// Close a site for a while, or open it again
     Maintenance(maintenance::Args),
+    /// Refuse some requests from now on, without a reload
+    Patch(patch::Args),
     /// Stop a running quaich, and wait until it is gone
     Stop(stop::Args),
     /// Print the JSON Schema of quaich.toml, for editors
@@ -104,6 +107,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Server(args) => server::run(&args),
         Verb::Drain(args) => server::drain(&args),
         Verb::Maintenance(args) => maintenance::run(&args),
+        Verb::Patch(args) => patch::run(&args),
         Verb::Stop(args) => stop::run(&args),
         Verb::Schema(args) => schema::run(&args),
     }
