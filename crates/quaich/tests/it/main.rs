@@ -30,6 +30,7 @@ mod http1;
 mod https;
 mod limits;
 mod maintenance;
+mod patch;
 mod peers;
 mod process;
 mod proxy;
