@@ -4,7 +4,7 @@
 //! A key that is not in this version stands here too, so that it is refused by name.
 
 mod discovery;
-mod filters;
+pub(crate) mod filters;
 mod health;
 mod routing;
 mod serving;
@@ -51,6 +51,10 @@ pub enum Kind {
     Switch(&'static [&'static str]),
     /// A text or a list of texts.
     Texts,
+    /// A text or a list of texts, or `false`/`"off"` for none.
+    TextsOrOff,
+    /// A whole number between both bounds, or a list of such.
+    Counts(u64, u64),
     /// A table of texts with free keys.
     Pairs,
     /// `{ ... }` with fixed keys.
@@ -68,6 +72,8 @@ pub enum Kind {
     Each(&'static Keys),
     /// `true`, `false`/`"off"`, a status or class of statuses, or a list of them.
     Statuses,
+    /// A text, `false`/`"off"`, `{ ... }` with fixed keys, or a list of such.
+    TextOrTables(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -85,6 +91,7 @@ impl Kind {
             | Self::BoolOrTable(keys)
             | Self::PathOrTable(keys)
             | Self::Each(keys)
+            | Self::TextOrTables(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,

@@ -17,11 +17,12 @@ mod filters;
 mod tls;
 mod upstream;
 
-pub use acl::Acl;
+pub use acl::{Acl, TextPattern, Window};
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
-    Access, Auth, Compress, Cors, ErrorPage, ErrorPages, Expires, Filters, Headers, Limit, Limits,
-    Maintenance, Replace, Rewrite, Security, Statuses, TextFile,
+    Access, Age, Answers, Auth, CertificateName, Compress, Cors, CorsPolicy, Edits, ErrorPage,
+    ErrorPages, Expires, ExpiresRule, Filters, ForwardAuth, Headers, Limit, Limits, Maintenance,
+    OriginPattern, OriginPort, Proof, Replace, Rewrite, Security, Statuses, TextFile,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,
@@ -296,8 +297,8 @@ pub struct Route {
     pub query: Vec<FieldMatch>,
     /// All of these; names in lower case.
     pub header: Vec<FieldMatch>,
-    /// Index into `Config::acls`: this must hold.
-    pub when: Option<usize>,
+    /// Indices into `Config::acls`: one of these must hold; empty = no matter.
+    pub when: Vec<usize>,
     /// Mount point without trailing slash, `""` = none: `/x` matches `/x` and `/x/...` only.
     pub prefix: String,
     /// Files that are tried before the action.
@@ -331,13 +332,13 @@ pub enum PathPattern {
     Regex(String),
 }
 
-/// A condition on a header field or query parameter: the value must match the glob.
+/// A condition on a header field, cookie or query parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldMatch {
-    /// Field or parameter name.
+    /// Its name.
     pub name: String,
-    /// `*` any run, `?` one byte.
-    pub glob: String,
+    /// What one of its values must look like.
+    pub value: TextPattern,
 }
 
 /// The end of a route.

@@ -43,7 +43,7 @@ fn shown_default(key: &Key) -> String {
     }
     match key.kind {
         Kind::Bool | Kind::Count(..) => format!("`{}`", key.default),
-        Kind::Texts => {
+        Kind::Texts | Kind::TextsOrOff => {
             let quoted: Vec<String> = words(key).map(|word| format!("\"{word}\"")).collect();
             format!("`[{}]`", quoted.join(", "))
         }
@@ -75,6 +75,8 @@ fn takes(kind: Kind) -> String {
             quoted.join(", ")
         }
         Kind::Texts => "text or list".into(),
+        Kind::TextsOrOff => "text or list, or `false`".into(),
+        Kind::Counts(low, high) => format!("number {low} to {high} or list"),
         Kind::Pairs => "table of texts".into(),
         Kind::Table(inner) => format!("`{}`", inner.header),
         Kind::BoolOrTable(inner) => format!("`true`, `false` or `{}`", inner.header),
@@ -83,6 +85,9 @@ fn takes(kind: Kind) -> String {
         Kind::Statuses => "`true`, `false`, status or list".into(),
         Kind::TableOrOff(inner) => format!("`false` or `{}`", inner.header),
         Kind::DurationOrTable(inner) => format!("duration, `true`, `false` or `{}`", inner.header),
+        Kind::TextOrTables(inner) => {
+            format!("text, `false`, `{}` or a table of it", inner.header)
+        }
         Kind::Tables(inner) => format!("list of `{}`", inner.header),
         Kind::Named(inner) => format!("`{}`", inner.header),
     }

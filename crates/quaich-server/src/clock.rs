@@ -43,6 +43,12 @@ pub fn update_current() {
     let _ = CURRENT.try_with(|clock| clock.update());
 }
 
+/// Whole seconds since 1970 at the last update of this thread's clock.
+pub fn unix_second_of_thread() -> u64 {
+    let of_thread = CURRENT.try_with(|clock| clock.unix_second());
+    of_thread.unwrap_or_else(|_| unix_millis() / 1000)
+}
+
 impl Clock {
     /// The clock of this thread.
     pub fn of_thread() -> Rc<Self> {

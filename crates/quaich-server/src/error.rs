@@ -74,6 +74,16 @@ pub enum Kind {
     QueueTimeout,
     /// A rule that the operator has put in refuses the request with this status.
     Patched(u16),
+    /// Nobody, or nobody who was believed.
+    Unauthenticated,
+    /// Somebody who may not come in.
+    NotAdmitted,
+    /// Too many wrong passwords from one address.
+    TooManyPasswords,
+    /// Too many passwords are being verified.
+    AuthBusy,
+    /// Whoever is to say who it is cannot be asked.
+    AuthUnavailable,
     /// The site is closed for maintenance.
     Maintenance,
     /// The app or upstream has answered with this status, and its body is replaced. What is kept of its
@@ -134,6 +144,9 @@ impl Error {
             Kind::NoSite | Kind::Misdirected => 421,
             Kind::NotFound => 404,
             Kind::MethodNotAllowed => 405,
+            Kind::Unauthenticated => 401,
+            Kind::NotAdmitted => 403,
+            Kind::TooManyPasswords => 429,
             Kind::Connect | Kind::UpstreamClosed | Kind::BadResponse(_) => 502,
             Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
@@ -141,6 +154,7 @@ impl Error {
             Kind::AppFailed | Kind::RewriteLoop => 500,
             Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout => 503,
             Kind::Resources | Kind::Maintenance => 503,
+            Kind::AuthBusy | Kind::AuthUnavailable => 503,
         })
     }
 
@@ -157,7 +171,12 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         matches!(
             self.kind,
-            Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout | Kind::Resources
+            Kind::NoServer
+                | Kind::QueueFull
+                | Kind::QueueTimeout
+                | Kind::Resources
+                | Kind::AuthBusy
+                | Kind::AuthUnavailable
         )
         .then_some(Duration::from_secs(1))
     }
@@ -190,6 +209,11 @@ impl Error {
             Kind::QueueFull => "queue_full",
             Kind::QueueTimeout => "queue_timeout",
             Kind::Patched(_) => "patched",
+            Kind::Unauthenticated => "unauthenticated",
+            Kind::NotAdmitted => "not_admitted",
+            Kind::TooManyPasswords => "too_many_passwords",
+            Kind::AuthBusy => "auth_busy",
+            Kind::AuthUnavailable => "auth_unavailable",
             Kind::Maintenance => "maintenance",
             Kind::Replaced(_) => "error_replaced",
             Kind::RewriteLoop => "rewrite_loop",

@@ -364,7 +364,7 @@ pub static ROUTE: Keys = Keys {
             "variables",
             Kind::Pairs,
             "",
-            "Set for apps and for uwsgi, FastCGI and SCGI servers, in place of others of the same name: NAME = text, with {host} {path} {client_ip} {request_id} {scheme}.",
+            "Set for apps and for uwsgi, FastCGI and SCGI servers, in place of others of the same name: NAME = text with placeholders, {path} decoded.",
         ),
         acl::WHEN,
         rewrite::REWRITE,

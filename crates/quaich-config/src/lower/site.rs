@@ -85,6 +85,8 @@ fn site(
     }
     shadow::warn(cx, (&hosts, fields), &routes);
     let https = https::site(cx, names, fields, (&hosts, &listeners));
+    let client = https.client.as_ref();
+    filters::auth::check_certificates(cx, names, (fields, client), &routes);
     Site {
         name: name.0,
         hosts,
@@ -223,7 +225,7 @@ fn short_form(
         max_body: None,
         timeout: None,
         variables: Vec::new(),
-        when: None,
+        when: Vec::new(),
         filters: filters.clone(),
         log: true,
     }))

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use quaich_proto::h1::BodyLength;
+use quaich_proto::h1::{BodyLength, Version};
 use quaich_proto::headers::HeaderId;
 
 use super::body::Body;
@@ -51,6 +51,22 @@ pub struct Scope<'s, 'c> {
     pub reply: &'s mut Reply<'c>,
     /// The stream, when the exchange has one of its own that can end at any time.
     pub(super) stream: Option<&'s Channel>,
+}
+
+impl Scope<'_, '_> {
+    /// Waits for `future` while the client does.
+    pub async fn unless_gone<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Error> {
+        let probe = self.exchange.request.version != Version::Http10;
+        let mut future = pin!(future);
+        let body = &mut *self.body;
+        let ended = poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending => body.poll_gone(cx, probe).map(Err),
+        })
+        .await;
+        self.body.forget_gone();
+        ended
+    }
 }
 
 /// What becomes of the connection.
@@ -113,6 +129,7 @@ fn begin(scope: &mut Scope<'_, '_>) {
 /// Steps 2 to 4.
 async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
     filter::patched(scope).await?;
+    filter::disclaim(scope);
     if scope.exchange.request.target() == b"*" {
         // `OPTIONS *` asks about this server, not about anything behind it (RFC 9110 9.3.7).
         scope.exchange.response.status = 204;
@@ -131,7 +148,7 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         return https_redirect::run(scope, &site.secure).await;
     }
     for _ in 0..=MAX_REROUTES {
-        let route = match site.find(&scope.exchange.request) {
+        let route = match generation.routes.choose(site, scope.exchange) {
             Ok(route) => route,
             Err(error) => return Err(filter::unrouted(scope, error)),
         };

@@ -12,7 +12,7 @@
 //! A response passes, just before its head is written: `mount`, `expires`, `headers`, `security`,
 //! `cors`, `compress`. Error answers are rendered with `error_pages` first and then pass all of them.
 
-mod auth;
+pub mod auth;
 mod compress;
 mod cors;
 pub mod error_pages;
@@ -27,6 +27,7 @@ mod rewrite;
 mod security;
 pub mod stage;
 pub mod texts;
+mod vary;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,6 +60,8 @@ pub enum Flow {
 pub struct Shared {
     /// Files that the supervisor read.
     pub texts: Texts,
+    /// Of `auth`.
+    pub passwords: auth::Passwords,
     /// Of `limit`.
     pub limits: limit::Store,
     /// Of `quaich patch`.
@@ -82,6 +85,7 @@ pub struct Parts<'p> {
 /// The filters of all sites and routes, on one thread.
 pub struct FilterTable {
     shared: Arc<Shared>,
+    claims: auth::Claims,
     sites: Vec<SiteFilters>,
 }
 
@@ -104,6 +108,8 @@ struct Filters {
     expires: Option<expires::Expires>,
     compress: Option<compress::Compress>,
     error_pages: Option<error_pages::ErrorPages>,
+    /// Whether nobody is told which software apps and upstreams run on.
+    hides_versions: bool,
 }
 
 impl FilterTable {
@@ -119,6 +125,7 @@ impl FilterTable {
         };
         Self {
             shared: parts.shared.clone(),
+            claims: auth::Claims::new(parts.config),
             sites: parts.config.sites.iter().enumerate().map(site).collect(),
         }
     }
@@ -151,6 +158,7 @@ impl Filters {
             expires: expires::Expires::new(&settings.expires, parts),
             compress: compress::Compress::new(&settings.compress, parts),
             error_pages: error_pages::ErrorPages::new(&settings.error_pages, parts),
+            hides_versions: !settings.headers.show_versions,
         }
     }
 
@@ -188,6 +196,12 @@ impl Filters {
     }
 }
 
+/// Takes from the request what only `auth` may say. Before anything looks at its fields but `patch`.
+pub fn disclaim(scope: &mut Scope<'_, '_>) {
+    let claims = &scope.thread.generation.filters.claims;
+    claims.drop_from(&mut scope.exchange.request.headers);
+}
+
 /// Asks the rules that the operator has put in while quaich runs. Nothing of where the request goes
 /// is known yet.
 pub async fn patched(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
@@ -209,6 +223,10 @@ pub fn unrouted(scope: &mut Scope<'_, '_>, error: Error) -> Error {
 
 /// Asks the filters of the route of the exchange.
 pub async fn request(scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
+    // Who came in to a route that has sent the request on has not come in to this one.
+    if scope.exchange.identity.checked {
+        scope.exchange.identity.clear();
+    }
     match scope.thread.generation.filters.of(scope.exchange) {
         Some(filters) => filters.request(scope).await,
         None => Ok(Flow::Pass),
@@ -230,16 +248,19 @@ pub fn response(
 ) -> (BodyLength, Option<Box<Stage>>) {
     let (mut length, mut stage) = (length, None);
     if let Some(filters) = thread.generation.filters.of(exchange) {
-        if let Some(mount) = &filters.mount
-            && matches!(exchange.notes.origin, Origin::App | Origin::Upstream)
-        {
-            mount.response(exchange);
+        if matches!(exchange.notes.origin, Origin::App | Origin::Upstream) {
+            if filters.hides_versions {
+                headers::hide_versions(exchange);
+            }
+            if let Some(mount) = &filters.mount {
+                mount.response(exchange);
+            }
         }
         if let Some(expires) = &filters.expires {
-            expires.response(exchange);
+            expires.response(exchange, thread.clock.unix_second());
         }
         if let Some(headers) = &filters.headers {
-            headers.response(exchange);
+            headers.response(exchange, &thread.counters);
         }
         if let Some(security) = &filters.security {
             security.response(exchange);

@@ -43,6 +43,13 @@ counters! {
     rejected,
     /// Header fields dropped because of an ambiguous name.
     dropped_fields,
+    /// Fields that `request_headers` or `response_headers` could not make, since what placeholders stood
+    /// for was no value.
+    fields_refused,
+    /// Preflights of CORS that were answered.
+    cors_preflights,
+    /// Those of them that asked for more than `cors` grants.
+    cors_refused,
     /// Clients that left before their answer was complete.
     client_gone,
     /// Answers cut because their source broke off.
@@ -81,6 +88,16 @@ counters! {
     sticky_redispatches,
     /// Request bodies that were read whole before a server was asked, for its protocol needs their length.
     bodies_held,
+    /// Requests that `auth` let in.
+    auth_granted,
+    /// Those that it refused.
+    auth_refused,
+    /// Those that it refused because whoever had to say could not be asked.
+    auth_failed,
+    /// Passwords verified, which is slow on purpose.
+    passwords_verified,
+    /// Passwords that were found right because they were a short while ago.
+    passwords_remembered,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// TLS handshakes with clients that succeeded.

@@ -4,8 +4,10 @@ use quaich_config::model::{Action, Config, ListenAddr};
 use quaich_proto::h1::{Limits, RequestHead, parse_request};
 use serde::Serialize;
 
+use super::acl::Facts;
 use super::secure::{https_code, location};
 use super::{RouteTable, Site, strip_mount};
+use crate::forwarded::Client;
 
 /// Where a request would go.
 #[derive(Debug, Serialize)]
@@ -67,9 +69,15 @@ pub fn explain(config: &Config, asked: &Asked<'_>) -> Result<Explanation, String
         explanation.action = redirect(config, site, &request);
         return Ok(explanation);
     }
+    let client = Client::new(None, asked.https == Some(true));
+    let facts = Facts {
+        request: &request,
+        client: &client,
+        at: None,
+    };
     explanation.action = "404: no route of the site matches".into();
     for route in &site.routes {
-        let failed = route.matcher.matches(&request).err();
+        let failed = route.matcher.matches(&table.acls, &facts).err();
         explanation.routes.push(Tried {
             origin: route.origin.clone(),
             failed,

@@ -1,31 +1,35 @@
 //! Which site and which route a request belongs to. Pure: knows requests and the configuration, no
 //! sockets and no handlers.
 
+mod acl;
 pub mod explain;
-mod glob;
+mod field;
+pub mod glob;
 mod host;
 mod matcher;
 mod path;
 pub mod secure;
 pub mod template;
-mod variables;
 
 use quaich_config::model::{self, Config};
 use quaich_proto::h1::RequestHead;
 
 use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use acl::{Acls, Facts};
 use host::Hosts;
 use matcher::Matcher;
 use secure::Secure;
+use template::Template;
 
-pub use path::strip_mount;
-pub use variables::{Placeholder, Variable};
+pub use path::{PathMatch, strip_mount};
 
 /// All sites with their routes, ready to be asked.
 #[derive(Debug)]
 pub struct RouteTable {
     sites: Vec<Site>,
     hosts: Hosts,
+    acls: Acls,
 }
 
 /// A site.
@@ -58,7 +62,7 @@ pub struct Route {
     /// Its own limit of the time to the answer.
     pub timeout: Option<std::time::Duration>,
     /// For apps, and for servers that get variables.
-    pub variables: Vec<Variable>,
+    pub variables: Vec<(Vec<u8>, Template)>,
     /// Where its files are, if it has some.
     pub document_root: Option<Vec<u8>>,
     matcher: Matcher,
@@ -90,6 +94,7 @@ impl RouteTable {
         Ok(Self {
             sites,
             hosts: Hosts::compile(&config.sites),
+            acls: Acls::compile(&config.acls)?,
         })
     }
 
@@ -105,6 +110,22 @@ impl RouteTable {
             .candidates(host)
             .filter_map(|index| self.sites.get(index))
             .find(|site| site.listeners.is_empty() || site.listeners.contains(&listener))
+    }
+
+    /// The first route of `site` that takes the exchange.
+    pub fn choose<'t>(
+        &'t self,
+        site: &'t Site,
+        exchange: &mut Exchange,
+    ) -> Result<&'t Route, Error> {
+        site.find(&self.acls, &Facts::of(exchange))
+            .ok_or(Error::downstream(Kind::NotFound))
+    }
+
+    /// Whether the acl with this place in the configuration holds for `exchange`, whose client is
+    /// known.
+    pub fn holds(&self, acl: usize, exchange: &Exchange) -> bool {
+        self.acls.holds(acl, &Facts::of(exchange))
     }
 
     /// Whether the exchange is to be logged.
@@ -146,11 +167,10 @@ impl RouteTable {
 
 impl Site {
     /// The first route that takes the request.
-    pub fn find(&self, request: &RequestHead) -> Result<&Route, Error> {
+    fn find(&self, acls: &Acls, facts: &Facts<'_>) -> Option<&Route> {
         self.routes
             .iter()
-            .find(|route| route.matcher.matches(request).is_ok())
-            .ok_or(Error::downstream(Kind::NotFound))
+            .find(|route| route.matcher.matches(acls, facts).is_ok())
     }
 }
 
@@ -170,8 +190,11 @@ impl Route {
             timeout: route.timeout,
             variables: {
                 let variables = route.variables.iter();
-                let compiled = variables.map(|(name, text)| Variable::compile(name, text));
-                compiled.collect()
+                // Such servers make names of files of it.
+                let text = |text: &String| Template::compile(text).with_decoded_path();
+                variables
+                    .map(|(name, value)| (name.clone().into_bytes(), text(value)))
+                    .collect()
             },
             document_root: {
                 let files = route.files.as_ref();

@@ -171,7 +171,11 @@ fn error_pages() {
     quaich.get("/").expect_body("well\n");
     let page = quaich.get("/nothing");
     page.expect_status(404);
-    assert!(page.text().contains("<code>/nothing</code>"), "{}", page.text());
+    assert!(
+        page.text().contains("<code>/nothing</code>"),
+        "{}",
+        page.text()
+    );
     let json = quaich.request("GET", "/nothing", "Accept: application/json\r\n", b"");
     assert_eq!(json.json()["path"], "/nothing");
     let down = quaich.get("/api/");
@@ -186,7 +190,11 @@ fn maintenance() {
     quaich.cli(["maintenance", "on", "main"]).expect_code(0);
     let page = quaich.get("/");
     page.expect_status(503).expect_header("retry-after", "1800");
-    assert!(page.text().contains("Closed for maintenance"), "{}", page.text());
+    assert!(
+        page.text().contains("Closed for maintenance"),
+        "{}",
+        page.text()
+    );
     quaich.get("/health").expect_status(200);
 }
 
@@ -279,6 +287,50 @@ fn tls() {
     let page = caller.call(&Request::get("/index.html").host("localhost"));
     page.expect_status(200);
     assert!(page.header("strict-transport-security").is_some());
+}
+
+#[test]
+fn headers() {
+    let quaich = serve(example("headers", on_a_free_port));
+    let page = quaich.get("/");
+    page.expect_status(200)
+        .expect_header("x-frame-options", "DENY");
+    assert!(page.header("x-request-id").is_some());
+    let app = quaich.request("GET", "/app", "Cookie: a=b\r\n", b"");
+    assert!(
+        app.text().contains("HTTP_X_REAL_IP = 127.0.0.1"),
+        "{}",
+        app.text()
+    );
+    assert!(!app.text().contains("HTTP_COOKIE"), "{}", app.text());
+    app.expect_header("vary", "X-Team");
+    assert_eq!(
+        (app.header("x-debug-time"), app.header("x-powered-by")),
+        (None, None)
+    );
+}
+
+#[test]
+fn cors() {
+    let quaich = serve(example("cors", on_a_free_port));
+    let fields = "Origin: http://app.localhost:8000\r\nAccess-Control-Request-Method: PUT\r\n";
+    let leave = quaich.request("OPTIONS", "/", fields, b"");
+    leave
+        .expect_status(204)
+        .expect_header("access-control-allow-origin", "http://app.localhost:8000");
+}
+
+#[test]
+fn expires() {
+    let quaich = serve(example("expires", on_a_free_port));
+    let control = |path| quaich.get(path).header("cache-control").map(str::to_owned);
+    assert_eq!(control("/").as_deref(), Some("no-cache"));
+    let hashed = control("/app.3f2a9c1b04de.css");
+    assert_eq!(
+        hashed.as_deref(),
+        Some("max-age=31536000, public, immutable")
+    );
+    assert_eq!(control("/none").as_deref(), Some("max-age=60"));
 }
 
 #[test]
