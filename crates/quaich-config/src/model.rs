@@ -22,7 +22,8 @@ pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
     Access, Age, Answers, Auth, CertificateName, Compress, Cors, CorsPolicy, Edits, ErrorPage,
     ErrorPages, Expires, ExpiresRule, Filters, ForwardAuth, Headers, Limit, Limits, Maintenance,
-    OriginPattern, OriginPort, Proof, Replace, Rewrite, Security, Statuses, TextFile,
+    OriginPattern, OriginPort, Proof, Replace, Rewrite, RewriteBack, RewriteRule, Security, Slash,
+    Statuses, TextFile,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,

@@ -88,6 +88,7 @@ fn takes(kind: Kind) -> String {
         Kind::TextOrTables(inner) => {
             format!("text, `false`, `{}` or a table of it", inner.header)
         }
+        Kind::TablesOrOff(inner) => format!("`{}`, a list of them, or `false`", inner.header),
         Kind::Tables(inner) => format!("list of `{}`", inner.header),
         Kind::Named(inner) => format!("`{}`", inner.header),
     }

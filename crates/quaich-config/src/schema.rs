@@ -95,6 +95,10 @@ fn of_kind(kind: Kind) -> Value {
         Kind::BoolOrTable(inner) => {
             json!({ "anyOf": [{ "enum": [true, false, "off"] }, table(inner)] })
         }
+        Kind::TablesOrOff(inner) => {
+            let list = json!({ "type": "array", "items": table(inner) });
+            json!({ "anyOf": [off, table(inner), list] })
+        }
         Kind::PathOrTable(inner) => json!({
             "anyOf": [{ "type": "string" }, { "enum": [true, false, "off"] }, table(inner)]
         }),

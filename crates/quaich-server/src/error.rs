@@ -91,6 +91,8 @@ pub enum Kind {
     Replaced(u16),
     /// A request was sent on from route to route without end.
     RewriteLoop,
+    /// A rewrite has made a path that is none.
+    BadRewrite,
     /// Something on this machine failed: disk, memory, descriptors.
     Resources,
 }
@@ -151,7 +153,7 @@ impl Error {
             Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
-            Kind::AppFailed | Kind::RewriteLoop => 500,
+            Kind::AppFailed | Kind::RewriteLoop | Kind::BadRewrite => 500,
             Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout => 503,
             Kind::Resources | Kind::Maintenance => 503,
             Kind::AuthBusy | Kind::AuthUnavailable => 503,
@@ -217,6 +219,7 @@ impl Error {
             Kind::Maintenance => "maintenance",
             Kind::Replaced(_) => "error_replaced",
             Kind::RewriteLoop => "rewrite_loop",
+            Kind::BadRewrite => "bad_rewrite",
             Kind::Resources => "resources",
         }
     }

@@ -6,6 +6,7 @@
 //! | step | filter |
 //! |---|---|
 //! | before the route is known | `patch` |
+//! | where it is asked | `canonical` |
 //! | who may ask | `maintenance`, `limit`, `cors` (preflight), `auth` |
 //! | what is asked | `rewrite`, `headers` |
 //!
@@ -13,6 +14,7 @@
 //! `cors`, `compress`. Error answers are rendered with `error_pages` first and then pass all of them.
 
 pub mod auth;
+mod canonical;
 mod compress;
 mod cors;
 pub mod error_pages;
@@ -98,6 +100,7 @@ struct SiteFilters {
 /// The filters of one route.
 struct Filters {
     maintenance: Option<maintenance::Maintenance>,
+    canonical: Option<canonical::Canonical>,
     limits: Option<limit::Limits>,
     cors: Option<cors::Cors>,
     access: Option<auth::Access>,
@@ -148,6 +151,7 @@ impl Filters {
     ) -> Self {
         Self {
             maintenance: maintenance::Maintenance::new(site, &settings.maintenance, parts),
+            canonical: canonical::Canonical::new(&settings.rewrite),
             limits: limit::Limits::new(&settings.limit, parts),
             cors: cors::Cors::new(&settings.cors, parts),
             access: auth::Access::new(&settings.auth, parts),
@@ -184,6 +188,7 @@ impl Filters {
                 }
             };
         }
+        pass!(self.canonical);
         if let Some(maintenance) = &self.maintenance {
             maintenance.request(scope)?;
         }
@@ -248,13 +253,14 @@ pub fn response(
 ) -> (BodyLength, Option<Box<Stage>>) {
     let (mut length, mut stage) = (length, None);
     if let Some(filters) = thread.generation.filters.of(exchange) {
-        if matches!(exchange.notes.origin, Origin::App | Origin::Upstream) {
-            if filters.hides_versions {
-                headers::hide_versions(exchange);
-            }
-            if let Some(mount) = &filters.mount {
-                mount.response(exchange);
-            }
+        if filters.hides_versions && matches!(exchange.notes.origin, Origin::App | Origin::Upstream)
+        {
+            headers::hide_versions(exchange);
+        }
+        if let Some(mount) = &filters.mount
+            && exchange.notes.origin != Origin::Quaich
+        {
+            mount.response(thread, exchange);
         }
         if let Some(expires) = &filters.expires {
             expires.response(exchange, thread.clock.unix_second());
@@ -277,6 +283,15 @@ pub fn response(
         let _ = exchange.response.headers.push(name, value);
     }
     (length, stage)
+}
+
+/// Changes `exchange.response` where it has no body and other fields do not hold for it: what is said
+/// before the answer, and the agreement to a tunnel.
+pub fn before_answer(thread: &Thread, exchange: &mut Exchange) {
+    let filters = thread.generation.filters.of(exchange);
+    if let Some(mount) = filters.and_then(|filters| filters.mount.as_ref()) {
+        mount.response(thread, exchange);
+    }
 }
 
 /// Appends the page that the route or site of the exchange has for `exchange.response.status` to

@@ -405,3 +405,29 @@ fn grpc_greets() {
         "{client:?}"
     );
 }
+
+#[test]
+fn rewrite() {
+    let quaich = serve(example("rewrite", on_a_free_port));
+    quaich.get("/v1/about.html").expect_status(200);
+    let slashed = quaich.get("/about");
+    slashed
+        .expect_status(301)
+        .expect_header("location", "/about/");
+    let moved = quaich.get("/shop/a?b=c");
+    moved
+        .expect_status(301)
+        .expect_header("location", "https://shop.example.org/shop/a?b=c");
+}
+
+#[test]
+fn mount() {
+    let quaich = serve(example("mount", on_a_free_port));
+    let visit = quaich.get("/tools/red/");
+    visit
+        .expect_status(303)
+        .expect_header("location", "/tools/red/visits")
+        .expect_header("set-cookie", "visits=1; Path=/tools/red/");
+    let page = quaich.request("GET", "/tools/red/visits", "Cookie: visits=1\r\n", b"");
+    page.expect_body("red: 1 visits\n");
+}

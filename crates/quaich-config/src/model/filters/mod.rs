@@ -25,7 +25,7 @@ pub use expires::{Age, Expires, ExpiresRule};
 pub use headers::{Answers, Edits, Headers};
 pub use limit::{Limit, Limits};
 pub use maintenance::Maintenance;
-pub use rewrite::Rewrite;
+pub use rewrite::{Rewrite, RewriteBack, RewriteRule, Slash};
 pub use security::Security;
 pub use text_file::TextFile;
 
