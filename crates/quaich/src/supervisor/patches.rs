@@ -171,6 +171,9 @@ pub(super) fn now_millis() -> u64 {
 
 impl Supervisor {
     pub(super) fn patches_deadline(&self, now: Instant) -> Option<Instant> {
+        if self.phase != Phase::Running {
+            return None;
+        }
         let untils = self.patches.rules.iter().filter_map(|patch| patch.until);
         let left = untils.min()?.saturating_sub(now_millis());
         // A clock may be set, and an hour is not too often to look.
