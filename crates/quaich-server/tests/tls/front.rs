@@ -39,7 +39,6 @@ impl Front {
             config,
             material,
             texts: Vec::new(),
-            closed: Vec::new(),
             protected: Vec::new(),
             sticky_secrets: Vec::new(),
             access_log: None,
