@@ -6,6 +6,7 @@
 mod discovery;
 pub(crate) mod filters;
 mod health;
+mod respond;
 mod routing;
 mod serving;
 mod sticky;
@@ -13,7 +14,8 @@ mod tls;
 
 pub use discovery::{DISCOVER, SUBSCRIBE};
 pub use health::{HEALTH, PASSIVE};
-pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
+pub use respond::RESPOND;
+pub use routing::{FILES, REDIRECT, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
 pub use sticky::STICKY;
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};

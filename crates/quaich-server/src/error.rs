@@ -83,6 +83,8 @@ pub enum Kind {
     QueueFull,
     /// No worker became free in time.
     QueueTimeout,
+    /// A rule that the operator has put in refuses the request with this status.
+    Patched(u16),
     /// Nobody, or nobody who was believed.
     Unauthenticated,
     /// Somebody who may not come in.
@@ -147,7 +149,8 @@ impl Error {
     /// The status that the client gets; `None` when no answer can be sent any more.
     pub fn status(&self) -> Option<u16> {
         Some(match self.kind {
-            Kind::Rejected(status, _) | Kind::Status(status) | Kind::Replaced(status) => status,
+            Kind::Rejected(status, _) | Kind::Status(status) => status,
+            Kind::Replaced(status) | Kind::Patched(status) => status,
             Kind::ClientGone | Kind::WriteTimeout => return None,
             Kind::RequestTimeout => 408,
             Kind::BodyTooLarge => 413,
@@ -221,6 +224,7 @@ impl Error {
             Kind::AppTimeout => "app_timeout",
             Kind::QueueFull => "queue_full",
             Kind::QueueTimeout => "queue_timeout",
+            Kind::Patched(_) => "patched",
             Kind::Unauthenticated => "unauthenticated",
             Kind::NotAdmitted => "not_admitted",
             Kind::TooManyPasswords => "too_many_passwords",

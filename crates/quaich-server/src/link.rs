@@ -11,12 +11,14 @@ pub mod closed;
 pub mod loaded_text;
 pub mod material;
 pub mod order;
+pub mod patch;
 pub mod transport;
 
 pub use closed::Closed;
 pub use loaded_text::LoadedText;
 pub use material::{Challenge, ClientTrust, Identity, Material, Secret, UpstreamMaterial};
 pub use order::{Mode, NamedOrder, Order};
+pub use patch::Patch;
 pub use transport::{Link, LinkReader, LinkWriter};
 
 /// Supervisor to front. Every index counts into the descriptors that came with the message.
@@ -65,6 +67,14 @@ pub enum ToFront {
         id: u64,
         /// All of it.
         closed: Closed,
+    },
+    /// All rules that the operator has put in. Answer with `FromFront::Done` of the same `id` and
+    /// their counts, once they are in effect.
+    Patches {
+        /// Copied to the answer.
+        id: u64,
+        /// All of them; `None` = as they are: only the counts are wanted.
+        patches: Option<Vec<Patch>>,
     },
     /// All that certificate authorities may ask for now, in place of what was said before. Answer
     /// with `FromFront::Challenges` of the same `id` once it is in effect.
@@ -178,6 +188,8 @@ pub struct Setup {
     pub orders: Vec<NamedOrder>,
     /// Which sites are closed for maintenance.
     pub closed: Closed,
+    /// Rules that the operator has put in.
+    pub patches: Vec<Patch>,
 }
 
 /// What the front has of `[subscribe]`, as indices.

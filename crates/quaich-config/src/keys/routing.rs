@@ -4,7 +4,8 @@ use super::filters::{
     acl, auth, compress, cors, error_pages, expires, headers, limit, maintenance, rewrite, security,
 };
 use super::{
-    DISCOVER, HEALTH, HSTS, Keys, Kind, PASSIVE, SITE_CLIENT, STICKY, UPSTREAM_TLS, key, later,
+    DISCOVER, HEALTH, HSTS, Keys, Kind, PASSIVE, RESPOND, SITE_CLIENT, STICKY, UPSTREAM_TLS, key,
+    later,
 };
 
 /// `[upstream.NAME]`
@@ -496,23 +497,6 @@ pub static REDIRECT: Keys = Keys {
             Kind::Count(301, 308),
             "308",
             "301, 302, 303, 307 or 308.",
-        ),
-    ],
-};
-
-/// `respond = { ... }`
-pub static RESPOND: Keys = Keys {
-    name: "respond",
-    header: "respond = { ... }",
-    doc: "A fixed answer.",
-    keys: &[
-        key("status", Kind::Count(200, 599), "200", "Status code."),
-        key("body", Kind::Text, "", "The body."),
-        key(
-            "type",
-            Kind::Text,
-            "text/plain; charset=utf-8",
-            "Content-Type.",
         ),
     ],
 };

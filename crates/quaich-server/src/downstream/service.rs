@@ -106,6 +106,7 @@ fn begin(scope: &mut Scope<'_, '_>) {
     let thread = scope.thread;
     let exchange = &mut *scope.exchange;
     exchange.timings = Timings::begin(thread.access_log.is_some());
+    scope.body.begin();
     thread.counters.requests.add();
     if exchange.request.dropped_fields > 0 {
         thread

@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Side};
 use crate::exchange::Exchange;
 use crate::forwarded;
 use crate::link::Closed;
+use crate::thread::Thread;
 
 /// What the supervisor says of all sites, for all threads.
 #[derive(Debug, Default)]
@@ -44,6 +45,7 @@ pub(super) struct Maintenance {
     on: bool,
     when_file: Option<PathBuf>,
     allow: Vec<Network>,
+    allow_acl: Vec<usize>,
     retry_after: String,
     page: Option<Page>,
     /// Whether it is closed, as of a version of the board.
@@ -67,6 +69,7 @@ impl Maintenance {
             on: settings.on,
             when_file: settings.when_file.clone(),
             allow: settings.allow.iter().map(forwarded::canonical).collect(),
+            allow_acl: settings.allow_acl.clone(),
             retry_after: seconds.to_string(),
             page: settings
                 .page
@@ -79,7 +82,7 @@ impl Maintenance {
 
     /// Refuses the request if it is closed.
     pub(super) fn request(&self, scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
-        if !self.is_closed() || self.lets_in(scope.exchange) {
+        if !self.is_closed() || self.lets_in(scope.thread, scope.exchange) {
             return Ok(Flow::Pass);
         }
         scope.thread.counters.maintenance.add();
@@ -113,11 +116,13 @@ impl Maintenance {
         closed
     }
 
-    fn lets_in(&self, exchange: &Exchange) -> bool {
-        let Some(addr) = exchange.client.addr else {
-            return false;
+    fn lets_in(&self, thread: &Thread, exchange: &Exchange) -> bool {
+        let routes = &thread.generation.routes;
+        let within = |network: &Network| {
+            let addr = exchange.client.addr;
+            addr.is_some_and(|addr| forwarded::is_within(addr, network))
         };
-        let within = |network: &Network| forwarded::is_within(addr, network);
-        self.allow.iter().any(within)
+        let holds = |acl: &usize| routes.holds(*acl, exchange);
+        self.allow.iter().any(within) || self.allow_acl.iter().any(holds)
     }
 }

@@ -129,6 +129,7 @@ impl Front {
         let filters = Arc::<filter::Shared>::default();
         filters.texts.replace(setup.texts.clone());
         filters.maintenance.replace(setup.closed.clone());
+        filters.patches.replace(&setup.patches);
         let shared = Shared {
             filters: filters.clone(),
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
@@ -244,6 +245,13 @@ impl Front {
                 }
             }
             ToFront::Texts(texts) => self.filters.texts.replace(texts),
+            ToFront::Patches { id, patches } => {
+                if let Some(patches) = patches {
+                    self.filters.patches.replace(&patches);
+                }
+                let body = self.filters.patches.counts();
+                tell(&self.supervisor, &FromFront::Done { id, body });
+            }
             ToFront::Closed { id, closed } => {
                 self.filters.maintenance.replace(closed);
                 let body = serde_json::Value::Null;

@@ -134,6 +134,12 @@ counters! {
     errors_replaced,
     /// Requests refused because the site is closed for maintenance.
     maintenance,
+    /// Requests refused by a patch.
+    patched,
+    /// Requests that a patch would have refused, were it no dry run.
+    patch_dry_run,
+    /// Requests whose body was held for a patch to look at.
+    patch_bodies,
     /// Panics caught at the edge of a connection.
     panics,
 }

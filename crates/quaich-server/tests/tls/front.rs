@@ -32,12 +32,13 @@ impl Front {
         let sockets = ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.2:0"].map(listen);
         let roots: Vec<OwnedFd> = roots(&config);
         let setup = Setup {
+            closed: Default::default(),
+            patches: Vec::new(),
             listeners: vec![vec![0], vec![1], vec![2]],
             roots: (sockets.len()..sockets.len() + roots.len()).collect(),
             config,
             material,
             texts: Vec::new(),
-            closed: Default::default(),
             protected: Vec::new(),
             sticky_secrets: Vec::new(),
             access_log: None,

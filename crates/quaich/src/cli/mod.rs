@@ -10,6 +10,7 @@ mod files;
 mod hash_password;
 mod maintenance;
 mod one_liner;
+mod patch;
 mod proxy;
 mod respond;
 mod route;
@@ -80,6 +81,8 @@ enum Verb {
     Drain(server::DrainArgs),
     /// Close a site for a while, or open it again
     Maintenance(maintenance::Args),
+    /// Refuse some requests from now on, without a reload
+    Patch(patch::Args),
     /// Stop a running quaich, and wait until it is gone
     Stop(stop::Args),
     /// Print a line for a file of users
@@ -107,6 +110,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Server(args) => server::run(&args),
         Verb::Drain(args) => server::drain(&args),
         Verb::Maintenance(args) => maintenance::run(&args),
+        Verb::Patch(args) => patch::run(&args),
         Verb::Stop(args) => stop::run(&args),
         Verb::HashPassword(args) => hash_password::run(&args),
         Verb::Schema(args) => schema::run(&args),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use quaich_server::link::{Mode, Order};
+use quaich_server::link::{Mode, Order, Patch};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) type Request = (Command, oneshot::Sender<Value>);
 
 /// What can be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Command {
     Status,
     /// Get certificates anew, also when they are not due: all, or the one with this name.
@@ -39,6 +39,14 @@ pub(super) enum Command {
     Stop {
         graceful: bool,
     },
+    /// Put a rule in.
+    AddPatch(Box<Patch>),
+    /// Take a rule out, by name or number.
+    RemovePatch {
+        which: String,
+    },
+    /// Say which rules there are.
+    ListPatches,
     /// Whether a site is closed.
     Maintenance {
         site: String,
@@ -146,13 +154,29 @@ fn parse(line: &[u8]) -> Result<Command, String> {
             name: request["name"].as_str().map(str::to_owned),
         }),
         (Some("server"), mode) => server(&request, mode),
+        (Some("patch"), mode) => patch(&request, mode),
         (Some("maintenance"), mode) => maintenance(&request, mode),
         (Some("stop"), None | Some("graceful")) => Ok(Command::Stop { graceful: true }),
         (Some("stop"), Some("quick")) => Ok(Command::Stop { graceful: false }),
         _ => Err(
-            "`command` is `status`, `renew`, `server`, `maintenance`, or `stop` with `mode` `graceful` or `quick`"
+            "`command` is `status`, `renew`, `server`, `maintenance`, `patch`, or `stop` with `mode` `graceful` or `quick`"
                 .into(),
         ),
+    }
+}
+
+fn patch(request: &Value, mode: Option<&str>) -> Result<Command, String> {
+    match (mode, request["which"].as_str()) {
+        (Some("list"), _) => Ok(Command::ListPatches),
+        (Some("rm"), Some(which)) => Ok(Command::RemovePatch {
+            which: which.to_owned(),
+        }),
+        (Some("add"), _) => {
+            let patch = serde_json::from_value(request["patch"].clone());
+            let patch = patch.map_err(|error| format!("`patch`: {error}"))?;
+            Ok(Command::AddPatch(Box::new(patch)))
+        }
+        _ => Err("`patch` needs `mode` `list`, `rm` with `which`, or `add` with `patch`".into()),
     }
 }
 

@@ -16,7 +16,7 @@ use quaich_app::process;
 use quaich_config::model::Config;
 use quaich_server::link::{
     AppFds, Closed, FromFront, Link, LinkReader, LinkWriter, LoadedText, Material, NamedOrder,
-    Secret, Setup, SubscribeFds, ToFront,
+    Patch, Secret, Setup, SubscribeFds, ToFront,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
@@ -51,6 +51,7 @@ pub(super) struct State {
     /// What the operator has said of servers.
     pub(super) orders: Vec<NamedOrder>,
     pub(super) closed: Closed,
+    pub(super) patches: Vec<Patch>,
 }
 
 /// A running front.
@@ -149,6 +150,7 @@ impl Equipment {
             subscribe,
             orders: state.orders,
             closed: state.closed,
+            patches: state.patches,
         };
         Ok((ToFront::Start(Box::new(setup)), parcel.fds))
     }

@@ -51,6 +51,7 @@ impl Supervisor {
             texts: self.plan.texts.loaded(),
             orders: self.orders.clone(),
             closed: self.closing.closed(),
+            patches: self.patches.rules(),
         };
         let front = Front::start(&self.equipment, state, &channels, self.fronts, heard)?;
         Ok((front, channels))
@@ -92,6 +93,7 @@ impl Supervisor {
                 self.front_backoff.reset();
                 self.show_challenges();
                 self.show_closed();
+                self.show_patches();
             }
             Some(FromFront::Drained) => {}
             Some(FromFront::Challenges { id }) => self.challenges_shown(id),

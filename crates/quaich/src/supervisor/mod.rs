@@ -37,6 +37,7 @@ mod holder;
 mod maintenance;
 mod notify;
 mod orders;
+mod patches;
 mod report;
 mod signals;
 pub(crate) mod sockets;
@@ -53,6 +54,7 @@ use control::{Command, ControlSocket, Request};
 use datagrams::Doors;
 use front::{Equipment, Front, Heard};
 use maintenance::Closing;
+use patches::Patches;
 use signals::{Signal, Signals};
 
 /// What a front may take beyond the drain to write its logs and exit.
@@ -188,6 +190,8 @@ struct Supervisor {
     agent: Agent,
     /// Which sites are closed for maintenance.
     closing: Closing,
+    /// Rules that the operator has put in.
+    patches: Patches,
     /// When to look at `plan.texts` again.
     texts_at: Option<Instant>,
     /// Why everything is being ended, when it is not because somebody said so.
@@ -223,6 +227,7 @@ impl Supervisor {
         };
         let pools = plan.config.apps.iter().enumerate().map(launch).collect();
         let closing = Closing::new(&plan.config);
+        let patches = Patches::read(&plan.config.server.state_dir);
         let supervisor = Supervisor {
             plan,
             equipment,
@@ -241,6 +246,7 @@ impl Supervisor {
             agent: Agent::new(agent),
             texts_at: None,
             closing,
+            patches,
             failure: None,
             terminal: has_terminal(),
         };
@@ -296,6 +302,7 @@ impl Supervisor {
             certificates,
             self.texts_deadline(),
             self.maintenance_deadline(),
+            self.patches_deadline(Instant::now()),
         ];
         pools.chain(others.into_iter().flatten()).min()
     }
@@ -312,6 +319,7 @@ impl Supervisor {
         self.care_for_certificates(now);
         self.care_for_texts(now);
         self.care_for_maintenance(now);
+        self.care_for_patches();
         match self.phase {
             Phase::Starting => self.finish_start(),
             Phase::Draining { .. } if self.front.is_none() => self.stop(true, now),
@@ -383,6 +391,9 @@ impl Supervisor {
         match command {
             Command::Status => self.ask_status(reply, now),
             Command::Server { name, order } => self.ask_order(name, order, reply, now),
+            Command::AddPatch(patch) => self.add_patch(*patch, reply, now),
+            Command::RemovePatch { which } => self.remove_patch(&which, reply, now),
+            Command::ListPatches => self.list_patches(reply, now),
             Command::Maintenance { site, wanted } => {
                 self.switch_maintenance((&site, wanted), reply, now);
             }

@@ -226,6 +226,44 @@ fn limit() {
 }
 
 #[test]
+fn error_pages() {
+    let gone = Origin::ok();
+    let address = gone.addr().to_string();
+    drop(gone);
+    let quaich = serve(example("error_pages", |text| {
+        on_a_free_port(text).replace("127.0.0.1:9001", &address)
+    }));
+    quaich.get("/").expect_body("well\n");
+    let page = quaich.get("/nothing");
+    page.expect_status(404);
+    assert!(
+        page.text().contains("<code>/nothing</code>"),
+        "{}",
+        page.text()
+    );
+    let json = quaich.request("GET", "/nothing", "Accept: application/json\r\n", b"");
+    assert_eq!(json.json()["path"], "/nothing");
+    let down = quaich.get("/api/");
+    down.expect_status(502);
+    assert!(down.text().contains("back in a moment"), "{}", down.text());
+}
+
+#[test]
+fn maintenance() {
+    let quaich = serve(example("maintenance", on_a_free_port));
+    quaich.get("/").expect_body("open\n");
+    quaich.cli(["maintenance", "on", "main"]).expect_code(0);
+    let page = quaich.get("/");
+    page.expect_status(503).expect_header("retry-after", "1800");
+    assert!(
+        page.text().contains("Closed for maintenance"),
+        "{}",
+        page.text()
+    );
+    quaich.get("/health").expect_status(200);
+}
+
+#[test]
 fn tcp() {
     let serve_one = || Origin::start(|talk| while !talk.read().is_empty() {});
     let (origin, other) = (serve_one(), serve_one());

@@ -38,6 +38,7 @@ mod limits;
 mod maintenance;
 mod matching;
 mod mount;
+mod patch;
 mod peers;
 mod process;
 mod proxy;
