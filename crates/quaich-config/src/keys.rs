@@ -3,19 +3,19 @@
 //! It drives the check for unknown keys, did-you-mean, defaults, the JSON Schema and the reference.
 //! A key that is not in this version stands here too, so that it is refused by name.
 
+mod actions;
 mod discovery;
 pub(crate) mod filters;
 mod health;
-mod respond;
 mod routing;
 mod serving;
 mod sticky;
 mod tls;
 
+pub use actions::{FILES, REDIRECT, RESPOND, SENDFILE};
 pub use discovery::{DISCOVER, SUBSCRIBE};
 pub use health::{HEALTH, PASSIVE};
-pub use respond::RESPOND;
-pub use routing::{FILES, REDIRECT, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
+pub use routing::{ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
 pub use sticky::STICKY;
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
