@@ -4,13 +4,22 @@ A contender is a function of one argument, the job; it returns None when it does
 job. To add one, write its function and name it in CONTENDERS. Each gets one worker process or event
 loop, no access log, keep-alive on both sides.
 
-A job has: kind (return, proxy, static, gzip, gzip-fast, wsgi, uwsgi, fastcgi, balance, tcp), load (wrk, h2load, s_time, echo, idle), tls
+A job has: kind (return, filters-none, filters-ten, proxy, static, gzip, gzip-fast, wsgi, uwsgi, fastcgi, balance, tcp), load
+(wrk, h2load, s_time, echo, idle), tls
 and h2 (served so), crt, key and pem (files; pem = both), port, origin (port), origins (four ports), echo (port), backend
 (unix socket of uWSGI or a FastCGI server), dir (scratch), root (static files), app (module with `application`), apps (their
 folder), python (of the peers' environment).
 """
 import os
 import shutil
+
+# Filters that look at each request and have nothing to do. Each new one belongs here.
+DECLINING = """
+request_headers = { remove = ["X-None"] }
+response_headers = { set = { X-None = "1" }, on = "error" }
+cors = { origins = ["https://other.test"] }
+expires = [{ path = "/other/*", age = "1h" }, { type = "image/*", age = "30d" }, { status = 404, age = "1m" }]
+"""
 
 REPLY = "Hello World, this is a fixed reply."
 
@@ -32,6 +41,8 @@ def _quaich(job, log):
         return None
     action, tables = {
         "return": (f'respond = {{ status = 200, body = "{REPLY}" }}', ""),
+        "filters-none": (f'respond = {{ status = 200, body = "{REPLY}" }}', ""),
+        "filters-ten": (f'respond = {{ status = 200, body = "{REPLY}" }}{DECLINING}', ""),
         "static": (f'files = {{ root = "{job.root}" }}', ""),
         "wsgi": ('app = "bench"', f'[app.bench]\nmodule = "{job.app}:application"\ndir = "{job.apps}"\n'
                                   f'python = "{job.python}"\nworkers = 1\nthreads = 1\n'),

@@ -55,6 +55,8 @@ PAGE = 100 * 1024
 
 SCENARIOS = {
     "return200": scenario("return"),
+    "filters-none": scenario("filters-none"),
+    "filters-ten": scenario("filters-ten"),
     "proxy-1k": scenario("proxy", "/1k", size=1024),
     "proxy-100k": scenario("proxy", "/100k.bin", size=102400),
     "proxy-post-16k": scenario("proxy", "/post", post=16384),

@@ -4,8 +4,9 @@
 //! A key that is not in this version stands here too, so that it is refused by name.
 
 mod discovery;
-mod filters;
+pub(crate) mod filters;
 mod health;
+mod respond;
 mod routing;
 mod serving;
 mod sticky;
@@ -13,7 +14,8 @@ mod tls;
 
 pub use discovery::{DISCOVER, SUBSCRIBE};
 pub use health::{HEALTH, PASSIVE};
-pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
+pub use respond::RESPOND;
+pub use routing::{FILES, REDIRECT, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
 pub use sticky::STICKY;
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
@@ -37,6 +39,8 @@ pub enum Kind {
     Count(u64, u64),
     /// `"auto"` or a whole number between both bounds.
     AutoCount(u64, u64),
+    /// A whole number between both bounds, `true` or `false`/`"off"`.
+    CountOrTrue(u64, u64),
     /// A time with a unit, more than 0.
     Duration,
     /// A time with a unit; `"0s"` allowed.
@@ -51,6 +55,10 @@ pub enum Kind {
     Switch(&'static [&'static str]),
     /// A text or a list of texts.
     Texts,
+    /// A text or a list of texts, or `false`/`"off"` for none.
+    TextsOrOff,
+    /// A whole number between both bounds, or a list of such.
+    Counts(u64, u64),
     /// A table of texts with free keys.
     Pairs,
     /// `{ ... }` with fixed keys.
@@ -61,6 +69,17 @@ pub enum Kind {
     DurationOrTable(&'static Keys),
     /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
     BoolOrTable(&'static Keys),
+    /// `{ ... }` with fixed keys, a list of them, or `false`/`"off"`.
+    TablesOrOff(&'static Keys),
+    /// A path, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
+    PathOrTable(&'static Keys),
+    /// A table with free keys; each value is a path, `false`/`"off"`, or `{ ... }` with fixed keys.
+    /// `false`/`"off"` in place of it all.
+    Each(&'static Keys),
+    /// `true`, `false`/`"off"`, a status or class of statuses, or a list of them.
+    Statuses,
+    /// A text, `false`/`"off"`, `{ ... }` with fixed keys, or a list of such.
+    TextOrTables(&'static Keys),
     /// A text or a list of texts, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
     TextsOrTable(&'static Keys),
     /// `[[...]]`
@@ -78,6 +97,10 @@ impl Kind {
             | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
             | Self::BoolOrTable(keys)
+            | Self::TablesOrOff(keys)
+            | Self::PathOrTable(keys)
+            | Self::Each(keys)
+            | Self::TextOrTables(keys)
             | Self::TextsOrTable(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),

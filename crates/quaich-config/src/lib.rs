@@ -4,6 +4,7 @@
 //! and [`parse`]; [`render`] shows what they found.
 
 pub mod addr;
+pub mod calendar;
 mod diagnostic;
 mod document;
 pub mod keys;

@@ -17,11 +17,14 @@ mod filters;
 mod tls;
 mod upstream;
 
-pub use acl::Acl;
+pub use acl::{Acl, TextPattern, Window};
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
-    Access, Auth, COMPRESSIBLE, Compress, CompressLevels, ContentCoding, Cors, ErrorPages, Expires,
-    Filters, Headers, Limit, Limits, Maintenance, Rewrite, Security,
+    Access, Age, Answers, Auth, COMPRESSIBLE, CertificateName, Compress, CompressLevels,
+    ContentCoding, Cors, CorsPolicy, Edits, ErrorPage, ErrorPages, Expires, ExpiresRule, Filters,
+    ForwardAuth, Headers, Limit, LimitKey, LimitRate, Limits, Maintenance, OriginPattern,
+    OriginPort, Proof, Replace, Rewrite, RewriteBack, RewriteRule, Security, Slash, Statuses,
+    TextFile,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,
@@ -296,8 +299,8 @@ pub struct Route {
     pub query: Vec<FieldMatch>,
     /// All of these; names in lower case.
     pub header: Vec<FieldMatch>,
-    /// Index into `Config::acls`: this must hold.
-    pub when: Option<usize>,
+    /// Indices into `Config::acls`: one of these must hold; empty = no matter.
+    pub when: Vec<usize>,
     /// Mount point without trailing slash, `""` = none: `/x` matches `/x` and `/x/...` only.
     pub prefix: String,
     /// Files that are tried before the action.
@@ -331,13 +334,13 @@ pub enum PathPattern {
     Regex(String),
 }
 
-/// A condition on a header field or query parameter: the value must match the glob.
+/// A condition on a header field, cookie or query parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldMatch {
-    /// Field or parameter name.
+    /// Its name.
     pub name: String,
-    /// `*` any run, `?` one byte.
-    pub glob: String,
+    /// What one of its values must look like.
+    pub value: TextPattern,
 }
 
 /// The end of a route.
@@ -468,7 +471,24 @@ pub struct Admin {
 impl Config {
     /// Files that are read when quaich starts and when they change, and whose content the front works
     /// with: pages, lists of users. Each once.
-    pub fn texts(&self) -> Vec<&std::path::Path> {
-        Vec::new()
+    pub fn texts(&self) -> Vec<TextFile> {
+        let auths = self.auths.iter().flat_map(|auth| {
+            let place = format!("`[auth.{}]`", auth.name);
+            let texts = auth.texts().into_iter();
+            texts.map(move |text| text.of(place.clone()))
+        });
+        let sites = self.sites.iter().flat_map(|site| {
+            let place = format!("site `{}`", site.name);
+            let routes = site.routes.iter().map(|route| &route.filters);
+            let filters = std::iter::once(&site.filters).chain(routes);
+            let texts = filters.flat_map(Filters::texts);
+            texts.map(move |text| text.of(place.clone()))
+        });
+        let mut seen = std::collections::BTreeSet::new();
+        let mut texts: Vec<TextFile> = auths.chain(sites).collect();
+        // Where one place can do without it and another cannot, it is needed.
+        texts.sort_by_key(|text| text.optional);
+        texts.retain(|text| seen.insert(text.path.clone()));
+        texts
     }
 }

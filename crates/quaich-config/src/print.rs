@@ -5,8 +5,8 @@
 use crate::addr;
 use crate::lower::show_path;
 use crate::model::{
-    AccessFormat, Action, App, AppTarget, Config, FieldMatch, Files, Listener, LogOutput,
-    OtherProtocol, ProxyProtocol, Route, Server, Site, Symlinks, Upstream,
+    AccessFormat, Action, App, AppTarget, Config, Files, Listener, LogOutput, OtherProtocol,
+    ProxyProtocol, Route, Server, Site, Symlinks, Upstream,
 };
 use crate::origin::Origins;
 use crate::units::{show_duration, show_rate, show_size};
@@ -235,7 +235,7 @@ fn site(out: &mut TomlWriter<'_>, site: &Site, config: &Config) {
     for item in &site.routes {
         out.tables(&format!("{path}.route"));
         conditions(out, item);
-        filters::acl::when(out, item.when, config);
+        filters::acl::when(out, &item.when, config);
         if let Some(item) = &item.files {
             files(out, item);
         }
@@ -276,11 +276,8 @@ fn conditions(out: &mut TomlWriter<'_>, route: &Route) {
             out.texts(key, list);
         }
     }
-    fn pair(field: &FieldMatch) -> (&str, &str) {
-        (&field.name, &field.glob)
-    }
-    out.pairs("query", route.query.iter().map(pair));
-    out.pairs("header", route.header.iter().map(pair));
+    filters::acl::fields(out, "query", &route.query);
+    filters::acl::fields(out, "header", &route.header);
     if !route.prefix.is_empty() {
         out.text("prefix", &route.prefix);
     }

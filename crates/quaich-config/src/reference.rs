@@ -43,7 +43,7 @@ fn shown_default(key: &Key) -> String {
     }
     match key.kind {
         Kind::Bool | Kind::Count(..) => format!("`{}`", key.default),
-        Kind::Texts | Kind::TextsOrTable(_) => {
+        Kind::Texts | Kind::TextsOrOff | Kind::TextsOrTable(_) => {
             let quoted: Vec<String> = words(key).map(|word| format!("\"{word}\"")).collect();
             format!("`[{}]`", quoted.join(", "))
         }
@@ -67,6 +67,7 @@ fn takes(kind: Kind) -> String {
         Kind::Count(low, high) if high > 1 << 32 => format!("number from {low}"),
         Kind::Count(low, high) => format!("number {low} to {high}"),
         Kind::AutoCount(low, high) => format!("`\"auto\"` or {low} to {high}"),
+        Kind::CountOrTrue(low, high) => format!("{low} to {high}, `true`, `false`"),
         Kind::Duration | Kind::DurationOrZero => "duration".into(),
         Kind::Size => "size".into(),
         Kind::Rate => "bytes per time".into(),
@@ -75,12 +76,21 @@ fn takes(kind: Kind) -> String {
             quoted.join(", ")
         }
         Kind::Texts => "text or list".into(),
+        Kind::TextsOrOff => "text or list, or `false`".into(),
+        Kind::Counts(low, high) => format!("number {low} to {high} or list"),
         Kind::Pairs => "table of texts".into(),
         Kind::Table(inner) => format!("`{}`", inner.header),
         Kind::BoolOrTable(inner) => format!("`true`, `false` or `{}`", inner.header),
+        Kind::PathOrTable(inner) => format!("path, `true`, `false` or `{}`", inner.header),
+        Kind::Each(inner) => format!("table of paths or `{}`, or `false`", inner.header),
+        Kind::Statuses => "`true`, `false`, status or list".into(),
         Kind::TextsOrTable(inner) => format!("list, `true`, `false` or `{}`", inner.header),
         Kind::TableOrOff(inner) => format!("`false` or `{}`", inner.header),
         Kind::DurationOrTable(inner) => format!("duration, `true`, `false` or `{}`", inner.header),
+        Kind::TextOrTables(inner) => {
+            format!("text, `false`, `{}` or a table of it", inner.header)
+        }
+        Kind::TablesOrOff(inner) => format!("`{}`, a list of them, or `false`", inner.header),
         Kind::Tables(inner) => format!("list of `{}`", inner.header),
         Kind::Named(inner) => format!("`{}`", inner.header),
     }

@@ -47,7 +47,9 @@ fn default(key: &Key) -> Value {
     match key.kind {
         Kind::Bool => json!(key.default == "true"),
         Kind::Count(..) => key.default.parse::<u64>().map_or(Value::Null, |n| json!(n)),
-        Kind::Texts | Kind::TextsOrTable(_) => json!(words(key).collect::<Vec<_>>()),
+        Kind::Texts | Kind::TextsOrOff | Kind::TextsOrTable(_) => {
+            json!(words(key).collect::<Vec<_>>())
+        }
         _ => json!(key.default),
     }
 }
@@ -65,6 +67,9 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Count(0, high) => json!({ "anyOf": [number(0, high), off] }),
         Kind::Count(low, high) => number(low, high),
         Kind::AutoCount(low, high) => json!({ "anyOf": [{ "const": "auto" }, number(low, high)] }),
+        Kind::CountOrTrue(low, high) => {
+            json!({ "anyOf": [{ "enum": [true, false, "off"] }, number(low, high)] })
+        }
         Kind::Duration | Kind::DurationOrZero => text(DURATION),
         Kind::Size => json!({ "anyOf": [text(SIZE), off] }),
         Kind::Rate => json!({ "anyOf": [text(RATE), off] }),
@@ -76,6 +81,14 @@ fn of_kind(kind: Kind) -> Value {
             let list = json!({ "type": "array", "items": { "type": "string" } });
             json!({ "anyOf": [{ "type": "string" }, list] })
         }
+        Kind::TextsOrOff => {
+            let list = json!({ "type": "array", "items": { "type": "string" } });
+            json!({ "anyOf": [{ "type": "string" }, list, { "const": false }] })
+        }
+        Kind::Counts(low, high) => {
+            let list = json!({ "type": "array", "items": number(low, high) });
+            json!({ "anyOf": [number(low, high), list] })
+        }
         Kind::Pairs => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
@@ -86,6 +99,26 @@ fn of_kind(kind: Kind) -> Value {
         }
         Kind::BoolOrTable(inner) => {
             json!({ "anyOf": [{ "enum": [true, false, "off"] }, table(inner)] })
+        }
+        Kind::TablesOrOff(inner) => {
+            let list = json!({ "type": "array", "items": table(inner) });
+            json!({ "anyOf": [off, table(inner), list] })
+        }
+        Kind::PathOrTable(inner) => json!({
+            "anyOf": [{ "type": "string" }, { "enum": [true, false, "off"] }, table(inner)]
+        }),
+        Kind::Each(inner) => {
+            let each = json!({ "anyOf": [{ "type": "string" }, { "const": false }, table(inner)] });
+            json!({ "anyOf": [off, { "type": "object", "additionalProperties": each }] })
+        }
+        Kind::Statuses => {
+            let one = json!({ "anyOf": [number(400, 599), { "enum": ["4xx", "5xx", "*"] }] });
+            let list = json!({ "type": "array", "items": one });
+            json!({ "anyOf": [{ "enum": [true, false, "off"] }, one, list] })
+        }
+        Kind::TextOrTables(inner) => {
+            let list = json!({ "type": "array", "items": table(inner) });
+            json!({ "anyOf": [{ "type": "string" }, { "const": false }, table(inner), list] })
         }
         Kind::TextsOrTable(inner) => {
             let list = json!({ "type": "array", "items": { "type": "string" } });

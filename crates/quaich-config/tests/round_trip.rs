@@ -547,24 +547,21 @@ prop_compose! {
         host in vec(host(), 0..3),
         path in vec(path(), 0..3),
         method in vec("[A-Z]{1,9}", 0..3),
-        query in btree_map("[a-zä=. ]{1,9}", text(), 0..3),
-        header in btree_map("[a-z-]{1,9}", text(), 0..3),
+        query in filters::acl::fields("[a-zä=. ]{1,9}"),
+        header in filters::acl::fields("[a-z-]{1,9}"),
         prefix in select(vec!["", "/x", "/x/y"]),
         (files, action, protected) in (of(files()), action(), of(file())),
         (max_body, timeout, log) in (of(any::<u64>()), of(time()), any::<bool>()),
         (when, filters) in (filters::acl::when(), filters::filters()),
         variables in btree_map("X_[A-Z_]{1,9}", "[a-zä =]{0,9}(\\{host\\})?", 0..3),
     ) -> Route {
-        let fields = |map: std::collections::BTreeMap<String, String>| {
-            map.into_iter().map(|(name, glob)| FieldMatch { name, glob }).collect()
-        };
         Route {
             origin: String::new(),
             host,
             path,
             method,
-            query: fields(query),
-            header: fields(header),
+            query,
+            header,
             prefix: prefix.into(),
             files,
             sendfile: sticky::sendfile(&action, protected),
@@ -648,7 +645,6 @@ prop_compose! {
             server,
             tls,
             apps: vec![app],
-            upstreams: vec![upstream, tcp],
             sites: routes.into_iter().enumerate().map(site).collect(),
             log: Log { level: "info".into(), output: output.clone(), format: "auto".into() },
             access_log: AccessLog { output, format },
@@ -656,7 +652,8 @@ prop_compose! {
             subscribe: Some(subscribe),
             acls,
             limits,
-            auths,
+            auths: filters::auth::fitting(auths, &upstream),
+            upstreams: vec![upstream, tcp],
         }
     }
 }

@@ -43,6 +43,12 @@ pub fn update_current() {
     let _ = CURRENT.try_with(|clock| clock.update());
 }
 
+/// Whole seconds since 1970 at the last update of this thread's clock.
+pub fn unix_second_of_thread() -> u64 {
+    let of_thread = CURRENT.try_with(|clock| clock.unix_second());
+    of_thread.unwrap_or_else(|_| unix_millis() / 1000)
+}
+
 impl Clock {
     /// The clock of this thread.
     pub fn of_thread() -> Rc<Self> {
@@ -89,6 +95,13 @@ impl Clock {
 pub fn precise_micros() -> u64 {
     let mono = clock_gettime(ClockId::Monotonic);
     mono.tv_sec as u64 * 1_000_000 + mono.tv_nsec as u64 / 1000
+}
+
+/// Nanoseconds of the monotonic clock, read now. For limits, which count faster than a coarse clock
+/// ticks.
+pub fn precise_nanos() -> u64 {
+    let mono = clock_gettime(ClockId::Monotonic);
+    mono.tv_sec as u64 * 1_000_000_000 + mono.tv_nsec as u64
 }
 
 /// Milliseconds since 1970, read now. For log lines.

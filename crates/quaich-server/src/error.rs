@@ -40,6 +40,17 @@ pub enum Kind {
     NotFound,
     /// A route that only says so.
     Status(u16),
+    /// A limit has no room for it; carries the status, and the seconds until it has.
+    RateLimited {
+        /// Of the answer.
+        status: u16,
+        /// Seconds, at least 1.
+        retry: u32,
+    },
+    /// Too many run at once; carries the status.
+    ConcurrencyLimited(u16),
+    /// Clients at this address may not ask.
+    AddressDenied,
     /// The resource does not have this method; the allowed ones are in the header field.
     MethodNotAllowed,
     /// No server of the upstream can be used now.
@@ -72,8 +83,27 @@ pub enum Kind {
     QueueFull,
     /// No worker became free in time.
     QueueTimeout,
+    /// A rule that the operator has put in refuses the request with this status.
+    Patched(u16),
+    /// Nobody, or nobody who was believed.
+    Unauthenticated,
+    /// Somebody who may not come in.
+    NotAdmitted,
+    /// Too many wrong passwords from one address.
+    TooManyPasswords,
+    /// Too many passwords are being verified.
+    AuthBusy,
+    /// Whoever is to say who it is cannot be asked.
+    AuthUnavailable,
+    /// The site is closed for maintenance.
+    Maintenance,
+    /// The app or upstream has answered with this status, and its body is replaced. What is kept of its
+    /// head is in the response.
+    Replaced(u16),
     /// A request was sent on from route to route without end.
     RewriteLoop,
+    /// A rewrite has made a path that is none.
+    BadRewrite,
     /// Something on this machine failed: disk, memory, descriptors.
     Resources,
 }
@@ -120,19 +150,26 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         Some(match self.kind {
             Kind::Rejected(status, _) | Kind::Status(status) => status,
+            Kind::Replaced(status) | Kind::Patched(status) => status,
             Kind::ClientGone | Kind::WriteTimeout => return None,
             Kind::RequestTimeout => 408,
             Kind::BodyTooLarge => 413,
             Kind::NoSite | Kind::Misdirected => 421,
             Kind::NotFound => 404,
+            Kind::RateLimited { status, .. } | Kind::ConcurrencyLimited(status) => status,
+            Kind::AddressDenied => 403,
             Kind::MethodNotAllowed => 405,
+            Kind::Unauthenticated => 401,
+            Kind::NotAdmitted => 403,
+            Kind::TooManyPasswords => 429,
             Kind::Connect | Kind::UpstreamClosed | Kind::BadResponse(_) => 502,
             Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
-            Kind::AppFailed | Kind::RewriteLoop => 500,
+            Kind::AppFailed | Kind::RewriteLoop | Kind::BadRewrite => 500,
             Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout => 503,
-            Kind::Resources => 503,
+            Kind::Resources | Kind::Maintenance => 503,
+            Kind::AuthBusy | Kind::AuthUnavailable => 503,
         })
     }
 
@@ -147,11 +184,14 @@ impl Error {
 
     /// When a client may try again.
     pub fn retry_after(&self) -> Option<Duration> {
-        matches!(
-            self.kind,
-            Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout | Kind::Resources
-        )
-        .then_some(Duration::from_secs(1))
+        let seconds = match self.kind {
+            Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout | Kind::Resources => 1,
+            Kind::AuthBusy | Kind::AuthUnavailable => 1,
+            Kind::RateLimited { retry, .. } => retry,
+            Kind::ConcurrencyLimited(_) => 1,
+            _ => return None,
+        };
+        Some(Duration::from_secs(seconds.into()))
     }
 
     /// The word for logs and metrics.
@@ -166,6 +206,9 @@ impl Error {
             Kind::NoSite => "no_site",
             Kind::NotFound => "not_found",
             Kind::Status(_) => "status",
+            Kind::RateLimited { .. } => "rate_limited",
+            Kind::ConcurrencyLimited(_) => "concurrency_limited",
+            Kind::AddressDenied => "address_denied",
             Kind::MethodNotAllowed => "method_not_allowed",
             Kind::NoServer => "no_server",
             Kind::Connect => "connect_failed",
@@ -181,7 +224,16 @@ impl Error {
             Kind::AppTimeout => "app_timeout",
             Kind::QueueFull => "queue_full",
             Kind::QueueTimeout => "queue_timeout",
+            Kind::Patched(_) => "patched",
+            Kind::Unauthenticated => "unauthenticated",
+            Kind::NotAdmitted => "not_admitted",
+            Kind::TooManyPasswords => "too_many_passwords",
+            Kind::AuthBusy => "auth_busy",
+            Kind::AuthUnavailable => "auth_unavailable",
+            Kind::Maintenance => "maintenance",
+            Kind::Replaced(_) => "error_replaced",
             Kind::RewriteLoop => "rewrite_loop",
+            Kind::BadRewrite => "bad_rewrite",
             Kind::Resources => "resources",
         }
     }

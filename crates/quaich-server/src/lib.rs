@@ -26,6 +26,7 @@ mod buffer;
 mod clock;
 mod deadline;
 mod heap;
+pub mod password;
 mod pipe;
 mod socket;
 mod spool;

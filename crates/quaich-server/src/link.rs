@@ -7,12 +7,18 @@
 use quaich_config::model::Config;
 use serde::{Deserialize, Serialize};
 
+pub mod closed;
+pub mod loaded_text;
 pub mod material;
 pub mod order;
+pub mod patch;
 pub mod transport;
 
+pub use closed::Closed;
+pub use loaded_text::LoadedText;
 pub use material::{Challenge, ClientTrust, Identity, Material, Secret, UpstreamMaterial};
 pub use order::{Mode, NamedOrder, Order};
+pub use patch::Patch;
 pub use transport::{Link, LinkReader, LinkWriter};
 
 /// Supervisor to front. Every index counts into the descriptors that came with the message.
@@ -55,6 +61,21 @@ pub enum ToFront {
     Material(Box<Material>),
     /// Other content of `Setup::texts`, all of them.
     Texts(Vec<LoadedText>),
+    /// Which sites are closed for maintenance now. Answer with `FromFront::Done` of the same `id`.
+    Closed {
+        /// Copied to the answer.
+        id: u64,
+        /// All of it.
+        closed: Closed,
+    },
+    /// All rules that the operator has put in. Answer with `FromFront::Done` of the same `id` and
+    /// their counts, once they are in effect.
+    Patches {
+        /// Copied to the answer.
+        id: u64,
+        /// All of them; `None` = as they are: only the counts are wanted.
+        patches: Option<Vec<Patch>>,
+    },
     /// All that certificate authorities may ask for now, in place of what was said before. Answer
     /// with `FromFront::Challenges` of the same `id` once it is in effect.
     Challenges {
@@ -109,6 +130,13 @@ pub enum FromFront {
         /// Of the order.
         id: u64,
     },
+    /// What was asked with this `id` is in effect.
+    Done {
+        /// Of the order.
+        id: u64,
+        /// For who has asked.
+        body: serde_json::Value,
+    },
     /// Answer to `ToFront::Status`.
     Status {
         /// Of the question.
@@ -158,15 +186,10 @@ pub struct Setup {
     pub subscribe: Option<SubscribeFds>,
     /// What the operator has said of servers.
     pub orders: Vec<NamedOrder>,
-}
-
-/// A file whose content filters work with.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LoadedText {
-    /// As the configuration names it.
-    pub path: std::path::PathBuf,
-    /// All of it.
-    pub bytes: Vec<u8>,
+    /// Which sites are closed for maintenance.
+    pub closed: Closed,
+    /// Rules that the operator has put in.
+    pub patches: Vec<Patch>,
 }
 
 /// What the front has of `[subscribe]`, as indices.

@@ -14,6 +14,7 @@ use quaich_config::model::App;
 use crate::certificates::{self, Inventory, date};
 use crate::cli;
 use crate::exit::{Code, Failure};
+use crate::texts::Texts;
 
 /// The name of the worker library beside the program.
 const LIBRARY: &str = "libquaich_worker.so";
@@ -40,14 +41,16 @@ pub(crate) struct Plan {
     pub(crate) control: Option<PathBuf>,
     /// Certificates, keys and authorities, read while we are what we were started as.
     pub(crate) certificates: Inventory,
-    /// What is odd about them, for the log.
+    /// Files that filters work with, read then as well.
+    pub(crate) texts: Texts,
+    /// What is odd about certificates, for the log.
     pub(crate) warnings: Vec<Failure>,
     /// Shown at the start: the command that makes this machine trust the local CA.
     pub(crate) trust: Option<String>,
 }
 
 impl Plan {
-    /// Finds interpreters, the worker library and users, and reads certificates.
+    /// Finds interpreters, the worker library and users, and reads certificates and texts.
     pub(crate) fn new(
         mut config: Config,
         source: String,
@@ -73,6 +76,10 @@ impl Plan {
         };
         let app_identities = config.apps.iter().map(one).collect::<Result<_, _>>()?;
         let (certificates, warnings) = read_certificates(&config)?;
+        let (texts, unreadable) = Texts::read(&config);
+        if let Some(failure) = Failure::all(unreadable) {
+            return Err(failure);
+        }
         let trust = trust_command(&config);
         Ok(Plan {
             config,
@@ -84,6 +91,7 @@ impl Plan {
             app_identities,
             control,
             certificates,
+            texts,
             warnings,
             trust,
         })

@@ -9,9 +9,12 @@ mod certificates;
 mod cli;
 mod exit;
 mod inherited;
+mod named_file;
 mod style;
 mod supervisor;
+mod texts;
 mod trust_store;
+mod user_files;
 
 use std::process::ExitCode;
 

@@ -25,6 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["stream", "tls"],
     &["link"],
     &["request_id"],
+    &["password"],
     &["spool"],
     &["deadline"],
     &["socket"],

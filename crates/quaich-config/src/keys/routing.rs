@@ -4,7 +4,8 @@ use super::filters::{
     acl, auth, compress, cors, error_pages, expires, headers, limit, maintenance, rewrite, security,
 };
 use super::{
-    DISCOVER, HEALTH, HSTS, Keys, Kind, PASSIVE, SITE_CLIENT, STICKY, UPSTREAM_TLS, key, later,
+    DISCOVER, HEALTH, HSTS, Keys, Kind, PASSIVE, RESPOND, SITE_CLIENT, STICKY, UPSTREAM_TLS, key,
+    later,
 };
 
 /// `[upstream.NAME]`
@@ -265,12 +266,21 @@ pub static SITE: Keys = Keys {
             "Whether requests are logged.",
         ),
         key(
+            "max_body",
+            Kind::Size,
+            "",
+            "Request body, where a route says nothing else; 413 beyond. That of `[server]` if absent.",
+        ),
+        key(
             "route",
             Kind::Tables(&ROUTE),
             "",
             "In file order; the first that matches wins.",
         ),
         rewrite::REWRITE,
+        rewrite::CANONICAL_HOST,
+        rewrite::SLASH,
+        rewrite::REWRITE_BACK,
         headers::REQUEST_HEADERS,
         headers::RESPONSE_HEADERS,
         security::SECURITY,
@@ -279,8 +289,11 @@ pub static SITE: Keys = Keys {
         compress::COMPRESS_MIN,
         expires::EXPIRES,
         error_pages::ERROR_PAGES,
+        error_pages::REPLACE_ERRORS,
         maintenance::MAINTENANCE,
         limit::LIMIT,
+        limit::ALLOW,
+        limit::DENY,
         auth::AUTH,
         later("waf"),
     ],
@@ -304,13 +317,13 @@ pub static ROUTE: Keys = Keys {
             "query",
             Kind::Pairs,
             "",
-            "Query parameters: name = glob, all of them.",
+            "Query parameters: name = glob or \"~regex\", all of them.",
         ),
         key(
             "header",
             Kind::Pairs,
             "",
-            "Header fields: name = glob, all of them.",
+            "Header fields: name = glob or \"~regex\", all of them.",
         ),
         key(
             "prefix",
@@ -363,10 +376,13 @@ pub static ROUTE: Keys = Keys {
             "variables",
             Kind::Pairs,
             "",
-            "Set for apps and for uwsgi, FastCGI and SCGI servers, in place of others of the same name: NAME = text, with {host} {path} {client_ip} {request_id} {scheme}.",
+            "Set for apps and for uwsgi, FastCGI and SCGI servers, in place of others of the same name: NAME = text with placeholders, {path} decoded.",
         ),
         acl::WHEN,
         rewrite::REWRITE,
+        rewrite::CANONICAL_HOST,
+        rewrite::SLASH,
+        rewrite::REWRITE_BACK,
         headers::REQUEST_HEADERS,
         headers::RESPONSE_HEADERS,
         security::SECURITY,
@@ -375,8 +391,11 @@ pub static ROUTE: Keys = Keys {
         compress::COMPRESS_MIN,
         expires::EXPIRES,
         error_pages::ERROR_PAGES,
+        error_pages::REPLACE_ERRORS,
         maintenance::MAINTENANCE,
         limit::LIMIT,
+        limit::ALLOW,
+        limit::DENY,
         auth::AUTH,
         later("cache"),
         later("waf"),
@@ -471,30 +490,13 @@ pub static REDIRECT: Keys = Keys {
             "to",
             Kind::Text,
             "",
-            "URL or path; {host} {path} {query} {scheme} are filled in, {query} with its question mark.",
+            "URL or path; {host} {path} {query} {scheme}, {1} of the pattern and others are filled in, encoded as a URL needs it; {query} with its question mark.",
         ),
         key(
             "code",
             Kind::Count(301, 308),
             "308",
             "301, 302, 303, 307 or 308.",
-        ),
-    ],
-};
-
-/// `respond = { ... }`
-pub static RESPOND: Keys = Keys {
-    name: "respond",
-    header: "respond = { ... }",
-    doc: "A fixed answer.",
-    keys: &[
-        key("status", Kind::Count(200, 599), "200", "Status code."),
-        key("body", Kind::Text, "", "The body."),
-        key(
-            "type",
-            Kind::Text,
-            "text/plain; charset=utf-8",
-            "Content-Type.",
         ),
     ],
 };

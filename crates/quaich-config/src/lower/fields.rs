@@ -22,6 +22,16 @@ use crate::units;
 /// A text and where it stands.
 pub(crate) type Word = (String, Span);
 
+/// What stands at a free key of [`Kind::Each`].
+pub(crate) enum Each<'d> {
+    /// Nothing.
+    Off,
+    /// A path as it is written.
+    Text(Word),
+    /// A table.
+    Table(Fields<'d>),
+}
+
 /// One table of the document with the keys that it may hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'d> {
@@ -157,6 +167,16 @@ impl<'d> Fields<'d> {
         }
     }
 
+    /// As [`texts`](Self::texts); none for `false` and `"off"`.
+    pub(crate) fn texts_or_off(&self, cx: &mut Lower<'_>, name: &str) -> Option<Vec<Word>> {
+        let entry = self.table.and_then(|table| table.entry(name))?;
+        if is_off(&entry.value) {
+            self.entry(cx, name);
+            return Some(Vec::new());
+        }
+        self.texts(cx, name)
+    }
+
     pub(crate) fn flag(&self, cx: &mut Lower<'_>, name: &str) -> bool {
         let default = self.key(name).default == "true";
         let Some(entry) = self.entry(cx, name) else {
@@ -229,7 +249,9 @@ impl<'d> Fields<'d> {
     /// A number, within the bounds of the key table. Absent without default: `None`.
     pub(crate) fn count(&self, cx: &mut Lower<'_>, name: &str) -> Option<u64> {
         let key = self.key(name);
-        let (Kind::Count(low, high) | Kind::AutoCount(low, high)) = key.kind else {
+        let (Kind::Count(low, high) | Kind::AutoCount(low, high) | Kind::CountOrTrue(low, high)) =
+            key.kind
+        else {
             return None;
         };
         let default = key.default.parse().ok();
@@ -253,6 +275,36 @@ impl<'d> Fields<'d> {
             cx.bad_value(name, &entry.value, reason);
         }
         number.or(default)
+    }
+
+    /// Numbers of a list or a single one, within the bounds of the key table. Absent: none.
+    pub(crate) fn counts(&self, cx: &mut Lower<'_>, name: &str) -> Vec<u64> {
+        let Kind::Counts(low, high) = self.key(name).kind else {
+            return Vec::new();
+        };
+        let Some(entry) = self.entry(cx, name) else {
+            return Vec::new();
+        };
+        let items = match &entry.value.data {
+            Data::Array(items) => &items[..],
+            _ => std::slice::from_ref(&entry.value),
+        };
+        let mut found = Vec::new();
+        for item in items {
+            let Data::Integer(number) = &item.data else {
+                cx.wrong_type(name, item, "a whole number");
+                continue;
+            };
+            let number = u64::try_from(*number).ok();
+            match number.filter(|number| (low..=high).contains(number)) {
+                Some(number) => found.push(number),
+                None => {
+                    let reason = format!("expected a number from {low} to {high}");
+                    cx.bad_value(name, item, reason);
+                }
+            }
+        }
+        found
     }
 
     pub(crate) fn usize(&self, cx: &mut Lower<'_>, name: &str) -> usize {

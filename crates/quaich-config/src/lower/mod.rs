@@ -6,6 +6,7 @@ mod access;
 mod acme;
 mod action;
 mod app;
+mod conditions;
 mod fields;
 mod files;
 mod filters;
@@ -25,7 +26,7 @@ mod variables;
 
 use std::path::PathBuf;
 
-pub(crate) use pattern::{glob, show_path};
+pub(crate) use pattern::{glob, show_path, show_value};
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{Data, Table, Value};
@@ -62,8 +63,8 @@ pub(crate) fn lower(cx: &mut Lower<'_>, root: &Table) -> Config {
     let admin = access::admin(cx, &admin);
     let subscribe = subscribe::lower(cx, &top);
     let acls = filters::acl::tables(cx, &top);
-    let limits = filters::limit::tables(cx, &top);
-    let auths = filters::auth::tables(cx, &top);
+    let limits = filters::limit::tables(cx, &top, &acls);
+    let auths = filters::auth::tables(cx, &top, &mut upstreams);
     let mut names = site::Names {
         acls: &acls,
         limits: &limits,

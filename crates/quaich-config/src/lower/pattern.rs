@@ -2,18 +2,15 @@
 //!
 //! `covers` answers "does every value that `b` matches also match `a`"; when unsure it says no.
 
-use crate::model::{HostPattern, PathPattern};
+use crate::model::{HostPattern, PathPattern, TextPattern};
 
 /// Reads a path condition.
 ///
 /// `/static/*` is everything below `/static/` and `/static` itself; other `*` and `?` make a glob,
 /// `~` a regular expression, everything else is one exact path.
 pub(crate) fn path(text: &str) -> Result<PathPattern, String> {
-    if let Some(regex) = text.strip_prefix('~') {
-        return match regex::bytes::Regex::new(regex) {
-            Ok(_) => Ok(PathPattern::Regex(regex.to_owned())),
-            Err(error) => Err(regex_reason(&error)),
-        };
+    if let Some(expression) = text.strip_prefix('~') {
+        return regex(expression).map(PathPattern::Regex);
     }
     if text == "*" {
         return Ok(PathPattern::Glob(text.to_owned()));
@@ -30,6 +27,46 @@ pub(crate) fn path(text: &str) -> Result<PathPattern, String> {
         }
         _ if text.contains(['*', '?']) => Ok(PathPattern::Glob(text.to_owned())),
         _ => Ok(PathPattern::Exact(text.to_owned())),
+    }
+}
+
+/// What texts may fill in of a match: `0` is the whole of it; `1` of a prefix is what is below it;
+/// groups of a regular expression have numbers, and names if they were given some.
+pub(crate) fn groups(pattern: &PathPattern) -> Vec<String> {
+    match pattern {
+        PathPattern::Exact(_) | PathPattern::Glob(_) => vec!["0".into()],
+        PathPattern::Prefix(_) => vec!["0".into(), "1".into()],
+        PathPattern::Regex(regex) => {
+            let Ok(regex) = regex::bytes::Regex::new(regex) else {
+                return Vec::new();
+            };
+            let numbers = (0..regex.captures_len()).map(|number| number.to_string());
+            let names = regex.capture_names().flatten().map(str::to_owned);
+            numbers.chain(names).collect()
+        }
+    }
+}
+
+/// Reads what a value must look like: a glob, or a regular expression behind `~`.
+pub(crate) fn value(text: &str) -> Result<TextPattern, String> {
+    match text.strip_prefix('~') {
+        Some(expression) => regex(expression).map(TextPattern::Regex),
+        None => Ok(TextPattern::Glob(text.to_owned())),
+    }
+}
+
+/// The text that `value` reads back to the same pattern.
+pub(crate) fn show_value(pattern: &TextPattern) -> String {
+    match pattern {
+        TextPattern::Glob(glob) => glob.clone(),
+        TextPattern::Regex(regex) => format!("~{regex}"),
+    }
+}
+
+fn regex(text: &str) -> Result<String, String> {
+    match regex::bytes::Regex::new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(regex_reason(&error)),
     }
 }
 

@@ -4,8 +4,9 @@ use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::site::Names;
-use crate::lower::{Lower, action, files, filters, pattern, variables};
-use crate::model::{Action, FieldMatch, Filters, HostPattern, PathPattern, Route, SendFile};
+use crate::lower::{Lower, action, conditions, files, filters, variables};
+
+use crate::model::{Action, Filters, HostPattern, Route, SendFile};
 
 /// Reads one route; `None` when its action was refused.
 pub(crate) fn lower(
@@ -13,7 +14,6 @@ pub(crate) fn lower(
     names: &mut Names<'_>,
     (fields, site): (&Fields<'_>, &Filters),
 ) -> Option<Route> {
-    let (query, header) = (matches(cx, fields, "query"), matches(cx, fields, "header"));
     let files = fields.has("files").then(|| {
         let table = fields.table(cx, "files");
         files::lower(cx, &table)
@@ -21,16 +21,10 @@ pub(crate) fn lower(
     let route = Route {
         origin: cx.place(fields.span),
         host: hosts(cx, fields, "host"),
-        path: paths(cx, fields),
-        method: methods(cx, fields),
-        query,
-        header: header
-            .into_iter()
-            .map(|field| FieldMatch {
-                name: field.name.to_ascii_lowercase(),
-                ..field
-            })
-            .collect(),
+        path: conditions::paths(cx, fields),
+        method: conditions::methods(cx, fields),
+        query: conditions::matches(cx, fields, "query"),
+        header: conditions::matches(cx, fields, "header"),
         when: filters::acl::when(cx, names, fields),
         prefix: prefix(cx, fields),
         files: files.flatten(),
@@ -54,6 +48,7 @@ pub(crate) fn lower(
             message,
         ));
     }
+    action::check_redirect(cx, fields, &route);
     variables::check(cx, fields, &action, names.upstreams);
     Some(Route { action, ..route })
 }
@@ -69,56 +64,6 @@ pub(crate) fn hosts(cx: &mut Lower<'_>, fields: &Fields<'_>, name: &str) -> Vec<
         }
     };
     words.iter().filter_map(read).collect()
-}
-
-fn paths(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<PathPattern> {
-    let words = fields.texts(cx, "path").unwrap_or_default();
-    let read = |word: &Word| match pattern::path(&word.0) {
-        Ok(path) => Some(path),
-        Err(reason) => {
-            cx.bad_word("path", word, reason);
-            None
-        }
-    };
-    words.iter().filter_map(read).collect()
-}
-
-fn methods(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<String> {
-    let words = fields.texts(cx, "method").unwrap_or_default();
-    for word in &words {
-        if !is_token(&word.0) {
-            cx.bad_word("method", word, "expected a method such as \"GET\"");
-        } else if word.0.chars().any(|c| c.is_ascii_lowercase()) {
-            let reason = format!(
-                "methods are case-sensitive: write \"{}\"",
-                word.0.to_uppercase()
-            );
-            cx.bad_word("method", word, reason);
-        }
-    }
-    words.into_iter().map(|word| word.0).collect()
-}
-
-/// A token of RFC 9110 5.6.2.
-pub(crate) fn is_token(text: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(fits)
-}
-
-fn matches(cx: &mut Lower<'_>, fields: &Fields<'_>, key: &str) -> Vec<FieldMatch> {
-    let mut found = Vec::new();
-    for (name, glob) in fields.pairs(cx, key) {
-        let known = found.iter().any(|field: &FieldMatch| field.name == name.0);
-        if name.0.is_empty() || (key == "header" && !is_token(&name.0)) {
-            cx.bad_word(key, &name, "expected the name of a field");
-        } else if !known {
-            found.push(FieldMatch {
-                name: name.0,
-                glob: glob.0,
-            });
-        }
-    }
-    found
 }
 
 fn sendfile(cx: &mut Lower<'_>, route: &Fields<'_>) -> Option<SendFile> {

@@ -83,7 +83,11 @@ fn covers(a: &Route, b: &Route) -> bool {
     let methods = a.method.is_empty()
         || (!b.method.is_empty() && b.method.iter().all(|method| any(&a.method, method)));
     let all_of = |a: &[FieldMatch], b: &[FieldMatch]| a.iter().all(|field| b.contains(field));
+    // One of the acls must hold: what has fewer of them is narrower.
+    let when =
+        a.when.is_empty() || (!b.when.is_empty() && b.when.iter().all(|acl| a.when.contains(acl)));
     methods
+        && when
         && all_of(&a.query, &b.query)
         && all_of(&a.header, &b.header)
         && hosts(a, b)

@@ -84,7 +84,13 @@ fn site(
         fields.missing(cx, diagnostic.help(help));
     }
     shadow::warn(cx, (&hosts, fields), &routes);
+    let max_body = fields.size(cx, "max_body");
+    for (route, _) in &mut routes {
+        route.max_body = route.max_body.or(max_body);
+    }
     let https = https::site(cx, names, fields, (&hosts, &listeners));
+    let client = https.client.as_ref();
+    filters::auth::check_certificates(cx, names, (fields, client), &routes);
     Site {
         name: name.0,
         hosts,
@@ -223,7 +229,7 @@ fn short_form(
         max_body: None,
         timeout: None,
         variables: Vec::new(),
-        when: None,
+        when: Vec::new(),
         filters: filters.clone(),
         log: true,
     }))

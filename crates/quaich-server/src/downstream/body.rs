@@ -1,11 +1,12 @@
-//! The body of a request as handlers see it, whatever the client speaks.
+//! The body of a request as handlers see it, whatever the client speaks, and whatever was looked at
+//! before.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use quaich_proto::headers::Headers;
 
-use super::{cgi, h1, h2};
+pub(super) use super::source::Source;
 use crate::clock::Millis;
 use crate::error::Error;
 
@@ -13,60 +14,88 @@ use crate::error::Error;
 pub(super) const RATE_GRACE: Millis = 20_000;
 
 /// Reads the body of the current request.
-pub enum Body<'c> {
-    /// Of an HTTP/1 connection.
-    H1(h1::inbound::Inbound<'c>),
-    /// Of an HTTP/2 stream.
-    H2(h2::inbound::Inbound<'c>),
-    /// Of a request that another web server has passed on.
-    Cgi(Box<cgi::inbound::Inbound<'c>>),
+pub struct Body<'c> {
+    pub(super) source: Source<'c>,
+    /// What was looked at, and is given out before all else.
+    held: Option<Held>,
 }
 
-impl Body<'_> {
+/// The beginning of a body, read before anybody had it.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: Vec<u8>,
+    /// How much of it was given out.
+    given: usize,
+    /// The piece that was lent out last is of it.
+    lent: bool,
+}
+
+impl Held {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.given..).unwrap_or_default()
+    }
+}
+
+impl<'c> Body<'c> {
+    /// The body that comes from `source`.
+    pub(super) fn new(source: Source<'c>) -> Self {
+        Self { source, held: None }
+    }
+
+    /// Forgets what was held of the request before.
+    pub(super) fn begin(&mut self) {
+        self.held = None;
+    }
+
+    /// The first `limit` bytes of the body, and whether that is all of it. Whoever reads it later gets
+    /// it from its beginning.
+    pub async fn peek(&mut self, limit: usize) -> Result<(&[u8], bool), Error> {
+        if self.held.is_none() && self.source.whole_buffered().is_some() {
+            let whole = self.source.whole_buffered().unwrap_or_default();
+            let seen = whole.get(..limit).unwrap_or(whole);
+            return Ok((seen, seen.len() == whole.len()));
+        }
+        let held = self.held.get_or_insert_default();
+        while held.bytes.len() <= limit {
+            let piece = poll_fn(|cx| self.source.poll_data(cx)).await?;
+            let Some(range) = piece else { break };
+            held.bytes.extend_from_slice(self.source.bytes(range));
+        }
+        let whole = held.bytes.len() <= limit;
+        Ok((held.bytes.get(..limit).unwrap_or(&held.bytes), whole))
+    }
+
     /// Judges a body of unknown length before anybody else sees the request, as far as it is here or
     /// comes within a moment. Takes nothing of the body.
     pub async fn look_ahead(&mut self) -> Result<(), Error> {
-        match self {
-            Self::H1(body) => body.look_ahead().await,
-            // Frames were judged when they came.
-            Self::H2(_) | Self::Cgi(_) => Ok(()),
+        match self.held {
+            // The beginning was judged as it was read.
+            Some(_) => Ok(()),
+            None => self.source.look_ahead().await,
         }
     }
 
     /// Bounds the body of this request; 0 = no limit.
     pub fn limit_body(&mut self, limit: u64) -> Result<(), Error> {
-        match self {
-            Self::H1(body) => body.limit_body(limit),
-            Self::H2(body) => body.limit_body(limit),
-            Self::Cgi(body) => body.limit_body(limit),
+        self.source.limit_body(limit)?;
+        let known = self.source.remaining().unwrap_or(0);
+        let over = self.held.is_some() && self.source.received().saturating_add(known) > limit;
+        match over && limit > 0 {
+            true => Err(Error::downstream(crate::error::Kind::BodyTooLarge)),
+            false => Ok(()),
         }
     }
 
-    /// Bytes of the current body that were read.
+    /// Bytes of the current body that were given out.
     pub fn received(&self) -> u64 {
-        match self {
-            Self::H1(body) => body.received(),
-            Self::H2(body) => body.received(),
-            Self::Cgi(body) => body.received(),
-        }
+        let held = self.held.as_ref().map_or(0, |held| held.rest().len());
+        self.source.received().saturating_sub(held as u64)
     }
 
     /// Whether the whole body has been given out.
     pub fn is_done(&self) -> bool {
-        match self {
-            Self::H1(body) => body.is_done(),
-            Self::H2(body) => body.is_done(),
-            Self::Cgi(body) => body.is_done(),
-        }
-    }
-
-    /// Bytes still to come, if their number is known.
-    pub fn remaining(&self) -> Option<u64> {
-        match self {
-            Self::H1(body) => body.remaining(),
-            Self::H2(body) => body.remaining(),
-            Self::Cgi(body) => body.remaining(),
-        }
+        let held = self.held.as_ref();
+        self.source.is_done() && held.is_none_or(|held| held.rest().is_empty())
     }
 
     /// The next piece of the body, decoded; `None` at its end. Invites a client that waits for `100
@@ -81,114 +110,84 @@ impl Body<'_> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<(usize, usize)>, Error>> {
-        match self {
-            Self::H1(body) => body.poll_data(cx),
-            Self::H2(body) => body.poll_data(cx),
-            Self::Cgi(body) => body.poll_data(cx),
+        if let Some(held) = &mut self.held {
+            let (start, end) = (held.given, held.bytes.len());
+            held.lent = start < end;
+            if held.lent {
+                held.given = end;
+                return Poll::Ready(Ok(Some((start, end))));
+            }
         }
+        self.source.poll_data(cx)
     }
 
     /// Bytes that [`poll_data`](Self::poll_data) spoke of.
-    pub fn bytes(&self, range: (usize, usize)) -> &[u8] {
-        match self {
-            Self::H1(body) => body.bytes(range),
-            Self::H2(body) => body.bytes(range),
-            Self::Cgi(body) => body.bytes(range),
+    pub fn bytes(&self, (start, end): (usize, usize)) -> &[u8] {
+        match &self.held {
+            Some(held) if held.lent => held.bytes.get(start..end).unwrap_or_default(),
+            _ => self.source.bytes((start, end)),
         }
     }
 
     /// Trailers, once the end of the body has been seen and if the client sent some that count.
     pub fn trailers(&self) -> Option<&Headers> {
-        match self {
-            // Checked and thrown away.
-            Self::H1(_) => None,
-            Self::H2(body) => body.trailers(),
-            Self::Cgi(_) => None,
-        }
+        self.source.trailers()
     }
 
     /// The whole body, when all of it is here: nothing needs to be awaited.
     pub fn whole_buffered(&self) -> Option<&[u8]> {
-        match self {
-            Self::H1(body) => body.whole_buffered(),
-            Self::H2(body) => body.whole_buffered(),
-            Self::Cgi(body) => body.whole_buffered(),
+        match &self.held {
+            None => self.source.whole_buffered(),
+            Some(held) => self.source.is_done().then(|| held.rest()),
         }
     }
 
     /// Counts what [`whole_buffered`](Self::whole_buffered) showed as read.
     pub fn finish_whole(&mut self) {
-        match self {
-            Self::H1(body) => body.finish_whole(),
-            Self::H2(body) => body.finish_whole(),
-            Self::Cgi(body) => body.finish_whole(),
+        match &mut self.held {
+            None => self.source.finish_whole(),
+            Some(held) if self.source.is_done() => held.given = held.bytes.len(),
+            Some(_) => {}
         }
     }
 
     /// The answer was sent before the body was asked for: the client must not be invited any more.
     pub fn forgo_continue(&mut self) {
-        match self {
-            Self::H1(body) => body.forgo_continue(),
-            Self::H2(body) => body.forgo_continue(),
-            // The web server has done that.
-            Self::Cgi(_) => {}
-        }
+        self.source.forgo_continue();
     }
 
     /// Whether a body that nobody read can be read and thrown away cheaply.
     pub fn is_discardable(&self) -> bool {
-        match self {
-            Self::H1(body) => body.is_discardable(),
-            // Its stream ends with the response, and no other request needs what it leaves.
-            Self::H2(_) => true,
-            Self::Cgi(body) => body.is_discardable(),
-        }
+        self.source.is_done() || self.source.is_discardable()
     }
 
     /// Reads the rest of the body and throws it away. Fails when it is too much.
     pub async fn discard(&mut self) -> Result<(), Error> {
-        match self {
-            Self::H1(body) => body.discard().await,
-            Self::H2(_) => Ok(()),
-            Self::Cgi(body) => body.discard().await,
-        }
+        self.held = None;
+        self.source.discard().await
     }
 
     /// Ready when the client has left. Reads ahead what it sends meanwhile. `probe` says whether it
     /// may be sent an interim response to find out.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>, probe: bool) -> Poll<Error> {
-        match self {
-            Self::H1(body) => body.poll_gone(cx, probe),
-            Self::H2(body) => body.poll_gone(cx),
-            Self::Cgi(body) => body.poll_gone(cx),
-        }
+        self.source.poll_gone(cx, probe)
     }
 
     /// Nobody waits for the client to leave any more.
     pub fn forget_gone(&mut self) {
-        match self {
-            Self::H1(body) => body.forget_gone(),
-            Self::H2(_) | Self::Cgi(_) => {}
-        }
+        self.source.forget_gone();
     }
 
     /// Says whether the body goes to a server that has a stream for it, not a whole connection: then
     /// a client that sends messages now and then, as gRPC does, is not late.
     pub fn goes_to_stream(&mut self, to_stream: bool) {
-        if let Self::H2(body) = self {
-            body.goes_to_stream(to_stream);
-        }
+        self.source.goes_to_stream(to_stream);
     }
 
     /// The request was answered with [`Reply::begin_tunnel`](super::reply::Reply::begin_tunnel): from
     /// here on [`data`](Self::data) yields what the client sends, as it comes and without a deadline,
     /// until it ends its half.
     pub fn begin_tunnel(&mut self) {
-        match self {
-            Self::H1(body) => body.begin_tunnel(),
-            Self::H2(body) => body.begin_tunnel(),
-            // None of these wires can carry another protocol, and no head asks for one.
-            Self::Cgi(_) => {}
-        }
+        self.source.begin_tunnel();
     }
 }

@@ -13,6 +13,7 @@ mod log_line;
 mod output;
 pub mod reply;
 pub mod service;
+mod source;
 pub mod standard;
 pub mod tcp;
 pub mod wire;

@@ -6,12 +6,13 @@
 pub mod captures;
 pub mod identity;
 mod shelf;
+pub mod tally;
 pub mod timings;
 
 use std::rc::Rc;
 
 use quaich_proto::h1::{RequestHead, ResponseHead};
-use quaich_proto::headers::Headers;
+use quaich_proto::headers::{HeaderId, Headers};
 
 use crate::forwarded::Client;
 use crate::request_id::RequestId;
@@ -19,6 +20,7 @@ use crate::tls::session::Session;
 use captures::Captures;
 use identity::Identity;
 pub use shelf::Lent;
+use tally::Tally;
 use timings::Timings;
 
 /// One request and its response.
@@ -36,6 +38,13 @@ pub struct Exchange {
     pub captures: Captures,
     /// Fields that every answer to it has, also an error page.
     pub additions: Headers,
+    /// The fields of the request as apps and upstreams get them, where `is_edited`.
+    pub edited: Headers,
+    /// Whether they are other ones than the client sent: without what the client may not say, and
+    /// with what the configuration says.
+    pub is_edited: bool,
+    /// What limits have noted of it.
+    pub tally: Tally,
     /// The TLS connection that it came over.
     pub session: Option<Rc<Session>>,
     /// The id in logs, error pages and header fields.
@@ -102,6 +111,9 @@ impl Default for Exchange {
             identity: Identity::default(),
             captures: Captures::default(),
             additions: Headers::new(),
+            edited: Headers::new(),
+            is_edited: false,
+            tally: Tally::default(),
             session: None,
             request_id: RequestId::default(),
             timings: Timings::default(),
@@ -113,6 +125,21 @@ impl Default for Exchange {
 }
 
 impl Exchange {
+    /// The fields of the request as apps and upstreams get them, and whether all of them are to be
+    /// believed: those of the configuration are.
+    pub fn outgoing(&self) -> (&Headers, bool) {
+        match self.is_edited {
+            true => (&self.edited, true),
+            false => (&self.request.headers, self.client.trusted),
+        }
+    }
+
+    /// The host that apps and upstreams are asked for, and its port if there is one.
+    pub fn outgoing_authority(&self) -> &[u8] {
+        let edited = self.edited.get(HeaderId::Host);
+        edited.unwrap_or_else(|| self.request.authority())
+    }
+
     /// Forgets the last exchange, keeps the memory.
     pub fn reset(&mut self) {
         self.request.clear();
@@ -120,6 +147,9 @@ impl Exchange {
         self.identity.clear();
         self.captures.clear();
         self.additions.clear();
+        self.edited.clear();
+        self.is_edited = false;
+        self.tally.clear();
         self.timings = Timings::default();
         let notes = &mut self.notes;
         notes.site = None;

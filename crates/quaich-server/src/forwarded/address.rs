@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use quaich_config::model::Network;
 
 /// A network of IPv4 addresses written as IPv6 (`::ffff:10.0.0.0/104`) as what it is.
-pub(super) fn canonical(network: &Network) -> Network {
+pub fn canonical(network: &Network) -> Network {
     match (
         network.addr,
         network.addr.to_canonical(),
@@ -19,7 +19,7 @@ pub(super) fn canonical(network: &Network) -> Network {
 }
 
 /// Whether the canonical `addr` lies in `network`.
-pub(super) fn is_within(addr: IpAddr, network: &Network) -> bool {
+pub fn is_within(addr: IpAddr, network: &Network) -> bool {
     let (difference, width) = match (addr, network.addr) {
         (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits() ^ b.to_bits()), 32),
         (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits(), 128),

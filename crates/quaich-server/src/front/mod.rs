@@ -128,6 +128,8 @@ impl Front {
         };
         let filters = Arc::<filter::Shared>::default();
         filters.texts.replace(setup.texts.clone());
+        filters.maintenance.replace(setup.closed.clone());
+        filters.patches.replace(&setup.patches);
         let shared = Shared {
             filters: filters.clone(),
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
@@ -225,6 +227,7 @@ impl Front {
                     &self.upkeep_counters,
                     &sites::with_groups(&self.upstreams),
                     self.subscriptions.as_deref(),
+                    &self.filters.limits,
                 );
                 tell(&self.supervisor, &FromFront::Status { id, body });
             }
@@ -242,6 +245,18 @@ impl Front {
                 }
             }
             ToFront::Texts(texts) => self.filters.texts.replace(texts),
+            ToFront::Patches { id, patches } => {
+                if let Some(patches) = patches {
+                    self.filters.patches.replace(&patches);
+                }
+                let body = self.filters.patches.counts();
+                tell(&self.supervisor, &FromFront::Done { id, body });
+            }
+            ToFront::Closed { id, closed } => {
+                self.filters.maintenance.replace(closed);
+                let body = serde_json::Value::Null;
+                tell(&self.supervisor, &FromFront::Done { id, body });
+            }
             ToFront::Challenges { id, challenges } => {
                 if let Some(tls) = &self.tls {
                     tls.challenge(challenges).map_err(std::io::Error::other)?;

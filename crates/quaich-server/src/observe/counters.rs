@@ -43,6 +43,23 @@ counters! {
     rejected,
     /// Header fields dropped because of an ambiguous name.
     dropped_fields,
+    /// Fields that `request_headers` or `response_headers` could not make, since what placeholders stood
+    /// for was no value.
+    fields_refused,
+    /// Preflights of CORS that were answered.
+    cors_preflights,
+    /// Those of them that asked for more than `cors` grants.
+    cors_refused,
+    /// Requests that a limit refused because of its rate.
+    rate_limited,
+    /// Requests that a limit let wait.
+    rate_delayed,
+    /// Requests that a limit refused because too many ran.
+    concurrency_limited,
+    /// Requests that limits with `dry_run` would have refused.
+    limits_dry_run,
+    /// Requests refused because of `allow` and `deny`.
+    address_denied,
     /// Clients that left before their answer was complete.
     client_gone,
     /// Answers cut because their source broke off.
@@ -81,6 +98,22 @@ counters! {
     sticky_redispatches,
     /// Request bodies that were read whole before a server was asked, for its protocol needs their length.
     bodies_held,
+    /// Requests that a `rewrite` gave another path.
+    rewrites,
+    /// Requests that `canonical_host` or `slash` redirected.
+    canonical_redirects,
+    /// Answers in which a path got the prefix of its mount point.
+    mount_rewrites,
+    /// Requests that `auth` let in.
+    auth_granted,
+    /// Those that it refused.
+    auth_refused,
+    /// Those that it refused because whoever had to say could not be asked.
+    auth_failed,
+    /// Passwords verified, which is slow on purpose.
+    passwords_verified,
+    /// Passwords that were found right because they were a short while ago.
+    passwords_remembered,
     /// HTTP/2 connections closed because of a flood of frames.
     h2_floods,
     /// Answers that were compressed.
@@ -95,6 +128,18 @@ counters! {
     tls_resumed,
     /// TLS handshakes with clients that failed.
     tls_handshake_failures,
+    /// Error answers with a page from a file.
+    error_pages,
+    /// Errors of apps and upstreams whose answer was replaced by a page.
+    errors_replaced,
+    /// Requests refused because the site is closed for maintenance.
+    maintenance,
+    /// Requests refused by a patch.
+    patched,
+    /// Requests that a patch would have refused, were it no dry run.
+    patch_dry_run,
+    /// Requests whose body was held for a patch to look at.
+    patch_bodies,
     /// Panics caught at the edge of a connection.
     panics,
 }

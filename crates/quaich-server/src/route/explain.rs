@@ -1,11 +1,15 @@
 //! Says which site and route a request would get, and why not the others: `quaich route`.
 
+use std::net::{IpAddr, SocketAddr};
+
 use quaich_config::model::{Action, Config, ListenAddr};
 use quaich_proto::h1::{Limits, RequestHead, parse_request};
 use serde::Serialize;
 
+use super::acl::Facts;
 use super::secure::{https_code, location};
 use super::{RouteTable, Site, strip_mount};
+use crate::forwarded::Client;
 
 /// Where a request would go.
 #[derive(Debug, Serialize)]
@@ -31,6 +35,8 @@ pub struct Tried {
     pub origin: String,
     /// The first condition that did not hold; `None` = this is the route.
     pub failed: Option<&'static str>,
+    /// Of `when`: why each of its acls did not hold, in words.
+    pub acls: Vec<String>,
 }
 
 /// The request that is asked about.
@@ -44,6 +50,10 @@ pub struct Asked<'a> {
     pub headers: &'a [(String, String)],
     /// Whether it comes over TLS; `None` = nobody said.
     pub https: Option<bool>,
+    /// Who asks; `None` = nobody said.
+    pub client: Option<IpAddr>,
+    /// When, in seconds since 1970; `None` = now.
+    pub at: Option<u64>,
 }
 
 /// Explains what would happen to a request. Fails with the reason when it is not a valid one.
@@ -67,12 +77,27 @@ pub fn explain(config: &Config, asked: &Asked<'_>) -> Result<Explanation, String
         explanation.action = redirect(config, site, &request);
         return Ok(explanation);
     }
+    let peer = asked.client.map(|addr| SocketAddr::new(addr, 0));
+    let client = Client::new(peer, asked.https == Some(true));
+    let facts = Facts {
+        request: &request,
+        client: &client,
+        at: asked.at,
+    };
     explanation.action = "404: no route of the site matches".into();
     for route in &site.routes {
-        let failed = route.matcher.matches(&request).err();
+        let failed = route.matcher.matches(&table.acls, &facts).err();
         explanation.routes.push(Tried {
             origin: route.origin.clone(),
             failed,
+            acls: match failed {
+                Some("when") => {
+                    let when = route.matcher.when.iter();
+                    when.filter_map(|&acl| table.acls.explain(acl, &facts))
+                        .collect()
+                }
+                _ => Vec::new(),
+            },
         });
         if failed.is_none() {
             explanation.action = describe(config, site.index, route.index, &request);

@@ -1,40 +1,98 @@
 //! Path conditions, tried on the normalised, decoded path; and mount points.
 
+use std::sync::Arc;
+
 use quaich_config::model::PathPattern;
 use regex::bytes::Regex;
 
 use super::glob;
+use crate::exchange::captures::Captures;
 
 /// A compiled path condition.
 #[derive(Debug)]
-pub(super) enum PathMatch {
+pub enum PathMatch {
+    /// The whole path.
     Exact(Vec<u8>),
     /// With trailing slash.
     Prefix(Vec<u8>),
+    /// `*` any run of bytes, `?` one byte.
     Glob(Vec<u8>),
-    Regex(Regex),
+    /// Searched for.
+    Regex(Expression),
+}
+
+/// A regular expression with its groups.
+#[derive(Debug)]
+pub struct Expression {
+    regex: Regex,
+    names: Arc<[Option<Box<str>>]>,
 }
 
 impl PathMatch {
-    pub(super) fn compile(pattern: &PathPattern) -> Result<Self, regex::Error> {
+    /// Fails only for a regular expression that does not compile.
+    pub fn compile(pattern: &PathPattern) -> Result<Self, regex::Error> {
         Ok(match pattern {
             PathPattern::Exact(path) => Self::Exact(path.clone().into_bytes()),
             PathPattern::Prefix(path) => Self::Prefix(path.clone().into_bytes()),
             PathPattern::Glob(glob) => Self::Glob(glob.clone().into_bytes()),
-            PathPattern::Regex(regex) => Self::Regex(Regex::new(regex)?),
+            PathPattern::Regex(regex) => Self::Regex(Expression::compile(regex)?),
         })
     }
 
-    pub(super) fn matches(&self, path: &[u8]) -> bool {
+    pub(super) fn compile_all(patterns: &[PathPattern]) -> Result<Vec<Self>, regex::Error> {
+        patterns.iter().map(Self::compile).collect()
+    }
+
+    /// Whether a decoded path meets it.
+    pub fn matches(&self, path: &[u8]) -> bool {
         match self {
             Self::Exact(exact) => exact == path,
             Self::Prefix(prefix) => {
                 path.starts_with(prefix) || prefix.strip_suffix(b"/") == Some(path)
             }
             Self::Glob(pattern) => glob::matches(pattern, path),
-            Self::Regex(regex) => regex.is_match(path),
+            Self::Regex(expression) => expression.regex.is_match(path),
         }
     }
+
+    /// Whether a match catches something.
+    pub(super) fn catches(&self) -> bool {
+        matches!(self, Self::Regex(_))
+    }
+}
+
+impl Expression {
+    fn compile(regex: &str) -> Result<Self, regex::Error> {
+        let regex = Regex::new(regex)?;
+        let names = regex.capture_names().map(|name| name.map(Box::from));
+        let names = names.collect();
+        Ok(Self { regex, names })
+    }
+
+    /// Whether `path` matches; then `captures` are those of the match.
+    fn catch(&self, path: &[u8], captures: &mut Captures) -> bool {
+        if self.regex.captures_len() == 1 {
+            let Some(found) = self.regex.find(path) else {
+                return false;
+            };
+            captures.set([found.as_bytes()].into_iter(), &self.names);
+            return true;
+        }
+        let Some(found) = self.regex.captures(path) else {
+            return false;
+        };
+        let text = |index| found.get(index).map_or(&[][..], |group| group.as_bytes());
+        captures.set((0..found.len()).map(text), &self.names);
+        true
+    }
+}
+
+/// Notes what the first of `patterns` that matches `path` catches, if it is a regular expression.
+pub(super) fn catch(patterns: &[PathMatch], path: &[u8], captures: &mut Captures) {
+    let _ = patterns.iter().any(|pattern| match pattern {
+        PathMatch::Regex(expression) => expression.catch(path, captures),
+        other => other.matches(path),
+    });
 }
 
 /// What is left of `path` below the mount point `prefix` (no trailing slash): it begins with a slash

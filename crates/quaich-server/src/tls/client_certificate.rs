@@ -4,15 +4,22 @@ use std::fmt::Write;
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
-/// A client's certificate that was found to be good. All texts are printable ASCII.
+/// A client's certificate that was found to be good. All texts are printable ASCII, but for the names of its user.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// Distinguished name as RFC 4514 writes it, the most specific part first.
     pub subject: String,
+    /// Its common names, the most specific one first.
+    pub common_names: Vec<String>,
+    /// Mail addresses among its other names.
+    pub emails: Vec<String>,
+    /// Hosts among its other names.
+    pub hosts: Vec<String>,
     /// That of who signed it.
     pub issuer: String,
     /// Serial number, upper-case hexadecimal.
@@ -37,8 +44,12 @@ impl ClientCertificate {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let validity = certificate.validity();
         let base64 = base64(der);
+        let (emails, hosts) = other_names(&certificate);
         Some(Self {
             subject: name(certificate.subject()),
+            common_names: common_names(certificate.subject()),
+            emails,
+            hosts,
             issuer: name(certificate.issuer()),
             serial: hex_upper(certificate.raw_serial()),
             fingerprint: fingerprint(der),
@@ -49,6 +60,39 @@ impl ClientCertificate {
             expires: validity.not_after.timestamp(),
         })
     }
+}
+
+fn common_names(subject: &X509Name<'_>) -> Vec<String> {
+    let names = subject.iter_common_name();
+    let mut names: Vec<String> = names
+        .filter_map(|name| plain(name.as_str().ok()?))
+        .collect();
+    names.reverse();
+    names
+}
+
+/// Mail addresses and hosts.
+fn other_names(certificate: &X509Certificate<'_>) -> (Vec<String>, Vec<String>) {
+    let (mut emails, mut hosts) = (Vec::new(), Vec::new());
+    let extension = certificate.subject_alternative_name();
+    let names = extension
+        .ok()
+        .flatten()
+        .map(|found| &found.value.general_names);
+    for name in names.into_iter().flatten() {
+        match name {
+            GeneralName::RFC822Name(email) => emails.extend(plain(email)),
+            GeneralName::DNSName(host) => hosts.extend(plain(host)),
+            _ => {}
+        }
+    }
+    (emails, hosts)
+}
+
+/// A name that holds nothing that could make another one of it.
+fn plain(name: &str) -> Option<String> {
+    let plain = !name.is_empty() && !name.chars().any(char::is_control);
+    plain.then(|| name.to_owned())
 }
 
 fn pem(base64: &str) -> String {

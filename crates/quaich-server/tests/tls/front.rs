@@ -32,6 +32,8 @@ impl Front {
         let sockets = ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.2:0"].map(listen);
         let roots: Vec<OwnedFd> = roots(&config);
         let setup = Setup {
+            closed: Default::default(),
+            patches: Vec::new(),
             listeners: vec![vec![0], vec![1], vec![2]],
             roots: (sockets.len()..sockets.len() + roots.len()).collect(),
             config,

@@ -1,4 +1,4 @@
-//! `quaich check`: every mistake of a file in one run, and of the certificates that it names. What
+//! `quaich check`: every mistake of a file in one run, and of the certificates and texts that it names. What
 //! else it names and this machine has not is a warning.
 
 use std::path::PathBuf;
@@ -11,6 +11,8 @@ use crate::boot;
 use crate::certificates::{Inventory, date};
 use crate::exit::{Code, Failure};
 use crate::supervisor::files;
+use crate::texts::Texts;
+use crate::user_files;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -41,11 +43,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let read = loaded.config.as_ref().map(Inventory::read);
     let (certificates, wrong) = read.unzip();
     let wrong = wrong.unwrap_or_default();
+    let unreadable = loaded.config.as_ref().map(|config| Texts::read(config).1);
+    let mut unreadable = unreadable.unwrap_or_default();
+    let users = loaded.config.as_ref().map(user_files::bad_lines);
+    let (bad_lines, weak_lines) = users.unwrap_or_default();
+    unreadable.extend(bad_lines);
     if args.json {
-        super::print(&format!("{:#}\n", to_json(&loaded, &wrong)));
+        super::print(&format!("{:#}\n", to_json(&loaded, &wrong, &unreadable)));
     } else {
         source::show(&loaded);
-        for failure in &wrong {
+        for failure in wrong.iter().chain(&unreadable) {
             eprint!("{failure}");
         }
     }
@@ -57,6 +64,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     // Only warnings: the file may be meant for another machine.
     let mut missing = files::missing(&config);
     missing.extend(boot::missing(&mut config));
+    missing.extend(weak_lines);
     missing.extend(certificates.warnings(&config, date::now()));
     for failure in &missing {
         match args.strict {
@@ -64,7 +72,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             false => eprint!("{}", failure.as_warning()),
         }
     }
-    if args.strict && !missing.is_empty() || !wrong.is_empty() {
+    if args.strict && !missing.is_empty() || !wrong.is_empty() || !unreadable.is_empty() {
         return Err(Failure::new(Code::Config, ""));
     }
     if !args.json {
@@ -77,16 +85,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was found in the file, then what is wrong with certificates: they have no place in it.
-fn to_json(loaded: &Loaded, wrong: &[Failure]) -> Value {
+/// What was found in the file, then what is wrong with certificates and with texts: they have no
+/// place in it.
+fn to_json(loaded: &Loaded, wrong: &[Failure], unreadable: &[Failure]) -> Value {
     let mut found = quaich_config::to_json(loaded);
     if let Some(errors) = found["errors"].as_u64() {
-        found["errors"] = json!(errors + wrong.len() as u64);
+        found["errors"] = json!(errors + (wrong.len() + unreadable.len()) as u64);
     }
     if let Some(diagnostics) = found["diagnostics"].as_array_mut() {
-        diagnostics.extend(wrong.iter().map(|failure| {
+        let wrong = wrong.iter().map(|failure| ("certificate-file", failure));
+        let unreadable = unreadable.iter().map(|failure| ("text-file", failure));
+        diagnostics.extend(wrong.chain(unreadable).map(|(code, failure)| {
             json!({
-                "code": "certificate-file",
+                "code": code,
                 "severity": "error",
                 "message": failure.message(),
                 "labels": [],

@@ -7,7 +7,10 @@ mod check;
 mod config;
 mod control;
 mod files;
+mod hash_password;
+mod maintenance;
 mod one_liner;
+mod patch;
 mod proxy;
 mod respond;
 mod route;
@@ -76,8 +79,14 @@ enum Verb {
     Server(server::Args),
     /// Give a server of an upstream no new clients
     Drain(server::DrainArgs),
+    /// Close a site for a while, or open it again
+    Maintenance(maintenance::Args),
+    /// Refuse some requests from now on, without a reload
+    Patch(patch::Args),
     /// Stop a running quaich, and wait until it is gone
     Stop(stop::Args),
+    /// Print a line for a file of users
+    HashPassword(hash_password::Args),
     /// Print the JSON Schema of quaich.toml, for editors
     Schema(schema::Args),
 }
@@ -100,7 +109,10 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Status(args) => status::run(&args),
         Verb::Server(args) => server::run(&args),
         Verb::Drain(args) => server::drain(&args),
+        Verb::Maintenance(args) => maintenance::run(&args),
+        Verb::Patch(args) => patch::run(&args),
         Verb::Stop(args) => stop::run(&args),
+        Verb::HashPassword(args) => hash_password::run(&args),
         Verb::Schema(args) => schema::run(&args),
     }
 }

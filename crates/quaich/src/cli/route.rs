@@ -1,10 +1,11 @@
 //! `quaich route`: what would answer a request, and why not the others.
 
+use std::fmt::Write;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use quaich_config::Overrides;
-use quaich_server::route::explain::{Asked, Explanation, explain};
-use std::fmt::Write;
+use quaich_config::{Overrides, calendar};
+use quaich_server::route::explain::{Asked, Explanation, Tried, explain};
 
 use super::source;
 use crate::exit::{Code, Failure};
@@ -14,7 +15,8 @@ const AFTER_HELP: &str = "\
 Examples:
   quaich route http://shop.example.org/static/a.css
   quaich route /admin/ -X POST -c site.toml
-  quaich route / -H 'Host: other.example.org'";
+  quaich route / -H 'Host: other.example.org'
+  quaich route /admin/ --client 10.1.2.3 --at 2026-12-24T18:00:00Z";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -42,6 +44,18 @@ pub(super) struct Args {
         env = "QUAICH_HEADER"
     )]
     headers: Vec<String>,
+    /// Address that the request comes from
+    #[arg(long, value_name = "IP", env = "QUAICH_CLIENT")]
+    client: Option<IpAddr>,
+    /// The request comes over TLS, as for URLs with https
+    #[arg(long, conflicts_with = "plain")]
+    tls: bool,
+    /// The request comes without TLS
+    #[arg(long)]
+    plain: bool,
+    /// When it comes, as in 2026-12-24T18:00:00Z; now if absent
+    #[arg(long, value_name = "TIME", env = "QUAICH_AT", value_parser = calendar::instant)]
+    at: Option<u64>,
     /// Print it as JSON
     #[arg(long, env = "QUAICH_JSON")]
     json: bool,
@@ -50,7 +64,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = source::accept(source::load(&args.config, Overrides::default())?)?;
     let (host, target) = split_url(&args.url)?;
-    let https = args.url.split_once("://").map(|url| url.0 == "https");
+    let https = match (args.tls, args.plain) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => args.url.split_once("://").map(|url| url.0 == "https"),
+    };
     let mut headers = Vec::new();
     for line in &args.headers {
         let (name, value) = line.split_once(':').ok_or_else(|| {
@@ -72,6 +90,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         target: &target,
         headers: &headers,
         https,
+        client: args.client,
+        at: args.at,
     };
     let explanation = explain(&config, &asked)
         .map_err(|why| Failure::new(Code::Usage, format!("this is no valid request: {why}")))?;
@@ -116,7 +136,7 @@ fn describe(explanation: &Explanation) -> String {
         let origin = &tried.origin;
         let _ = match tried.failed {
             Some(why) => {
-                let why = dim.paint(&format!("no: its {why} does not match"));
+                let why = dim.paint(&format!("no: {}", reason(why, tried)));
                 writeln!(out, "route   {origin}  {why}")
             }
             None => writeln!(out, "route   {}", bold.paint(origin)),
@@ -127,6 +147,14 @@ fn describe(explanation: &Explanation) -> String {
     }
     let _ = writeln!(out, "action  {}", bold.paint(&explanation.action));
     out
+}
+
+/// What keeps a request from a route.
+fn reason(key: &str, tried: &Tried) -> String {
+    if tried.acls.is_empty() {
+        return format!("its {key} does not match");
+    }
+    format!("when = {}", tried.acls.join(", "))
 }
 
 #[cfg(test)]

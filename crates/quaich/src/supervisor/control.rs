@@ -1,5 +1,5 @@
-//! The control socket: `quaich status`, `quaich stop`, `quaich server` and `quaich cert renew` ask,
-//! the supervisor answers.
+//! The control socket: `quaich status`, `stop`, `server`, `maintenance`, `cert renew` and the like
+//! ask, the supervisor answers.
 //!
 //! One JSON line each way. Only the supervisor's own user and root are heard; a request has 64 KiB
 //! and ten seconds, and ten connections may be open at once.
@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use quaich_server::link::{Mode, Order};
+use quaich_server::link::{Mode, Order, Patch};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
+use super::maintenance::Wanted;
 use super::sockets::unix_socket;
 
 const MAX_LINE: u64 = 64 * 1024;
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) type Request = (Command, oneshot::Sender<Value>);
 
 /// What can be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Command {
     Status,
     /// Get certificates anew, also when they are not due: all, or the one with this name.
@@ -37,6 +38,19 @@ pub(super) enum Command {
     },
     Stop {
         graceful: bool,
+    },
+    /// Put a rule in.
+    AddPatch(Box<Patch>),
+    /// Take a rule out, by name or number.
+    RemovePatch {
+        which: String,
+    },
+    /// Say which rules there are.
+    ListPatches,
+    /// Whether a site is closed.
+    Maintenance {
+        site: String,
+        wanted: Wanted,
     },
     /// What is to be of a server of an upstream.
     Server {
@@ -140,12 +154,37 @@ fn parse(line: &[u8]) -> Result<Command, String> {
             name: request["name"].as_str().map(str::to_owned),
         }),
         (Some("server"), mode) => server(&request, mode),
+        (Some("patch"), mode) => patch(&request, mode),
+        (Some("maintenance"), mode) => maintenance(&request, mode),
         (Some("stop"), None | Some("graceful")) => Ok(Command::Stop { graceful: true }),
         (Some("stop"), Some("quick")) => Ok(Command::Stop { graceful: false }),
         _ => Err(
-            "`command` is `status`, `renew`, `server`, or `stop` with `mode` `graceful` or `quick`"
+            "`command` is `status`, `renew`, `server`, `maintenance`, `patch`, or `stop` with `mode` `graceful` or `quick`"
                 .into(),
         ),
+    }
+}
+
+fn patch(request: &Value, mode: Option<&str>) -> Result<Command, String> {
+    match (mode, request["which"].as_str()) {
+        (Some("list"), _) => Ok(Command::ListPatches),
+        (Some("rm"), Some(which)) => Ok(Command::RemovePatch {
+            which: which.to_owned(),
+        }),
+        (Some("add"), _) => {
+            let patch = serde_json::from_value(request["patch"].clone());
+            let patch = patch.map_err(|error| format!("`patch`: {error}"))?;
+            Ok(Command::AddPatch(Box::new(patch)))
+        }
+        _ => Err("`patch` needs `mode` `list`, `rm` with `which`, or `add` with `patch`".into()),
+    }
+}
+
+fn maintenance(request: &Value, mode: Option<&str>) -> Result<Command, String> {
+    let site = request["site"].as_str().map(str::to_owned);
+    match (site, mode.and_then(Wanted::parse)) {
+        (Some(site), Some(wanted)) => Ok(Command::Maintenance { site, wanted }),
+        _ => Err("`maintenance` needs `site`, and `mode` `on`, `off` or `auto`".into()),
     }
 }
 

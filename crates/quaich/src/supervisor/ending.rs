@@ -39,6 +39,7 @@ impl Supervisor {
             Signal::Hangup => {
                 log::info!("HUP: certificates are read again; reload is not in this version");
                 self.look_at_certificates(true);
+                self.look_at_texts();
             }
         }
     }

@@ -15,8 +15,8 @@ use quaich_app::identity::Identity;
 use quaich_app::process;
 use quaich_config::model::Config;
 use quaich_server::link::{
-    AppFds, FromFront, Link, LinkReader, LinkWriter, Material, NamedOrder, Secret, Setup,
-    SubscribeFds, ToFront,
+    AppFds, Closed, FromFront, Link, LinkReader, LinkWriter, LoadedText, Material, NamedOrder,
+    Patch, Secret, Setup, SubscribeFds, ToFront,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
@@ -44,6 +44,16 @@ pub(super) struct Equipment {
     pub(super) identity: Option<Identity>,
 }
 
+/// What changes from one front to the next.
+pub(super) struct State {
+    pub(super) material: Material,
+    pub(super) texts: Vec<LoadedText>,
+    /// What the operator has said of servers.
+    pub(super) orders: Vec<NamedOrder>,
+    pub(super) closed: Closed,
+    pub(super) patches: Vec<Patch>,
+}
+
 /// A running front.
 pub(super) struct Front {
     /// Counts fronts, so that a late message of a dead one is known as such.
@@ -58,14 +68,14 @@ impl Front {
     /// Starts a process and sends it everything. `channels` in the order of the apps.
     pub(super) fn start(
         equipment: &Equipment,
-        (material, orders): (Material, Vec<NamedOrder>),
+        state: State,
         channels: &[Channel],
         incarnation: u64,
         heard: mpsc::Sender<Heard>,
     ) -> io::Result<Front> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        let (start, fds) = equipment.pack(material, orders, channels)?;
+        let (start, fds) = equipment.pack(state, channels)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0("quaich");
         command
@@ -100,12 +110,7 @@ impl Front {
 }
 
 impl Equipment {
-    fn pack(
-        &self,
-        material: Material,
-        orders: Vec<NamedOrder>,
-        channels: &[Channel],
-    ) -> io::Result<(ToFront, Vec<OwnedFd>)> {
+    fn pack(&self, state: State, channels: &[Channel]) -> io::Result<(ToFront, Vec<OwnedFd>)> {
         let mut parcel = Parcel::default();
         let mut listeners = Vec::new();
         for bound in &self.sockets {
@@ -133,8 +138,8 @@ impl Equipment {
         let config = Config::clone(&self.config);
         let setup = Setup {
             config,
-            material,
-            texts: Vec::new(),
+            material: state.material,
+            texts: state.texts,
             listeners,
             sticky_secrets: self.sticky_secrets.clone(),
             roots,
@@ -143,7 +148,9 @@ impl Equipment {
             log,
             apps,
             subscribe,
-            orders,
+            orders: state.orders,
+            closed: state.closed,
+            patches: state.patches,
         };
         Ok((ToFront::Start(Box::new(setup)), parcel.fds))
     }

@@ -12,7 +12,7 @@ use quaich_app::pool::Pool;
 use quaich_server::link::FromFront;
 use quaich_server::observe::log;
 
-use super::front::Front;
+use super::front::{Front, State};
 use super::{Phase, Supervisor};
 use crate::certificates::date;
 use crate::exit::{Code, Failure};
@@ -45,9 +45,14 @@ impl Supervisor {
         let channels: Vec<Channel> = apps
             .map(|app| Channel::new(app, threads))
             .collect::<std::io::Result<_>>()?;
-        let material = self.plan.certificates.material(date::now());
         let heard = self.heard.clone();
-        let state = (material, self.orders.clone());
+        let state = State {
+            material: self.plan.certificates.material(date::now()),
+            texts: self.plan.texts.loaded(),
+            orders: self.orders.clone(),
+            closed: self.closing.closed(),
+            patches: self.patches.rules(),
+        };
         let front = Front::start(&self.equipment, state, &channels, self.fronts, heard)?;
         Ok((front, channels))
     }
@@ -87,6 +92,8 @@ impl Supervisor {
                 front.ready = Some(now);
                 self.front_backoff.reset();
                 self.show_challenges();
+                self.show_closed();
+                self.show_patches();
             }
             Some(FromFront::Drained) => {}
             Some(FromFront::Challenges { id }) => self.challenges_shown(id),
@@ -100,6 +107,7 @@ impl Supervisor {
             Some(FromFront::Lied { app, worker, why }) => {
                 self.condemn(app, worker, format!("it broke the channel: {why}"), now);
             }
+            Some(FromFront::Done { id, body }) => self.asked.answer(id, body),
             Some(FromFront::Status { id, body }) => self.asked.answer(id, body),
             Some(FromFront::Ordered { id, done, body }) => {
                 self.remember(done);

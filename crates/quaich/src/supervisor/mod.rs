@@ -34,13 +34,16 @@ pub(crate) mod files;
 pub(crate) mod front;
 mod fronts;
 mod holder;
+mod maintenance;
 mod notify;
 mod orders;
+mod patches;
 mod report;
 mod signals;
 pub(crate) mod sockets;
 mod status;
 mod sticky;
+mod texts;
 
 use crate::banner;
 use crate::boot::Plan;
@@ -50,6 +53,8 @@ use certificates::Care;
 use control::{Command, ControlSocket, Request};
 use datagrams::Doors;
 use front::{Equipment, Front, Heard};
+use maintenance::Closing;
+use patches::Patches;
 use signals::{Signal, Signals};
 
 /// What a front may take beyond the drain to write its logs and exit.
@@ -183,6 +188,12 @@ struct Supervisor {
     /// Looks after `plan.certificates`.
     care: Care,
     agent: Agent,
+    /// Which sites are closed for maintenance.
+    closing: Closing,
+    /// Rules that the operator has put in.
+    patches: Patches,
+    /// When to look at `plan.texts` again.
+    texts_at: Option<Instant>,
     /// Why everything is being ended, when it is not because somebody said so.
     failure: Option<Failure>,
     /// There was a terminal at the start.
@@ -215,6 +226,8 @@ impl Supervisor {
             })
         };
         let pools = plan.config.apps.iter().enumerate().map(launch).collect();
+        let closing = Closing::new(&plan.config);
+        let patches = Patches::read(&plan.config.server.state_dir);
         let supervisor = Supervisor {
             plan,
             equipment,
@@ -231,6 +244,9 @@ impl Supervisor {
             orders: Vec::new(),
             care: Care::default(),
             agent: Agent::new(agent),
+            texts_at: None,
+            closing,
+            patches,
             failure: None,
             terminal: has_terminal(),
         };
@@ -284,6 +300,9 @@ impl Supervisor {
             self.front_at,
             self.asked.next_deadline(),
             certificates,
+            self.texts_deadline(),
+            self.maintenance_deadline(),
+            self.patches_deadline(Instant::now()),
         ];
         pools.chain(others.into_iter().flatten()).min()
     }
@@ -298,6 +317,9 @@ impl Supervisor {
         }
         self.asked.answer_overdue(now);
         self.care_for_certificates(now);
+        self.care_for_texts(now);
+        self.care_for_maintenance(now);
+        self.care_for_patches();
         match self.phase {
             Phase::Starting => self.finish_start(),
             Phase::Draining { .. } if self.front.is_none() => self.stop(true, now),
@@ -355,6 +377,7 @@ impl Supervisor {
             self.phase = Phase::Running;
             banner::ready(&self.plan, self.started.elapsed());
             self.begin_certificates(Instant::now());
+            self.begin_texts(Instant::now());
             notify::send("READY=1");
         }
     }
@@ -368,6 +391,12 @@ impl Supervisor {
         match command {
             Command::Status => self.ask_status(reply, now),
             Command::Server { name, order } => self.ask_order(name, order, reply, now),
+            Command::AddPatch(patch) => self.add_patch(*patch, reply, now),
+            Command::RemovePatch { which } => self.remove_patch(&which, reply, now),
+            Command::ListPatches => self.list_patches(reply, now),
+            Command::Maintenance { site, wanted } => {
+                self.switch_maintenance((&site, wanted), reply, now);
+            }
             Command::Renew { name } => {
                 let _ = reply.send(self.renew(name.as_deref(), now));
             }

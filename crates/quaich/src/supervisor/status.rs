@@ -40,6 +40,8 @@ impl Asked {
             // What is not a status stands alone.
             let answer = match own.get("error") {
                 Some(_) => front,
+                None if front.is_null() => own,
+                None if front.is_array() => with_counts(own, &front),
                 None => join(own, front),
             };
             send(reply, answer);
@@ -112,6 +114,7 @@ impl Supervisor {
                 "restarts": self.fronts.saturating_sub(1),
             },
             "certificates": self.certificates_status(),
+            "maintenance": self.maintenance_status(),
             "agent": self.agent.status(now),
             "apps": self.pools.iter().map(|pool| app(pool, now)).collect::<Vec<_>>(),
         })
@@ -168,6 +171,18 @@ fn join(mut own: Value, mut front: Value) -> Value {
     own
 }
 
+/// The front's counts go to each of our patches by number.
+fn with_counts(mut own: Value, counts: &Value) -> Value {
+    let patches = own.get_mut("patches").and_then(Value::as_array_mut);
+    for patch in patches.into_iter().flatten() {
+        let mut counts = counts.as_array().into_iter().flatten();
+        if let Some(of) = counts.find(|of| of["id"] == patch["id"]) {
+            merge(patch, of.clone());
+        }
+    }
+    own
+}
+
 fn merge(into: &mut Value, from: Value) {
     if let (Some(into), Value::Object(from)) = (into.as_object_mut(), from) {
         let new: Map<_, _> = from
@@ -208,6 +223,14 @@ mod tests {
             }],
         });
         assert_eq!(join(own, front), expected);
+    }
+
+    #[test]
+    fn counts_go_to_the_patch_of_their_number() {
+        let own = json!({ "patches": [{ "id": 1 }, { "id": 2 }] });
+        let counts = json!([{ "id": 2, "hits": 5 }, { "id": 3, "hits": 6 }]);
+        let expected = json!({ "patches": [{ "id": 1 }, { "id": 2, "hits": 5 }] });
+        assert_eq!(with_counts(own, &counts), expected);
     }
 
     #[test]

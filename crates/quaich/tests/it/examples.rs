@@ -107,6 +107,45 @@ fn compress() {
 }
 
 #[test]
+fn auth() {
+    let quaich = serve(example("auth", on_a_free_port));
+    quaich.get("/health").expect_status(200);
+    quaich.get("/").expect_status(401);
+    let demo = "Authorization: Basic ZGVtbzpkZW1v\r\n";
+    quaich.request("GET", "/", demo, b"").expect_status(200);
+}
+
+#[test]
+fn forward_auth() {
+    let quaich = serve(example("forward_auth", on_a_free_port));
+    let sent = quaich.get("/");
+    sent.expect_status(302).expect_header("location", "/login");
+    quaich.get("/login").expect_status(200);
+    let given = quaich.request("POST", "/login", "", b"user=aila");
+    given.expect_status(303);
+    let session = given.header("set-cookie").unwrap_or_default();
+    let session = session.split(';').next().unwrap_or_default();
+    let page = quaich.request("GET", "/", &format!("Cookie: {session}\r\n"), b"");
+    page.expect_status(200);
+    assert!(page.text().contains("logged in"), "{}", page.text());
+    let forged = quaich.request("GET", "/", "Cookie: session=aila.0\r\n", b"");
+    forged.expect_status(302);
+}
+
+#[test]
+fn acl() {
+    let quaich = serve(example("acl", on_a_free_port));
+    let said = |target: &str, fields: &str| quaich.request("GET", target, fields, b"").text();
+    assert_eq!(said("/admin/", ""), "hello, guest\n");
+    assert_eq!(said("/admin/", "X-Team: red\r\n"), "hello, colleague\n");
+    assert_eq!(said("/", ""), "welcome\n");
+    let bot = quaich.request("GET", "/", "User-Agent: googlebot\r\n", b"");
+    bot.expect_status(403);
+    let route = quaich.cli(["route", "/admin/", "--client", "10.1.2.3"]);
+    assert!(route.stdout.contains("status 200"), "{}", route.stdout);
+}
+
+#[test]
 fn proxy() {
     let (origin, other) = (Origin::ok(), Origin::ok());
     let (first, second) = (origin.addr().to_string(), other.addr().to_string());
@@ -172,6 +211,56 @@ fn health() {
     }
     let table = quaich.cli(["status"]).stdout;
     assert!(table.contains("1 of 2 servers take requests"), "{table}");
+}
+
+#[test]
+fn limit() {
+    let quaich = serve(example("limit", on_a_free_port));
+    let mut client = quaich.raw();
+    let statuses = (0..6).map(|_| client.get("/login").status);
+    assert_eq!(statuses.collect::<Vec<_>>(), [200, 200, 200, 200, 200, 429]);
+    client
+        .get("/downloads/readme.txt")
+        .expect_body("A small file.\n");
+    client.get("/internal").expect_status(200);
+}
+
+#[test]
+fn error_pages() {
+    let gone = Origin::ok();
+    let address = gone.addr().to_string();
+    drop(gone);
+    let quaich = serve(example("error_pages", |text| {
+        on_a_free_port(text).replace("127.0.0.1:9001", &address)
+    }));
+    quaich.get("/").expect_body("well\n");
+    let page = quaich.get("/nothing");
+    page.expect_status(404);
+    assert!(
+        page.text().contains("<code>/nothing</code>"),
+        "{}",
+        page.text()
+    );
+    let json = quaich.request("GET", "/nothing", "Accept: application/json\r\n", b"");
+    assert_eq!(json.json()["path"], "/nothing");
+    let down = quaich.get("/api/");
+    down.expect_status(502);
+    assert!(down.text().contains("back in a moment"), "{}", down.text());
+}
+
+#[test]
+fn maintenance() {
+    let quaich = serve(example("maintenance", on_a_free_port));
+    quaich.get("/").expect_body("open\n");
+    quaich.cli(["maintenance", "on", "main"]).expect_code(0);
+    let page = quaich.get("/");
+    page.expect_status(503).expect_header("retry-after", "1800");
+    assert!(
+        page.text().contains("Closed for maintenance"),
+        "{}",
+        page.text()
+    );
+    quaich.get("/health").expect_status(200);
 }
 
 #[test]
@@ -266,6 +355,50 @@ fn tls() {
 }
 
 #[test]
+fn headers() {
+    let quaich = serve(example("headers", on_a_free_port));
+    let page = quaich.get("/");
+    page.expect_status(200)
+        .expect_header("x-frame-options", "DENY");
+    assert!(page.header("x-request-id").is_some());
+    let app = quaich.request("GET", "/app", "Cookie: a=b\r\n", b"");
+    assert!(
+        app.text().contains("HTTP_X_REAL_IP = 127.0.0.1"),
+        "{}",
+        app.text()
+    );
+    assert!(!app.text().contains("HTTP_COOKIE"), "{}", app.text());
+    app.expect_header("vary", "X-Team");
+    assert_eq!(
+        (app.header("x-debug-time"), app.header("x-powered-by")),
+        (None, None)
+    );
+}
+
+#[test]
+fn cors() {
+    let quaich = serve(example("cors", on_a_free_port));
+    let fields = "Origin: http://app.localhost:8000\r\nAccess-Control-Request-Method: PUT\r\n";
+    let leave = quaich.request("OPTIONS", "/", fields, b"");
+    leave
+        .expect_status(204)
+        .expect_header("access-control-allow-origin", "http://app.localhost:8000");
+}
+
+#[test]
+fn expires() {
+    let quaich = serve(example("expires", on_a_free_port));
+    let control = |path| quaich.get(path).header("cache-control").map(str::to_owned);
+    assert_eq!(control("/").as_deref(), Some("no-cache"));
+    let hashed = control("/app.3f2a9c1b04de.css");
+    assert_eq!(
+        hashed.as_deref(),
+        Some("max-age=31536000, public, immutable")
+    );
+    assert_eq!(control("/none").as_deref(), Some("max-age=60"));
+}
+
+#[test]
 fn sites() {
     let quaich = serve(example("sites", on_a_free_port));
     let mut client = quaich.raw();
@@ -336,4 +469,30 @@ fn grpc_greets() {
         shown, "Hello, world!\nHello, Ada!\nHello, Grace!\n",
         "{client:?}"
     );
+}
+
+#[test]
+fn rewrite() {
+    let quaich = serve(example("rewrite", on_a_free_port));
+    quaich.get("/v1/about.html").expect_status(200);
+    let slashed = quaich.get("/about");
+    slashed
+        .expect_status(301)
+        .expect_header("location", "/about/");
+    let moved = quaich.get("/shop/a?b=c");
+    moved
+        .expect_status(301)
+        .expect_header("location", "https://shop.example.org/shop/a?b=c");
+}
+
+#[test]
+fn mount() {
+    let quaich = serve(example("mount", on_a_free_port));
+    let visit = quaich.get("/tools/red/");
+    visit
+        .expect_status(303)
+        .expect_header("location", "/tools/red/visits")
+        .expect_header("set-cookie", "visits=1; Path=/tools/red/");
+    let page = quaich.request("GET", "/tools/red/visits", "Cookie: visits=1\r\n", b"");
+    page.expect_body("red: 1 visits\n");
 }

@@ -5,8 +5,8 @@ use crate::diagnostic::Diagnostic;
 use crate::document::Data;
 use crate::keys::Kind;
 use crate::lower::Lower;
+use crate::lower::conditions::is_token;
 use crate::lower::fields::{Fields, Word, is_off};
-use crate::lower::route::is_token;
 use crate::model::{HostPattern, Sticky, StickyBy, StickyCookie, Upstream};
 
 /// The keys of which there is exactly one.

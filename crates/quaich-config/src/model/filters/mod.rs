@@ -15,17 +15,19 @@ mod limit;
 mod maintenance;
 mod rewrite;
 mod security;
+mod text_file;
 
-pub use auth::{Access, Auth};
+pub use auth::{Access, Auth, CertificateName, ForwardAuth, Proof};
 pub use compress::{COMPRESSIBLE, Compress, CompressLevels, ContentCoding};
-pub use cors::Cors;
-pub use error_pages::ErrorPages;
-pub use expires::Expires;
-pub use headers::Headers;
-pub use limit::{Limit, Limits};
+pub use cors::{Cors, CorsPolicy, OriginPattern, OriginPort};
+pub use error_pages::{ErrorPage, ErrorPages, Replace, Statuses};
+pub use expires::{Age, Expires, ExpiresRule};
+pub use headers::{Answers, Edits, Headers};
+pub use limit::{Limit, LimitKey, LimitRate, Limits};
 pub use maintenance::Maintenance;
-pub use rewrite::Rewrite;
+pub use rewrite::{Rewrite, RewriteBack, RewriteRule, Slash};
 pub use security::Security;
+pub use text_file::TextFile;
 
 /// The filters of a route, or of requests of a site that no route takes. A route has those of its site
 /// unless it says otherwise; where both hold, its own file says so.
@@ -54,6 +56,13 @@ pub struct Filters {
 }
 
 impl Filters {
+    /// Files whose content they work with; what they name in them is known then.
+    pub fn texts(&self) -> Vec<TextFile> {
+        let mut texts = self.error_pages.texts();
+        texts.extend(self.maintenance.texts());
+        texts
+    }
+
     /// What each does, in words for `quaich route`, in the order in which an exchange meets them.
     pub fn describe(&self, config: &Config) -> Vec<String> {
         let words = [

@@ -6,7 +6,7 @@ use super::Wire;
 use super::asides::Asides;
 use super::inbound::{Arrival, Inbound, Refusal};
 use super::outbound::Outbound;
-use crate::downstream::body::Body;
+use crate::downstream::body::{Body, Source};
 use crate::downstream::connection::{Connection, linger};
 use crate::downstream::reply::Reply;
 use crate::downstream::service::{self, After};
@@ -46,9 +46,8 @@ impl<H> Connection<H> {
         let writing = thread.deadlines.register();
         let asides = Asides::default();
         let place = (&self.socket, wire);
-        let mut body = Body::Cgi(Box::new(Inbound::new(
-            place, &thread, &reading, &asides, *last,
-        )));
+        let inbound = Inbound::new(place, &thread, &reading, &asides, *last);
+        let mut body = Body::new(Source::Cgi(Box::new(inbound)));
         let reply = wire::Wire::Cgi(Outbound::new(place, &thread, &writing, &asides));
         let mut reply = Reply::new(&thread, reply);
         let mut exchange = Box::<Exchange>::default();
@@ -59,7 +58,8 @@ impl<H> Connection<H> {
             exchange.connection = self.number;
             exchange.connection_request = self.requests + 1;
             let mut local_port = self.end.port;
-            let (Body::Cgi(inbound), wire::Wire::Cgi(outbound)) = (&mut body, &mut reply.wire)
+            let (Source::Cgi(inbound), wire::Wire::Cgi(outbound)) =
+                (&mut body.source, &mut reply.wire)
             else {
                 return Some(After::Abort);
             };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::inbound::{Arrival, Inbound};
 use super::outbound::Outbound;
 use crate::deadline::Deadline;
-use crate::downstream::body::Body;
+use crate::downstream::body::{Body, Source};
 use crate::downstream::connection::{Connection, Protocol, linger};
 use crate::downstream::reply::Reply;
 use crate::downstream::service;
@@ -100,7 +100,7 @@ impl<H> Connection<H> {
         let thread = self.thread.clone();
         let reading = thread.deadlines.register();
         let writing = thread.deadlines.register();
-        let mut body = Body::H1(Inbound::new(&self.socket, &thread, &reading));
+        let mut body = Body::new(Source::H1(Inbound::new(&self.socket, &thread, &reading)));
         let reply = Wire::H1(Outbound::new(&self.socket, &thread, &writing));
         let mut reply = Reply::new(&thread, reply);
         let mut exchange = Box::<Exchange>::default();
@@ -166,8 +166,8 @@ async fn next_request(
     } else {
         WARM
     };
-    match body {
-        Body::H1(inbound) => inbound.head(&mut exchange.request, patience, detect).await,
-        Body::H2(_) | Body::Cgi(_) => Ok(Arrival::Closed),
+    match &mut body.source {
+        Source::H1(inbound) => inbound.head(&mut exchange.request, patience, detect).await,
+        Source::H2(_) | Source::Cgi(_) => Ok(Arrival::Closed),
     }
 }

@@ -13,7 +13,7 @@ use super::fields;
 use super::inbound::Inbound;
 use super::outbound::Outbound;
 use super::piece::Piece;
-use crate::downstream::body::Body;
+use crate::downstream::body::{Body, Source};
 use crate::downstream::reply::Reply;
 use crate::downstream::service::{self, After};
 use crate::downstream::wire::Wire;
@@ -105,7 +105,8 @@ pub(super) async fn serve(
     let after = match read {
         Ok(()) => {
             let request = &mut exchange.request;
-            let mut body = Body::H2(Inbound::new(recv, &channel, &thread, request));
+            let source = Source::H2(Inbound::new(recv, &channel, &thread, request));
+            let mut body = Body::new(source);
             let mut scope = service::Scope {
                 thread: &thread,
                 listener: shared.end.listener,
@@ -117,7 +118,7 @@ pub(super) async fn serve(
                 stream: Some(&channel),
             };
             let after = service::serve(&mut scope).await;
-            if let Body::H2(body) = &mut body
+            if let Source::H2(body) = &mut body.source
                 && after != After::Abort
                 && reply.is_ended()
             {

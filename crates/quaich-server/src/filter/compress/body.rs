@@ -14,8 +14,8 @@ use quaich_proto::h1::BodyLength;
 
 use super::coder::{Broken, Coder, Shape, Then};
 use super::whole;
-use crate::downstream::wire::Wire;
 use crate::error::{Error, Kind, Side};
+use crate::filter::stage::Outlet;
 use crate::observe::counters::Counters;
 
 /// Bodies of known length up to this size are gathered whole.
@@ -145,12 +145,16 @@ impl Coded {
     }
 
     /// Takes a piece; it may stay here until the next [`flush`](Self::flush).
-    pub(crate) async fn push(&mut self, piece: &[u8], wire: &mut Wire<'_>) -> Result<(), Error> {
+    pub(crate) async fn push(
+        &mut self,
+        piece: &[u8],
+        out: &mut Outlet<'_, '_>,
+    ) -> Result<(), Error> {
         self.add(piece);
         if self.input.bytes.len() < self.room() {
             return Ok(());
         }
-        self.stream(Then::More, wire).await
+        self.stream(Then::More, out).await
     }
 
     /// Takes bytes of a regular file. Fails when it is shorter.
@@ -158,7 +162,7 @@ impl Coded {
         &mut self,
         file: BorrowedFd<'_>,
         (mut offset, mut left): (u64, u64),
-        wire: &mut Wire<'_>,
+        out: &mut Outlet<'_, '_>,
     ) -> Result<(), Error> {
         let file = file.try_clone_to_owned().map_err(|_| Error::internal())?;
         let file = Arc::new(file);
@@ -183,21 +187,21 @@ impl Coded {
             }
             left = left.saturating_sub(buffer.len() as u64);
             offset = offset.saturating_add(buffer.len() as u64);
-            self.push(&buffer, wire).await?;
+            self.push(&buffer, out).await?;
         }
         Ok(())
     }
 
     /// Gives the wire all that is here, so that the client can read it. From now on it is a stream.
-    pub(crate) async fn flush(&mut self, wire: &mut Wire<'_>) -> Result<(), Error> {
+    pub(crate) async fn flush(&mut self, out: &mut Outlet<'_, '_>) -> Result<(), Error> {
         match self.holds_back() {
-            true => self.stream(Then::Flush, wire).await,
+            true => self.stream(Then::Flush, out).await,
             false => Ok(()),
         }
     }
 
     /// Ends the body. Fails when fewer bytes were given than its source had promised.
-    pub(crate) async fn finish(&mut self, wire: &mut Wire<'_>) -> Result<(), Error> {
+    pub(crate) async fn finish(&mut self, out: &mut Outlet<'_, '_>) -> Result<(), Error> {
         if self.owed.is_some_and(|owed| owed > 0) {
             return Err(Error::new(Kind::Truncated, Side::Internal));
         }
@@ -206,9 +210,9 @@ impl Coded {
             whole::give(self.shape, coder);
         }
         if self.output.len() > WITH_END {
-            return wire.data(&self.output).await;
+            return out.data(&self.output).await;
         }
-        wire.add(&self.output);
+        out.add(&self.output);
         Ok(())
     }
 
@@ -249,7 +253,7 @@ impl Coded {
         }
     }
 
-    async fn stream(&mut self, then: Then, wire: &mut Wire<'_>) -> Result<(), Error> {
+    async fn stream(&mut self, then: Then, out: &mut Outlet<'_, '_>) -> Result<(), Error> {
         if self.coder.is_none() {
             self.coder = Some(whole::take(self.shape).map_err(|Broken| Error::internal())?);
         }
@@ -258,7 +262,7 @@ impl Coded {
         if self.output.is_empty() {
             return Ok(());
         }
-        wire.data(&self.output).await
+        out.data(&self.output).await
     }
 
     /// Codes what was gathered: `output` is what it has become.

@@ -3,13 +3,8 @@
 //! Called by `proxy` before and after each attempt. What was never sent may go to any other server;
 //! what was sent only if a second time does no harm.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
-
-use quaich_proto::h1::Version;
 
 use super::stay::Stay;
 use super::{Failed, hash, note_server};
@@ -155,7 +150,7 @@ pub(super) async fn connect(
             drop(slot);
             let timeout = attempts.upstream.settings().connect_timeout;
             let pause = tokio::time::sleep(timeout.min(PAUSE));
-            Box::pin(unless_gone(scope, pause)).await?;
+            Box::pin(scope.unless_gone(pause)).await?;
             slot = choose(scope, attempts).await?;
         }
         match attempts.upstream.connect(slot, attempts.want).await {
@@ -176,7 +171,7 @@ async fn choose(scope: &mut Scope<'_, '_>, attempts: &Attempts<'_>) -> Result<Sl
         Ok(None) => {
             scope.exchange.timings.mark_queued();
             let waiting = Box::pin(attempts.upstream.wait(&wish));
-            let waited = Box::pin(unless_gone(scope, waiting)).await;
+            let waited = Box::pin(scope.unless_gone(waiting)).await;
             scope.exchange.timings.mark_dequeued();
             waited.and_then(|slot| slot)
         }
@@ -187,21 +182,4 @@ async fn choose(scope: &mut Scope<'_, '_>, attempts: &Attempts<'_>) -> Result<Sl
         (Kind::NoServer, Some(reason)) => reason,
         _ => error,
     })
-}
-
-/// Waits for `future` while the client does.
-async fn unless_gone<T>(
-    scope: &mut Scope<'_, '_>,
-    future: impl Future<Output = T>,
-) -> Result<T, Error> {
-    let probe = scope.exchange.request.version != Version::Http10;
-    let mut future = pin!(future);
-    let body = &mut *scope.body;
-    let ended = poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(value) => Poll::Ready(Ok(value)),
-        Poll::Pending => body.poll_gone(cx, probe).map(Err),
-    })
-    .await;
-    scope.body.forget_gone();
-    ended
 }

@@ -5,5 +5,5 @@ mod deaths;
 mod fastcgi;
 pub(crate) mod peers;
 mod real;
-mod scripted;
+pub(crate) mod scripted;
 mod variables;

@@ -6,7 +6,7 @@ use quaich_testkit::{Conversation, End, Origin};
 
 /// A request as such a server received it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Received {
+pub(crate) struct Received {
     /// First and last byte of a uwsgi head; flags of a FastCGI request.
     pub(super) marks: (u8, u8),
     /// In their order.
@@ -21,7 +21,7 @@ impl Received {
     }
 
     /// The value of a variable; empty when it is not there.
-    pub(super) fn get(&self, name: &str) -> String {
+    pub(crate) fn get(&self, name: &str) -> String {
         self.map().remove(name).unwrap_or_default()
     }
 }
@@ -161,7 +161,7 @@ fn fastcgi_pairs(mut rest: &[u8]) -> Vec<(String, String)> {
 }
 
 /// A server of this protocol that answers each request with what `answer` makes of it.
-pub(super) fn server(
+pub(crate) fn server(
     scheme: &'static str,
     answer: impl Fn(&Received) -> (Vec<u8>, End) + Send + Sync + 'static,
 ) -> Origin {
@@ -179,7 +179,7 @@ pub(super) fn server(
 }
 
 /// Its URL.
-pub(super) fn url(scheme: &str, origin: &Origin) -> String {
+pub(crate) fn url(scheme: &str, origin: &Origin) -> String {
     format!("{scheme}://{}", origin.addr())
 }
 

@@ -1,0 +1,170 @@
+//! What rules hold for.
+
+use quaich_proto::h1::{Limits, parse_request};
+
+use super::*;
+use crate::exchange::Exchange;
+
+fn exchange(target: &str, fields: &str) -> Exchange {
+    let mut exchange = Exchange::default();
+    let head = format!("POST {target} HTTP/1.1\r\nHost: Shop.test:80\r\n{fields}\r\n");
+    let limits = Limits {
+        max_uri: 1000,
+        max_field: 1000,
+        max_header: 4000,
+        max_headers: 20,
+    };
+    parse_request(head.as_bytes(), &limits, &mut exchange.request).expect("valid");
+    exchange.client.addr = Some([192, 0, 2, 7].into());
+    exchange
+}
+
+fn patch() -> Patch {
+    Patch {
+        status: 403,
+        body_limit: 10,
+        ..Patch::default()
+    }
+}
+
+fn holds(patch: &Patch, exchange: &Exchange) -> bool {
+    let rule = Rule::new(patch).expect("a rule");
+    rule.head_holds(exchange, &views::Views::new(&exchange.request))
+}
+
+#[test]
+fn a_path_cannot_be_dodged_by_encoding() {
+    let rule = Patch {
+        path: vec!["/admin/*".to_owned()],
+        ..patch()
+    };
+    for target in [
+        "/admin/x",
+        "//admin///x",
+        "/%61dmin/x",
+        "/a/../admin/x",
+        "/./admin/x",
+        "/admin%2Fx",
+        "/admin/x?y=1",
+        "http://shop.test/admin/x",
+    ] {
+        assert!(holds(&rule, &exchange(target, "")), "{target}");
+    }
+    for target in ["/admin", "/Admin/x", "/x/admin/x"] {
+        assert!(!holds(&rule, &exchange(target, "")), "{target}");
+    }
+}
+
+#[test]
+fn every_condition_must_hold_and_of_a_list_one() {
+    let rule = Patch {
+        method: vec!["PUT".to_owned(), "POST".to_owned()],
+        host: vec!["*.test".to_owned()],
+        header: vec![("x-a".to_owned(), "~^1$".to_owned())],
+        query: vec![("q".to_owned(), "*<script*".to_owned())],
+        client: vec![quaich_config::addr::network("192.0.2.0/24").expect("a network")],
+        ..patch()
+    };
+    let fields = "X-A: 0\r\nX-A: 1\r\n";
+    assert!(holds(&rule, &exchange("/?q=%253Cscript%253E", fields)));
+    assert!(holds(&rule, &exchange("/?x=1&q=%3cscript", fields)));
+    assert!(!holds(&rule, &exchange("/?p=%3cscript", fields)));
+    assert!(!holds(&rule, &exchange("/?q=%3cscript", "X-A: 11\r\n")));
+    for changed in [
+        Patch {
+            method: vec!["GET".to_owned()],
+            ..rule.clone()
+        },
+        Patch {
+            host: vec!["test".to_owned()],
+            ..rule.clone()
+        },
+        Patch {
+            client: vec![quaich_config::addr::network("10.0.0.0/8").expect("a network")],
+            ..rule.clone()
+        },
+    ] {
+        assert!(!holds(&changed, &exchange("/?q=%3cscript", fields)));
+    }
+    let any = Patch {
+        header: vec![("*".to_owned(), "*${jndi:*".to_owned())],
+        ..patch()
+    };
+    assert!(holds(&any, &exchange("/", "User-Agent: x${jndi:ldap}\r\n")));
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_refused_unless_the_rule_says_otherwise() {
+    let strict = Patch {
+        body: Some("~evil".to_owned()),
+        ..patch()
+    };
+    let rule = Rule::new(&strict).expect("a rule");
+    assert!(rule.body_holds(b"so evil", true));
+    assert!(!rule.body_holds(b"all good", true));
+    assert!(rule.body_holds(b"all good..", false));
+    assert!(rule.body_holds(b"more than ten", true));
+    let lenient = Patch {
+        passes_long: true,
+        ..strict
+    };
+    let rule = Rule::new(&lenient).expect("a rule");
+    assert!(!rule.body_holds(b"all good and evil", true));
+    assert!(rule.body_holds(b"evil and long", false));
+}
+
+#[test]
+fn rules_that_cannot_be_meant_are_refused() {
+    let why = |patch: Patch| check(&patch).err().unwrap_or_default();
+    assert!(why(patch()).contains("every request"));
+    let path = vec!["/a".to_owned()];
+    assert!(
+        why(Patch {
+            path: path.clone(),
+            status: 200,
+            ..patch()
+        })
+        .contains("400 to 599")
+    );
+    assert!(
+        why(Patch {
+            path: path.clone(),
+            body_limit: 2 << 20,
+            ..patch()
+        })
+        .contains("1 MiB")
+    );
+    assert!(
+        why(Patch {
+            path: vec!["~(".to_owned()],
+            ..patch()
+        })
+        .contains("no regular")
+    );
+    assert_eq!(why(Patch { path, ..patch() }), "");
+}
+
+#[test]
+fn a_rule_that_stays_keeps_its_counts() {
+    let board = Board::default();
+    assert!(board.is_empty());
+    let one = Patch {
+        id: 1,
+        path: vec!["/a".to_owned()],
+        ..patch()
+    };
+    let two = Patch {
+        id: 2,
+        ..one.clone()
+    };
+    board.replace(std::slice::from_ref(&one));
+    board.rules()[0].count(5);
+    board.replace(&[one, two]);
+    assert!(!board.is_empty());
+    assert_eq!(board.counts()[0]["hits"], 1);
+    assert_eq!(board.counts()[0]["last"], 5);
+    assert_eq!(board.counts()[1]["hits"], 0);
+    assert_eq!(board.counts()[1]["last"], Value::Null);
+    board.replace(&[]);
+    assert!(board.is_empty());
+}
