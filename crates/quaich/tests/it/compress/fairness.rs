@@ -78,7 +78,7 @@ fn a_hundred_megabytes_pass_through_little_memory_while_others_are_answered() {
     );
     let quaich = Quaich::serve(TempSite::new(), &toml);
     let mut caller = Transport::Http1.connect(quaich.addr(), "test");
-    caller.begin(&Request::get("/").field("Accept-Encoding", "zstd"));
+    caller.begin(&Request::get("/").field("accept-encoding", "zstd"));
     // It has begun and cannot have ended: its rest waits for us.
     caller.body(1);
     for _ in 0..20 {

@@ -30,7 +30,7 @@ fn every_event_can_be_read_before_the_next_is_written() {
         for coding in CODINGS {
             let mut caller = transport.connect(stage.quaich.addr(), "test");
             let request = Request::get("/events").host(wire);
-            caller.begin(&request.field("Accept-Encoding", coding));
+            caller.begin(&request.field("accept-encoding", coding));
             let mut waiting = stage.steps.arrived();
             let mut expected = String::new();
             for n in 0..EVENTS {

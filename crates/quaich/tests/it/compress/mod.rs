@@ -90,7 +90,7 @@ fn answers_of_every_kind_are_compressed_with_every_coding() {
         for coding in CODINGS {
             for transport in [Transport::Http1, Transport::Http2] {
                 let mut caller = transport.connect(quaich.addr(), "test");
-                let request = Request::get(target).field("Accept-Encoding", coding);
+                let request = Request::get(target).field("accept-encoding", coding);
                 let answer = caller.call(&request);
                 let shown = format!("{target} {coding} {transport:?}");
                 assert_eq!(answer.status, 200, "{shown}: {}", quaich.log().text());
@@ -266,7 +266,7 @@ fn an_answer_that_breaks_off_never_looks_complete() {
         );
         for coding in CODINGS {
             let mut caller = Transport::Http1.connect(quaich.addr(), "test");
-            let answer = caller.call(&Request::get("/").field("Accept-Encoding", coding));
+            let answer = caller.call(&Request::get("/").field("accept-encoding", coding));
             assert!(!answer.complete || answer.status == 502, "{coding}");
         }
     }
