@@ -134,20 +134,19 @@ impl<'c> Body<'c> {
         self.source.trailers()
     }
 
-    /// The whole body, when all of it is here: nothing needs to be awaited.
+    /// The whole body, when all of it is here: nothing needs to be awaited. Never one whose length the
+    /// client has not said: whoever sends it on frames it piece by piece, held or not.
     pub fn whole_buffered(&self) -> Option<&[u8]> {
-        match &self.held {
+        match self.held {
             None => self.source.whole_buffered(),
-            Some(held) => self.source.is_done().then(|| held.rest()),
+            Some(_) => None,
         }
     }
 
     /// Counts what [`whole_buffered`](Self::whole_buffered) showed as read.
     pub fn finish_whole(&mut self) {
-        match &mut self.held {
-            None => self.source.finish_whole(),
-            Some(held) if self.source.is_done() => held.given = held.bytes.len(),
-            Some(_) => {}
+        if self.held.is_none() {
+            self.source.finish_whole();
         }
     }
 
