@@ -4,19 +4,21 @@
 //! A key that is not in this version stands here too, so that it is refused by name.
 
 mod discovery;
-mod filters;
+pub(crate) mod filters;
 mod health;
 mod routing;
 mod serving;
 mod sticky;
 mod tls;
+mod upstream;
 
 pub use discovery::{DISCOVER, SUBSCRIBE};
 pub use health::{HEALTH, PASSIVE};
-pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
+pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
 pub use sticky::STICKY;
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
+pub use upstream::{UPSTREAM, UPSTREAM_SERVER};
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,8 @@ pub enum Kind {
     Texts,
     /// A text or a list of texts, or `false`/`"off"` for none.
     TextsOrOff,
+    /// A whole number between both bounds, or a list of such.
+    Counts(u64, u64),
     /// A table of texts with free keys.
     Pairs,
     /// `{ ... }` with fixed keys.
@@ -65,6 +69,17 @@ pub enum Kind {
     DurationOrTable(&'static Keys),
     /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
     BoolOrTable(&'static Keys),
+    /// `{ ... }` with fixed keys, a list of them, or `false`/`"off"`.
+    TablesOrOff(&'static Keys),
+    /// A path, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
+    PathOrTable(&'static Keys),
+    /// A table with free keys; each value is a path, `false`/`"off"`, or `{ ... }` with fixed keys.
+    /// `false`/`"off"` in place of it all.
+    Each(&'static Keys),
+    /// `true`, `false`/`"off"`, a status or class of statuses, or a list of them.
+    Statuses,
+    /// A text, `false`/`"off"`, `{ ... }` with fixed keys, or a list of such.
+    TextOrTables(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -80,6 +95,10 @@ impl Kind {
             | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
             | Self::BoolOrTable(keys)
+            | Self::TablesOrOff(keys)
+            | Self::PathOrTable(keys)
+            | Self::Each(keys)
+            | Self::TextOrTables(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,

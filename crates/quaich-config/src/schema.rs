@@ -83,6 +83,10 @@ fn of_kind(kind: Kind) -> Value {
             let list = json!({ "type": "array", "items": { "type": "string" } });
             json!({ "anyOf": [{ "type": "string" }, list, { "const": false }] })
         }
+        Kind::Counts(low, high) => {
+            let list = json!({ "type": "array", "items": number(low, high) });
+            json!({ "anyOf": [number(low, high), list] })
+        }
         Kind::Pairs => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
@@ -93,6 +97,26 @@ fn of_kind(kind: Kind) -> Value {
         }
         Kind::BoolOrTable(inner) => {
             json!({ "anyOf": [{ "enum": [true, false, "off"] }, table(inner)] })
+        }
+        Kind::TablesOrOff(inner) => {
+            let list = json!({ "type": "array", "items": table(inner) });
+            json!({ "anyOf": [off, table(inner), list] })
+        }
+        Kind::PathOrTable(inner) => json!({
+            "anyOf": [{ "type": "string" }, { "enum": [true, false, "off"] }, table(inner)]
+        }),
+        Kind::Each(inner) => {
+            let each = json!({ "anyOf": [{ "type": "string" }, { "const": false }, table(inner)] });
+            json!({ "anyOf": [off, { "type": "object", "additionalProperties": each }] })
+        }
+        Kind::Statuses => {
+            let one = json!({ "anyOf": [number(400, 599), { "enum": ["4xx", "5xx", "*"] }] });
+            let list = json!({ "type": "array", "items": one });
+            json!({ "anyOf": [{ "enum": [true, false, "off"] }, one, list] })
+        }
+        Kind::TextOrTables(inner) => {
+            let list = json!({ "type": "array", "items": table(inner) });
+            json!({ "anyOf": [{ "type": "string" }, { "const": false }, table(inner), list] })
         }
         Kind::Tables(inner) => json!({ "type": "array", "items": table(inner) }),
         Kind::Named(inner) => json!({

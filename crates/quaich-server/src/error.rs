@@ -93,8 +93,15 @@ pub enum Kind {
     AuthBusy,
     /// Whoever is to say who it is cannot be asked.
     AuthUnavailable,
+    /// The site is closed for maintenance.
+    Maintenance,
+    /// The app or upstream has answered with this status, and its body is replaced. What is kept of its
+    /// head is in the response.
+    Replaced(u16),
     /// A request was sent on from route to route without end.
     RewriteLoop,
+    /// A rewrite has made a path that is none.
+    BadRewrite,
     /// Something on this machine failed: disk, memory, descriptors.
     Resources,
 }
@@ -140,7 +147,7 @@ impl Error {
     /// The status that the client gets; `None` when no answer can be sent any more.
     pub fn status(&self) -> Option<u16> {
         Some(match self.kind {
-            Kind::Rejected(status, _) | Kind::Status(status) => status,
+            Kind::Rejected(status, _) | Kind::Status(status) | Kind::Replaced(status) => status,
             Kind::ClientGone | Kind::WriteTimeout => return None,
             Kind::RequestTimeout => 408,
             Kind::BodyTooLarge => 413,
@@ -156,9 +163,10 @@ impl Error {
             Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
-            Kind::AppFailed | Kind::RewriteLoop => 500,
+            Kind::AppFailed | Kind::RewriteLoop | Kind::BadRewrite => 500,
             Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout => 503,
-            Kind::Resources | Kind::AuthBusy | Kind::AuthUnavailable => 503,
+            Kind::Resources | Kind::Maintenance => 503,
+            Kind::AuthBusy | Kind::AuthUnavailable => 503,
         })
     }
 
@@ -218,7 +226,10 @@ impl Error {
             Kind::TooManyPasswords => "too_many_passwords",
             Kind::AuthBusy => "auth_busy",
             Kind::AuthUnavailable => "auth_unavailable",
+            Kind::Maintenance => "maintenance",
+            Kind::Replaced(_) => "error_replaced",
             Kind::RewriteLoop => "rewrite_loop",
+            Kind::BadRewrite => "bad_rewrite",
             Kind::Resources => "resources",
         }
     }

@@ -69,6 +69,17 @@ pub fn render(
     }
 }
 
+/// Whether a client with this `Accept` field would rather have JSON than a page.
+pub fn prefers_json(accept: Option<&[u8]>) -> bool {
+    let form = accept::negotiate(accept.unwrap_or_default());
+    matches!(form, Form::Json | Form::Problem)
+}
+
+/// The sentence about `status`, for people.
+pub fn message(status: u16) -> &'static str {
+    wording::of(status).text
+}
+
 fn html(out: &mut Vec<u8>, status: u16, wording: &Wording, id: &[u8]) {
     let digits = digits(status);
     out.extend_from_slice(HTML_HEAD.as_bytes());

@@ -7,11 +7,13 @@
 use quaich_config::model::Config;
 use serde::{Deserialize, Serialize};
 
+pub mod closed;
 pub mod loaded_text;
 pub mod material;
 pub mod order;
 pub mod transport;
 
+pub use closed::Closed;
 pub use loaded_text::LoadedText;
 pub use material::{Challenge, ClientTrust, Identity, Material, Secret, UpstreamMaterial};
 pub use order::{Mode, NamedOrder, Order};
@@ -57,6 +59,13 @@ pub enum ToFront {
     Material(Box<Material>),
     /// Other content of `Setup::texts`, all of them.
     Texts(Vec<LoadedText>),
+    /// Which sites are closed for maintenance now. Answer with `FromFront::Done` of the same `id`.
+    Closed {
+        /// Copied to the answer.
+        id: u64,
+        /// All of it.
+        closed: Closed,
+    },
     /// All that certificate authorities may ask for now, in place of what was said before. Answer
     /// with `FromFront::Challenges` of the same `id` once it is in effect.
     Challenges {
@@ -111,6 +120,13 @@ pub enum FromFront {
         /// Of the order.
         id: u64,
     },
+    /// What was asked with this `id` is in effect.
+    Done {
+        /// Of the order.
+        id: u64,
+        /// For who has asked.
+        body: serde_json::Value,
+    },
     /// Answer to `ToFront::Status`.
     Status {
         /// Of the question.
@@ -160,6 +176,8 @@ pub struct Setup {
     pub subscribe: Option<SubscribeFds>,
     /// What the operator has said of servers.
     pub orders: Vec<NamedOrder>,
+    /// Which sites are closed for maintenance.
+    pub closed: Closed,
 }
 
 /// What the front has of `[subscribe]`, as indices.

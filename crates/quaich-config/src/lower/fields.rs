@@ -20,6 +20,16 @@ use crate::units;
 /// A text and where it stands.
 pub(crate) type Word = (String, Span);
 
+/// What stands at a free key of [`Kind::Each`].
+pub(crate) enum Each<'d> {
+    /// Nothing.
+    Off,
+    /// A path as it is written.
+    Text(Word),
+    /// A table.
+    Table(Fields<'d>),
+}
+
 /// One table of the document with the keys that it may hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'d> {
@@ -263,6 +273,36 @@ impl<'d> Fields<'d> {
             cx.bad_value(name, &entry.value, reason);
         }
         number.or(default)
+    }
+
+    /// Numbers of a list or a single one, within the bounds of the key table. Absent: none.
+    pub(crate) fn counts(&self, cx: &mut Lower<'_>, name: &str) -> Vec<u64> {
+        let Kind::Counts(low, high) = self.key(name).kind else {
+            return Vec::new();
+        };
+        let Some(entry) = self.entry(cx, name) else {
+            return Vec::new();
+        };
+        let items = match &entry.value.data {
+            Data::Array(items) => &items[..],
+            _ => std::slice::from_ref(&entry.value),
+        };
+        let mut found = Vec::new();
+        for item in items {
+            let Data::Integer(number) = &item.data else {
+                cx.wrong_type(name, item, "a whole number");
+                continue;
+            };
+            let number = u64::try_from(*number).ok();
+            match number.filter(|number| (low..=high).contains(number)) {
+                Some(number) => found.push(number),
+                None => {
+                    let reason = format!("expected a number from {low} to {high}");
+                    cx.bad_value(name, item, reason);
+                }
+            }
+        }
+        found
     }
 
     pub(crate) fn usize(&self, cx: &mut Lower<'_>, name: &str) -> usize {

@@ -84,6 +84,12 @@ impl<'a> TomlWriter<'a> {
         self.entry(key, &value.to_string());
     }
 
+    /// `key = [1, 2]`
+    pub fn numbers<T: Display>(&mut self, key: &str, values: &[T]) {
+        let shown: Vec<String> = values.iter().map(T::to_string).collect();
+        self.entry(key, &format!("[{}]", shown.join(", ")));
+    }
+
     /// `key = true`
     pub fn flag(&mut self, key: &str, value: bool) {
         self.entry(key, &value.to_string());
@@ -105,6 +111,45 @@ impl<'a> TomlWriter<'a> {
         fill(self);
         self.inline = None;
         self.text.push_str(" }");
+        self.line_end(key);
+    }
+
+    /// `key = [{ ... }, { ... }]` with what `fill` writes for each item.
+    pub fn inline_list<T>(&mut self, key: &str, items: &[T], fill: impl Fn(&mut Self, &T)) {
+        let _ = write!(self.text, "{} = [", bare(key));
+        for (index, item) in items.iter().enumerate() {
+            self.text.push_str(if index == 0 { "{" } else { ", {" });
+            self.inline = Some(false);
+            fill(self, item);
+            self.text.push_str(" }");
+        }
+        self.inline = None;
+        self.text.push(']');
+        self.line_end(key);
+    }
+
+    /// `key = { ... }` with what `fill` writes, inside of [`inline`](Self::inline).
+    pub fn within(&mut self, key: &str, fill: impl FnOnce(&mut Self)) {
+        let outer = self.inline.replace(false);
+        self.text
+            .push_str(if outer == Some(true) { ", " } else { " " });
+        let _ = write!(self.text, "{} = {{", bare(key));
+        fill(self);
+        self.inline = Some(true);
+        self.text.push_str(" }");
+    }
+
+    /// `key = [{ ... }, { ... }]`: `fill` writes what stands in each.
+    pub fn inlines<T>(&mut self, key: &str, items: &[T], mut fill: impl FnMut(&mut Self, &T)) {
+        let _ = write!(self.text, "{} = [", bare(key));
+        for (index, item) in items.iter().enumerate() {
+            self.text.push_str(if index == 0 { "{" } else { ", {" });
+            self.inline = Some(false);
+            fill(self, item);
+            self.inline = None;
+            self.text.push_str(" }");
+        }
+        self.text.push(']');
         self.line_end(key);
     }
 

@@ -127,6 +127,8 @@ fn begin(scope: &mut Scope<'_, '_>) {
 
 /// Steps 2 to 4.
 async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
+    filter::patched(scope).await?;
+    filter::disclaim(scope);
     if scope.exchange.request.target() == b"*" {
         // `OPTIONS *` asks about this server, not about anything behind it (RFC 9110 9.3.7).
         scope.exchange.response.status = 204;
@@ -144,11 +146,11 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
     if https_redirect::applies(&site.secure, scope.exchange, scope.thread.tls.as_deref()) {
         return https_redirect::run(scope, &site.secure).await;
     }
-    if filter::before_route(scope).await? == Flow::Answered {
-        return Ok(());
-    }
     for _ in 0..=MAX_REROUTES {
-        let route = generation.routes.choose(site, scope.exchange)?;
+        let route = match generation.routes.choose(site, scope.exchange) {
+            Ok(route) => route,
+            Err(error) => return Err(filter::unrouted(scope, error)),
+        };
         scope.exchange.notes.route = Some(route.index);
         scope
             .body
@@ -235,19 +237,25 @@ async fn send_page(
     (reply, status, error): (&mut Reply<'_>, u16, Error),
 ) -> Result<(), Error> {
     exchange.notes.origin = Origin::Quaich;
-    let mut page = Vec::with_capacity(2048);
-    let accept = exchange.request.headers.get(HeaderId::Accept);
-    let content_type = filter::error_page(thread, exchange, (&mut page, status));
-    let content_type = content_type.unwrap_or_else(|| {
-        error_page::render(&mut page, status, exchange.request_id.as_bytes(), accept)
-    });
-    // `Allow` of a 405 was put there by the handler; everything else belongs to a response that
-    // is not sent.
-    exchange
-        .response
-        .headers
-        .retain(|_, name, _| name.eq_ignore_ascii_case(b"allow"));
     exchange.response.status = status;
+    if !matches!(error.kind, Kind::Replaced(_)) {
+        // `Allow` of a 405 was put there by the handler; everything else belongs to a response that
+        // is not sent.
+        let headers = &mut exchange.response.headers;
+        headers.retain(|_, name, _| name.eq_ignore_ascii_case(b"allow"));
+    }
+    let mut page = Vec::with_capacity(2048);
+    let shown = filter::error_page(thread, exchange, (&mut page, error.kind));
+    let content_type = match &shown {
+        Some(shown) => {
+            exchange.response.status = shown.status.unwrap_or(status);
+            shown.content_type
+        }
+        None => {
+            let accept = exchange.request.headers.get(HeaderId::Accept);
+            error_page::render(&mut page, status, exchange.request_id.as_bytes(), accept)
+        }
+    };
     let headers = &mut exchange.response.headers;
     let retry = error.retry_after().map(|after| after.as_secs().to_string());
     let fields: [(&[u8], &[u8]); 3] = [

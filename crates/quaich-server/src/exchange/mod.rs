@@ -12,7 +12,7 @@ pub mod timings;
 use std::rc::Rc;
 
 use quaich_proto::h1::{RequestHead, ResponseHead};
-use quaich_proto::headers::Headers;
+use quaich_proto::headers::{HeaderId, Headers};
 
 use crate::forwarded::Client;
 use crate::request_id::RequestId;
@@ -40,6 +40,10 @@ pub struct Exchange {
     pub additions: Headers,
     /// What limits have noted of it.
     pub tally: Tally,
+    /// The fields of the request as apps and upstreams get them, where `is_edited`.
+    pub edited: Headers,
+    /// Whether they are other ones than the client sent.
+    pub is_edited: bool,
     /// The TLS connection that it came over.
     pub session: Option<Rc<Session>>,
     /// The id in logs, error pages and header fields.
@@ -105,6 +109,8 @@ impl Default for Exchange {
             captures: Captures::default(),
             additions: Headers::new(),
             tally: Tally::default(),
+            edited: Headers::new(),
+            is_edited: false,
             session: None,
             request_id: RequestId::default(),
             timings: Timings::default(),
@@ -116,6 +122,21 @@ impl Default for Exchange {
 }
 
 impl Exchange {
+    /// The fields of the request as apps and upstreams get them, and whether all of them are to be
+    /// believed: those of the configuration are.
+    pub fn outgoing(&self) -> (&Headers, bool) {
+        match self.is_edited {
+            true => (&self.edited, true),
+            false => (&self.request.headers, self.client.trusted),
+        }
+    }
+
+    /// The host that apps and upstreams are asked for, and its port if there is one.
+    pub fn outgoing_authority(&self) -> &[u8] {
+        let edited = self.edited.get(HeaderId::Host);
+        edited.unwrap_or_else(|| self.request.authority())
+    }
+
     /// Forgets the last exchange, keeps the memory.
     pub fn reset(&mut self) {
         self.request.clear();
@@ -124,6 +145,8 @@ impl Exchange {
         self.captures.clear();
         self.additions.clear();
         self.tally.clear();
+        self.edited.clear();
+        self.is_edited = false;
         self.timings = Timings::default();
         let notes = &mut self.notes;
         notes.site = None;

@@ -5,27 +5,31 @@
 //!
 //! | step | filter |
 //! |---|---|
-//! | before the route is known | `patch`, `maintenance` |
-//! | who may ask | `limit`, `cors` (preflight), `auth`, `limit` by user |
+//! | before the route is known | `patch` |
+//! | where it is asked | `canonical` |
+//! | who may ask | `maintenance`, `limit`, `cors` (preflight), `auth`, `limit` by user |
 //! | what is asked | `rewrite`, `headers` |
 //!
 //! A response passes, just before its head is written: `mount`, `expires`, `headers`, `security`,
 //! `cors`, `compress`. Error answers are rendered with `error_pages` first and then pass all of them.
 
 pub mod auth;
+mod canonical;
 mod compress;
 mod cors;
-mod error_pages;
+pub mod error_pages;
 mod expires;
 mod headers;
 pub mod limit;
-mod maintenance;
+pub mod maintenance;
 mod mount;
+pub mod pages;
 pub mod patch;
 mod rewrite;
 mod security;
 pub mod stage;
 pub mod texts;
+mod vary;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,10 +38,11 @@ use quaich_config::model::{self, Config};
 use quaich_proto::h1::BodyLength;
 
 use crate::downstream::service::Scope;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::exchange::{Exchange, Origin};
 use crate::thread::Thread;
 use crate::upstream::Upstream;
+use error_pages::Shown;
 use stage::{Brake, Stage};
 use texts::Texts;
 
@@ -63,6 +68,10 @@ pub struct Shared {
     pub limits: limit::Store,
     /// Of `quaich patch`.
     pub patches: patch::Board,
+    /// Of `maintenance`.
+    pub maintenance: maintenance::Board,
+    /// Pages made of texts.
+    pub pages: pages::Compiled,
 }
 
 /// What filters are made of.
@@ -91,6 +100,7 @@ struct SiteFilters {
 /// The filters of one route.
 struct Filters {
     maintenance: Option<maintenance::Maintenance>,
+    canonical: Option<canonical::Canonical>,
     limits: Option<limit::Limits>,
     user_limits: Option<limit::Limits>,
     cors: Option<cors::Cors>,
@@ -102,23 +112,25 @@ struct Filters {
     expires: Option<expires::Expires>,
     compress: Option<compress::Compress>,
     error_pages: Option<error_pages::ErrorPages>,
+    /// Whether nobody is told which software apps and upstreams run on.
+    hides_versions: bool,
 }
 
 impl FilterTable {
     /// Compiles those of `parts.config`.
     pub fn new(parts: &Parts<'_>) -> Self {
-        let site = |site: &model::Site| SiteFilters {
-            own: Filters::new(&site.filters, None, parts),
+        let site = |(index, site): (usize, &model::Site)| SiteFilters {
+            own: Filters::new((index, &site.filters), None, parts),
             routes: site
                 .routes
                 .iter()
-                .map(|route| Filters::new(&route.filters, Some(route), parts))
+                .map(|route| Filters::new((index, &route.filters), Some(route), parts))
                 .collect(),
         };
         Self {
             shared: parts.shared.clone(),
             claims: auth::Claims::new(parts.config),
-            sites: parts.config.sites.iter().map(site).collect(),
+            sites: parts.config.sites.iter().enumerate().map(site).collect(),
         }
     }
 
@@ -138,9 +150,14 @@ impl FilterTable {
 }
 
 impl Filters {
-    fn new(settings: &model::Filters, route: Option<&model::Route>, parts: &Parts<'_>) -> Self {
+    fn new(
+        (site, settings): (usize, &model::Filters),
+        route: Option<&model::Route>,
+        parts: &Parts<'_>,
+    ) -> Self {
         Self {
-            maintenance: maintenance::Maintenance::new(&settings.maintenance, parts),
+            maintenance: maintenance::Maintenance::new(site, &settings.maintenance, parts),
+            canonical: canonical::Canonical::new(&settings.rewrite),
             limits: limit::Limits::new(&settings.limit, limit::Turn::BeforeAuth, parts),
             user_limits: limit::Limits::new(&settings.limit, limit::Turn::AfterAuth, parts),
             cors: cors::Cors::new(&settings.cors, parts),
@@ -152,6 +169,7 @@ impl Filters {
             expires: expires::Expires::new(&settings.expires, parts),
             compress: compress::Compress::new(&settings.compress, parts),
             error_pages: error_pages::ErrorPages::new(&settings.error_pages, parts),
+            hides_versions: !settings.headers.show_versions,
         }
     }
 
@@ -190,6 +208,10 @@ impl Filters {
                 }
             };
         }
+        pass!(self.canonical);
+        if let Some(maintenance) = &self.maintenance {
+            maintenance.request(scope)?;
+        }
         pass!(self.limits);
         pass!(self.cors);
         pass!(self.access);
@@ -200,21 +222,29 @@ impl Filters {
     }
 }
 
-/// Asks the filters that do not depend on the route. The site of the exchange is known.
-pub async fn before_route(scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
-    let table = &scope.thread.generation.filters;
-    table.claims.drop_from(&mut scope.exchange.request.headers);
-    if !table.shared.patches.is_empty() {
-        let flow = table.shared.patches.request(scope).await?;
-        if flow != Flow::Pass {
-            return Ok(flow);
-        }
+/// Takes from the request what only `auth` may say. Before anything looks at its fields but `patch`.
+pub fn disclaim(scope: &mut Scope<'_, '_>) {
+    let claims = &scope.thread.generation.filters.claims;
+    claims.drop_from(&mut scope.exchange.request.headers);
+}
+
+/// Asks the rules that the operator has put in while quaich runs. Nothing of where the request goes
+/// is known yet.
+pub async fn patched(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
+    let patches = &scope.thread.generation.filters.shared.patches;
+    match patches.is_empty() {
+        true => Ok(()),
+        false => patches.request(scope).await,
     }
-    let filters = table.of(scope.exchange);
-    match filters.and_then(|filters| filters.maintenance.as_ref()) {
-        Some(maintenance) => maintenance.request(scope).await,
-        None => Ok(Flow::Pass),
-    }
+}
+
+/// What becomes of a request that no route takes, which is why it has come to `error`: a site that is
+/// closed says that first.
+pub fn unrouted(scope: &mut Scope<'_, '_>, error: Error) -> Error {
+    let filters = scope.thread.generation.filters.of(scope.exchange);
+    let maintenance = filters.and_then(|filters| filters.maintenance.as_ref());
+    let closed = maintenance.and_then(|maintenance| maintenance.request(scope).err());
+    closed.unwrap_or(error)
 }
 
 /// Asks the filters of the route of the exchange.
@@ -244,16 +274,20 @@ pub fn response(
 ) -> (BodyLength, Option<Box<Stage>>) {
     let (mut length, mut stage) = (length, None);
     if let Some(filters) = thread.generation.filters.of(exchange) {
-        if let Some(mount) = &filters.mount
-            && matches!(exchange.notes.origin, Origin::App | Origin::Upstream)
+        if filters.hides_versions && matches!(exchange.notes.origin, Origin::App | Origin::Upstream)
         {
-            mount.response(exchange);
+            headers::hide_versions(exchange);
+        }
+        if let Some(mount) = &filters.mount
+            && exchange.notes.origin != Origin::Quaich
+        {
+            mount.response(thread, exchange);
         }
         if let Some(expires) = &filters.expires {
-            expires.response(exchange);
+            expires.response(exchange, thread.clock.unix_second());
         }
         if let Some(headers) = &filters.headers {
-            headers.response(exchange);
+            headers.response(exchange, &thread.counters);
         }
         if let Some(security) = &filters.security {
             security.response(exchange);
@@ -275,15 +309,33 @@ pub fn response(
     (length, stage)
 }
 
-/// Appends the page that the route or site of the exchange has for `status` to `out` and returns its
-/// `Content-Type`.
-pub fn error_page<'t>(
-    thread: &'t Thread,
+/// Changes `exchange.response` where it has no body and other fields do not hold for it: what is said
+/// before the answer, and the agreement to a tunnel.
+pub fn before_answer(thread: &Thread, exchange: &mut Exchange) {
+    let filters = thread.generation.filters.of(exchange);
+    if let Some(mount) = filters.and_then(|filters| filters.mount.as_ref()) {
+        mount.response(thread, exchange);
+    }
+}
+
+/// Appends the page that the route or site of the exchange has for `exchange.response.status` to
+/// `out`, and what it is sent with. `kind` is what led to it.
+pub fn error_page(
+    thread: &Thread,
     exchange: &Exchange,
-    (out, status): (&mut Vec<u8>, u16),
-) -> Option<&'t str> {
+    (out, kind): (&mut Vec<u8>, Kind),
+) -> Option<Shown> {
     let filters = thread.generation.filters.of(exchange)?;
-    filters.error_pages.as_ref()?.render(out, exchange, status)
+    if kind == Kind::Maintenance
+        && let Some(maintenance) = &filters.maintenance
+        && let Some(shown) = maintenance.render(out, exchange)
+    {
+        thread.counters.error_pages.add();
+        return Some(shown);
+    }
+    let shown = filters.error_pages.as_ref()?.render(out, exchange)?;
+    thread.counters.error_pages.add();
+    Some(shown)
 }
 
 /// Whether an answer of an app or upstream with `status` is replaced by the page for it.

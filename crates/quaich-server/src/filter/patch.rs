@@ -1,7 +1,6 @@
 //! Rules that the operator puts in while quaich runs (`quaich patch`). They come before everything
 //! else.
 
-use super::Flow;
 use crate::downstream::service::Scope;
 use crate::error::Error;
 
@@ -15,7 +14,7 @@ impl Board {
         true
     }
 
-    pub(super) async fn request(&self, _scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
-        Ok(Flow::Pass)
+    pub(super) async fn request(&self, _scope: &mut Scope<'_, '_>) -> Result<(), Error> {
+        Ok(())
     }
 }

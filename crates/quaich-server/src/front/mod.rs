@@ -128,6 +128,7 @@ impl Front {
         };
         let filters = Arc::<filter::Shared>::default();
         filters.texts.replace(setup.texts.clone());
+        filters.maintenance.replace(setup.closed.clone());
         let shared = Shared {
             filters: filters.clone(),
             routes: Arc::new(RouteTable::compile(&config).map_err(std::io::Error::other)?),
@@ -243,6 +244,11 @@ impl Front {
                 }
             }
             ToFront::Texts(texts) => self.filters.texts.replace(texts),
+            ToFront::Closed { id, closed } => {
+                self.filters.maintenance.replace(closed);
+                let body = serde_json::Value::Null;
+                tell(&self.supervisor, &FromFront::Done { id, body });
+            }
             ToFront::Challenges { id, challenges } => {
                 if let Some(tls) = &self.tls {
                     tls.challenge(challenges).map_err(std::io::Error::other)?;

@@ -18,8 +18,9 @@ use quaich_proto::worker::frame::HeadView;
 use quaich_proto::worker::message::{Body, RequestMeta};
 
 use super::Channel;
-use super::gateway::{self, Known};
+use super::gateway::{self, Address};
 use super::offered::{self, Offer, Protected};
+use super::replaced;
 use crate::downstream::body::Body as RequestBody;
 use crate::downstream::reply::Reply;
 use crate::downstream::service::Scope;
@@ -36,6 +37,9 @@ const INLINE: usize = 32 * 1024;
 
 /// Bytes of a response that are read from a worker at once.
 const READ: usize = 128 * 1024;
+
+/// What is read of an answer that is replaced by a page.
+const DISCARD: usize = 1024 * 1024;
 
 /// An app as the end of a route.
 pub struct App {
@@ -77,6 +81,11 @@ pub async fn run(
     if offer.is_some() {
         discard(call, answer).await?;
         return offered::send(scope, protected, &offer, Side::App).await;
+    }
+    if replaced::applies(scope.thread, scope.exchange) {
+        // The page does not wait for the worker, which is free when the app has said all.
+        tokio::task::spawn_local(discard_some(call, answer));
+        return Err(replaced::error(scope.thread, scope.exchange, Side::App));
     }
     let complete = answer.end.then_some(body.len());
     let length = length(scope.exchange, complete);
@@ -138,7 +147,7 @@ fn enqueue(
         .public(client, &request.headers, authority, scope.local_port);
     let path = request.path_decoded();
     let (script_name, path_info) = gateway::mounted(path, &public, route);
-    let known = Known::new(exchange, &public);
+    let addr = Address::of(exchange);
     let meta = RequestMeta {
         method: request.method_name(),
         script_name: &script_name,
@@ -153,7 +162,7 @@ fn enqueue(
         scheme_https: client.https,
         server_name: gateway::server_name(public.host, request.host()),
         server_port: gateway::server_port(&public, client),
-        remote_addr: known.client_ip(),
+        remote_addr: addr.as_bytes(),
         remote_port: client.port,
         remote_user: &exchange.identity.user,
         request_id: exchange.request_id.as_bytes(),
@@ -166,9 +175,9 @@ fn enqueue(
         chunked: request.body == BodyLength::Chunked,
         body,
     };
-    let trusted = client.trusted;
     let identity = &exchange.identity;
-    let fields = request.headers.iter().filter(|(id, name, value)| {
+    let (fields, trusted) = exchange.outgoing();
+    let fields = fields.iter().filter(|(id, name, value)| {
         !matches!(id, HeaderId::ContentLength | HeaderId::Expect)
             && !quaich_proto::h1::is_hop_by_hop(*id)
             && !is_dropped(*id, name, trusted)
@@ -176,7 +185,7 @@ fn enqueue(
     });
     let fields = fields.chain(identity.fields.iter());
     let fields = fields.map(|(id, name, value)| (id as u8, name, value));
-    let own = variables(route, &known);
+    let own = variables(route, exchange);
     let own = own.iter().map(|(name, text)| (0, &**name, &**text));
     let kind =
         (!identity.kind.is_empty()).then_some((0, &b"=AUTH_TYPE"[..], identity.kind.as_bytes()));
@@ -195,11 +204,11 @@ fn enqueue(
 }
 
 /// Those of the route, under names that tell the worker that they are no header fields.
-fn variables(route: &Route, known: &Known<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let variables = route.variables.iter().map(|variable| {
+fn variables(route: &Route, exchange: &Exchange) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let variables = route.variables.iter().map(|(name, template)| {
         let mut text = Vec::new();
-        variable.write(&mut text, |place| known.get(place));
-        ([b"=", variable.name()].concat(), text)
+        template.write(&mut text, exchange);
+        ([b"=", name.as_slice()].concat(), text)
     });
     variables.collect()
 }
@@ -252,6 +261,21 @@ async fn discard(mut call: AppCall, first: Answer) -> Result<(), Error> {
             .map_err(failed)?;
     }
     Ok(())
+}
+
+/// Reads an answer to its end that nobody gets, unless it is too long: then the app is told that
+/// nobody listens.
+async fn discard_some(mut call: AppCall, first: Answer) {
+    let (mut head, mut body) = (Vec::new(), Vec::new());
+    let (mut answer, mut left) = (first, DISCARD);
+    while !answer.end && left > 0 {
+        body.clear();
+        match call.read(&mut head, &mut body, READ).await {
+            Ok(more) => answer = more,
+            Err(_) => return,
+        }
+        left = left.saturating_sub(body.len());
+    }
 }
 
 /// Reads the head of the answer into the response, but for what is meant for quaich.

@@ -8,6 +8,7 @@ pub mod https_redirect;
 pub mod offered;
 pub mod proxy;
 pub mod redirect;
+mod replaced;
 pub mod respond;
 mod send_file;
 mod tunnel;

@@ -24,7 +24,7 @@ use self::held::Held;
 use self::request::request;
 use self::stay::Stay;
 use super::offered::{self, Protected};
-use super::{tunnel, websocket};
+use super::{replaced, tunnel, websocket};
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind, Side};
 use crate::exchange::{Exchange, Origin};
@@ -58,6 +58,7 @@ pub async fn run(
         upgrade: request.protocol().is_some(),
         client: announced(scope, upstream),
     };
+    let thread = scope.thread;
     let mut attempts = Attempts::new(scope, &stay, want);
     loop {
         let mut link = connect(scope, &mut attempts).await?;
@@ -71,6 +72,7 @@ pub async fn run(
             server,
             stay: &stay,
             repeats: &|status| attempts.repeats(may_repeat, status, server),
+            replaces: &|exchange| replaced::applies(thread, exchange),
         };
         let protocol = server.settings().protocol;
         variables::prepare(scope, route, (protocol, params), &mut request);
@@ -95,6 +97,13 @@ pub async fn run(
                     false => drop(link),
                 }
                 return offered::send(scope, protected, &offer, Side::Upstream).await;
+            }
+            Ok(Ended::Replaced(reusable)) => {
+                if reusable {
+                    link.conn.rest();
+                    upstream.keep(link);
+                }
+                return Err(replaced::error(thread, scope.exchange, Side::Upstream));
             }
             Ok(Ended::Unwanted) => attempts.after_answer(scope, &link),
             Err(failed) => attempts.after_failure(scope, &link, failed)?,
@@ -263,6 +272,10 @@ async fn exchange(
         Ok(Ended::Offered(offer, reusable)) => {
             let _ = reusable.then(|| body.finish_whole());
             Ok(Ended::Offered(offer, reusable && down.is_reusable()))
+        }
+        Ok(Ended::Replaced(reusable)) => {
+            let _ = reusable.then(|| body.finish_whole());
+            Ok(Ended::Replaced(reusable && down.is_reusable()))
         }
         Ok(Ended::Switched) => {
             let over_http2 = matches!(down, Download::Http2(_));

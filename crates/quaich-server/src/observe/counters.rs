@@ -53,6 +53,13 @@ counters! {
     limits_dry_run,
     /// Requests refused because of `allow` and `deny`.
     address_denied,
+    /// Fields that `request_headers` or `response_headers` could not make, since what placeholders stood
+    /// for was no value.
+    fields_refused,
+    /// Preflights of CORS that were answered.
+    cors_preflights,
+    /// Those of them that asked for more than `cors` grants.
+    cors_refused,
     /// Clients that left before their answer was complete.
     client_gone,
     /// Answers cut because their source broke off.
@@ -91,6 +98,12 @@ counters! {
     sticky_redispatches,
     /// Request bodies that were read whole before a server was asked, for its protocol needs their length.
     bodies_held,
+    /// Requests that a `rewrite` gave another path.
+    rewrites,
+    /// Requests that `canonical_host` or `slash` redirected.
+    canonical_redirects,
+    /// Answers in which a path got the prefix of its mount point.
+    mount_rewrites,
     /// Requests that `auth` let in.
     auth_granted,
     /// Those that it refused.
@@ -109,6 +122,12 @@ counters! {
     tls_resumed,
     /// TLS handshakes with clients that failed.
     tls_handshake_failures,
+    /// Error answers with a page from a file.
+    error_pages,
+    /// Errors of apps and upstreams whose answer was replaced by a page.
+    errors_replaced,
+    /// Requests refused because the site is closed for maintenance.
+    maintenance,
     /// Panics caught at the edge of a connection.
     panics,
 }

@@ -2,6 +2,7 @@
 //! sockets and no handlers.
 
 mod acl;
+mod capture;
 pub mod explain;
 mod field;
 pub mod glob;
@@ -10,10 +11,10 @@ mod matcher;
 mod path;
 pub mod secure;
 pub mod template;
-mod variables;
 
 use quaich_config::model::{self, Config};
 use quaich_proto::h1::RequestHead;
+use quaich_proto::target::{Part, append_encoded};
 
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
@@ -21,9 +22,10 @@ use acl::{Acls, Facts};
 use host::Hosts;
 use matcher::Matcher;
 use secure::Secure;
+use template::Template;
 
-pub use path::strip_mount;
-pub use variables::{Placeholder, Variable};
+pub use capture::CapturingPath;
+pub use path::{PathMatch, strip_mount};
 
 /// All sites with their routes, ready to be asked.
 #[derive(Debug)]
@@ -58,12 +60,14 @@ pub struct Route {
     pub origin: String,
     /// Mount point without trailing slash; empty = none.
     pub prefix: Vec<u8>,
+    /// The same as it stands in paths, percent-encoded.
+    pub mount: Vec<u8>,
     /// Its own limit of the request body.
     pub max_body: Option<u64>,
     /// Its own limit of the time to the answer.
     pub timeout: Option<std::time::Duration>,
     /// For apps, and for servers that get variables.
-    pub variables: Vec<Variable>,
+    pub variables: Vec<(Vec<u8>, Template)>,
     /// Where its files are, if it has some.
     pub document_root: Option<Vec<u8>>,
     matcher: Matcher,
@@ -187,12 +191,20 @@ impl Route {
             handler,
             origin: route.origin.clone(),
             prefix: route.prefix.clone().into_bytes(),
+            mount: {
+                let mut mount = Vec::new();
+                append_encoded(&mut mount, route.prefix.as_bytes(), Part::Path);
+                mount
+            },
             max_body: route.max_body,
             timeout: route.timeout,
             variables: {
                 let variables = route.variables.iter();
-                let compiled = variables.map(|(name, text)| Variable::compile(name, text));
-                compiled.collect()
+                // Such servers make names of files of it.
+                let text = |text: &String| Template::compile(text).with_decoded_path();
+                variables
+                    .map(|(name, value)| (name.clone().into_bytes(), text(value)))
+                    .collect()
             },
             document_root: {
                 let files = route.files.as_ref();

@@ -3,10 +3,14 @@
 //! The one place that knows what each of them stands for. `quaich-config` refuses every text that
 //! [`Template::compile`] would not understand.
 
+mod url;
+
 use std::io::Write as _;
 
+use quaich_proto::h1::reason_phrase;
 use quaich_proto::headers::Headers;
 
+use crate::error_page;
 use crate::exchange::Exchange;
 
 /// A text with placeholders, ready to be filled in.
@@ -28,6 +32,8 @@ pub enum Placeholder {
     Host,
     /// `{path}`: in its normal form, percent-encoded as it is forwarded.
     Path,
+    /// `{path}` of `variables`: decoded.
+    DecodedPath,
     /// `{query}`: with its question mark; empty without one.
     Query,
     /// `{scheme}`
@@ -42,6 +48,10 @@ pub enum Placeholder {
     User,
     /// `{status}` of the answer.
     Status,
+    /// `{reason}`: the phrase of the status.
+    Reason,
+    /// `{message}`: a sentence about the status, for people.
+    Message,
     /// `{header.NAME}` of the request; empty when missing.
     Header(String),
     /// `{cookie.NAME}` of the request; empty when missing.
@@ -65,6 +75,8 @@ impl Placeholder {
             "request_id" => Self::RequestId,
             "user" => Self::User,
             "status" => Self::Status,
+            "reason" => Self::Reason,
+            "message" => Self::Message,
             _ => match (name.parse(), name.split_once('.')) {
                 (Ok(group), _) => Self::Group(group),
                 (_, Some(("header", field))) => Self::Header(field.to_owned()),
@@ -103,12 +115,66 @@ impl Template {
         Self { pieces }
     }
 
+    /// Compiles a page: HTML with styles and scripts is full of braces, so that all that is no
+    /// placeholder stands for itself.
+    pub fn of_page(page: &[u8]) -> Self {
+        let mut pieces = Vec::new();
+        let (mut plain, mut from) = (0, 0);
+        while let Some(at) = memchr::memchr(b'{', page.get(from..).unwrap_or_default()) {
+            let open = from + at;
+            let inside = page.get(open + 1..).unwrap_or_default();
+            from = open + 1;
+            let Some(name) = placeholder_of_page(inside) else {
+                continue;
+            };
+            pieces.push(Piece::Text(
+                page.get(plain..open).unwrap_or_default().into(),
+            ));
+            pieces.push(Piece::Place(Placeholder::parse(name)));
+            from += name.len() + 1;
+            plain = from;
+        }
+        pieces.push(Piece::Text(page.get(plain..).unwrap_or_default().into()));
+        pieces.retain(|piece| *piece != Piece::Text(Vec::new()));
+        Self { pieces }
+    }
+
+    /// The same, with `{path}` decoded.
+    pub fn with_decoded_path(mut self) -> Self {
+        for piece in &mut self.pieces {
+            if let Piece::Place(place @ Placeholder::Path) = piece {
+                *place = Placeholder::DecodedPath;
+            }
+        }
+        self
+    }
+
     /// The text, if nothing in it depends on a request.
     pub fn fixed(&self) -> Option<&[u8]> {
         match &self.pieces[..] {
             [] => Some(b""),
             [Piece::Text(text)] => Some(text),
             _ => None,
+        }
+    }
+
+    /// As [`write`](Self::write), where what comes from outside is written by `escape`.
+    pub fn write_escaped(
+        &self,
+        out: &mut Vec<u8>,
+        exchange: &Exchange,
+        escape: fn(&mut Vec<u8>, &[u8]),
+    ) {
+        let mut raw = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text),
+                Piece::Place(place) => {
+                    raw.clear();
+                    place.write(&mut raw, exchange);
+                    escape(out, &raw);
+                }
+            }
         }
     }
 
@@ -130,6 +196,7 @@ impl Placeholder {
         let text = match self {
             Self::Host => request.host(),
             Self::Path => request.path(),
+            Self::DecodedPath => request.path_decoded(),
             Self::Query if request.has_query() => {
                 out.push(b'?');
                 request.query()
@@ -150,6 +217,8 @@ impl Placeholder {
                 let _ = write!(out, "{}", exchange.response.status);
                 b""
             }
+            Self::Reason => reason_phrase(exchange.response.status).as_bytes(),
+            Self::Message => error_page::message(exchange.response.status).as_bytes(),
             Self::Header(name) => request.headers.by_name(name.as_bytes()).unwrap_or_default(),
             Self::Cookie(name) => cookie(&request.headers, name.as_bytes()).unwrap_or_default(),
             Self::Group(index) => exchange.captures.get(*index).unwrap_or_default(),
@@ -157,6 +226,33 @@ impl Placeholder {
         };
         out.extend_from_slice(text);
     }
+}
+
+/// The name of the placeholder that `inside` begins with, if there is one for pages.
+fn placeholder_of_page(inside: &[u8]) -> Option<&str> {
+    /// Names of fields and cookies are not longer.
+    const LONGEST: usize = 64;
+    const PLAIN: [&str; 11] = [
+        "host",
+        "path",
+        "query",
+        "scheme",
+        "method",
+        "client_ip",
+        "request_id",
+        "user",
+        "status",
+        "reason",
+        "message",
+    ];
+    let end = memchr::memchr(b'}', inside.get(..LONGEST).unwrap_or(inside))?;
+    let name = std::str::from_utf8(inside.get(..end)?).ok()?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let named = ["header.", "cookie."].iter().any(|kind| {
+        let rest = name.strip_prefix(kind);
+        rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(fits))
+    });
+    (PLAIN.contains(&name) || named).then_some(name)
 }
 
 /// The value of a cookie of a request (RFC 6265 section 5.4).
@@ -218,6 +314,40 @@ mod tests {
             Template::compile(text).write(&mut out, &exchange);
             assert_eq!(String::from_utf8_lossy(&out), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn in_a_page_only_placeholders_are_no_text() {
+        let exchange = exchange();
+        for (page, expected) in [
+            (
+                "{status} {reason}: {message}",
+                "404 Not Found: There is no page at this address.",
+            ),
+            ("b{color:red}a{}{{host}}", "b{color:red}a{}{a.test}"),
+            ("{status", "{status"),
+            ("{{status}", "{404"),
+            (
+                "{header.x-one}{header.}{header.a b}",
+                "1{header.}{header.a b}",
+            ),
+            ("\u{e4}{host}\u{e4}", "\u{e4}a.test\u{e4}"),
+        ] {
+            let mut out = Vec::new();
+            Template::of_page(page.as_bytes()).write_escaped(&mut out, &exchange, |out, text| {
+                out.extend_from_slice(text);
+            });
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{page}");
+        }
+        assert!(Template::of_page(b"\xff{1}\xff").fixed() == Some(b"\xff{1}\xff"));
+    }
+
+    #[test]
+    fn variables_have_the_path_decoded() {
+        let mut out = Vec::new();
+        let template = Template::compile("/srv{path}").with_decoded_path();
+        template.write(&mut out, &exchange());
+        assert_eq!(out, b"/srv/a b");
     }
 
     #[test]

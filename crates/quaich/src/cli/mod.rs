@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod control;
 mod files;
+mod maintenance;
 mod one_liner;
 mod proxy;
 mod respond;
@@ -76,6 +77,8 @@ enum Verb {
     Server(server::Args),
     /// Give a server of an upstream no new clients
     Drain(server::DrainArgs),
+    /// Close a site for a while, or open it again
+    Maintenance(maintenance::Args),
     /// Stop a running quaich, and wait until it is gone
     Stop(stop::Args),
     /// Print the JSON Schema of quaich.toml, for editors
@@ -100,6 +103,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Status(args) => status::run(&args),
         Verb::Server(args) => server::run(&args),
         Verb::Drain(args) => server::drain(&args),
+        Verb::Maintenance(args) => maintenance::run(&args),
         Verb::Stop(args) => stop::run(&args),
         Verb::Schema(args) => schema::run(&args),
     }

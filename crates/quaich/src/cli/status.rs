@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::cert;
 use super::control::{Conversation, Which};
+use super::maintenance;
 use super::table::{self, Align, plain};
 use crate::exit::Failure;
 use crate::style;
@@ -68,6 +69,9 @@ fn shown(status: &Value) -> String {
     let heads = ["", "PID", "CONNECTIONS", "REQUESTS", "RESTARTS", "MEMORY"];
     out.push('\n');
     out.push_str(&grid(heads, rows));
+    for site in list(&status["maintenance"]) {
+        let _ = writeln!(out, "\n{}", maintenance::shown(site));
+    }
     let certificates = list(&status["certificates"]);
     if !certificates.is_empty() {
         let counted = &front["counters"];

@@ -1,5 +1,5 @@
-//! The control socket: `quaich status`, `quaich stop`, `quaich server` and `quaich cert renew` ask,
-//! the supervisor answers.
+//! The control socket: `quaich status`, `stop`, `server`, `maintenance`, `cert renew` and the like
+//! ask, the supervisor answers.
 //!
 //! One JSON line each way. Only the supervisor's own user and root are heard; a request has 64 KiB
 //! and ten seconds, and ten connections may be open at once.
@@ -18,6 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
+use super::maintenance::Wanted;
 use super::sockets::unix_socket;
 
 const MAX_LINE: u64 = 64 * 1024;
@@ -37,6 +38,11 @@ pub(super) enum Command {
     },
     Stop {
         graceful: bool,
+    },
+    /// Whether a site is closed.
+    Maintenance {
+        site: String,
+        wanted: Wanted,
     },
     /// What is to be of a server of an upstream.
     Server {
@@ -140,12 +146,21 @@ fn parse(line: &[u8]) -> Result<Command, String> {
             name: request["name"].as_str().map(str::to_owned),
         }),
         (Some("server"), mode) => server(&request, mode),
+        (Some("maintenance"), mode) => maintenance(&request, mode),
         (Some("stop"), None | Some("graceful")) => Ok(Command::Stop { graceful: true }),
         (Some("stop"), Some("quick")) => Ok(Command::Stop { graceful: false }),
         _ => Err(
-            "`command` is `status`, `renew`, `server`, or `stop` with `mode` `graceful` or `quick`"
+            "`command` is `status`, `renew`, `server`, `maintenance`, or `stop` with `mode` `graceful` or `quick`"
                 .into(),
         ),
+    }
+}
+
+fn maintenance(request: &Value, mode: Option<&str>) -> Result<Command, String> {
+    let site = request["site"].as_str().map(str::to_owned);
+    match (site, mode.and_then(Wanted::parse)) {
+        (Some(site), Some(wanted)) => Ok(Command::Maintenance { site, wanted }),
+        _ => Err("`maintenance` needs `site`, and `mode` `on`, `off` or `auto`".into()),
     }
 }
 

@@ -15,8 +15,8 @@ use quaich_app::identity::Identity;
 use quaich_app::process;
 use quaich_config::model::Config;
 use quaich_server::link::{
-    AppFds, FromFront, Link, LinkReader, LinkWriter, LoadedText, Material, NamedOrder, Secret,
-    Setup, SubscribeFds, ToFront,
+    AppFds, Closed, FromFront, Link, LinkReader, LinkWriter, LoadedText, Material, NamedOrder,
+    Secret, Setup, SubscribeFds, ToFront,
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
@@ -50,6 +50,7 @@ pub(super) struct State {
     pub(super) texts: Vec<LoadedText>,
     /// What the operator has said of servers.
     pub(super) orders: Vec<NamedOrder>,
+    pub(super) closed: Closed,
 }
 
 /// A running front.
@@ -147,6 +148,7 @@ impl Equipment {
             apps,
             subscribe,
             orders: state.orders,
+            closed: state.closed,
         };
         Ok((ToFront::Start(Box::new(setup)), parcel.fds))
     }

@@ -50,6 +50,7 @@ impl Supervisor {
             material: self.plan.certificates.material(date::now()),
             texts: self.plan.texts.loaded(),
             orders: self.orders.clone(),
+            closed: self.closing.closed(),
         };
         let front = Front::start(&self.equipment, state, &channels, self.fronts, heard)?;
         Ok((front, channels))
@@ -90,6 +91,7 @@ impl Supervisor {
                 front.ready = Some(now);
                 self.front_backoff.reset();
                 self.show_challenges();
+                self.show_closed();
             }
             Some(FromFront::Drained) => {}
             Some(FromFront::Challenges { id }) => self.challenges_shown(id),
@@ -103,6 +105,7 @@ impl Supervisor {
             Some(FromFront::Lied { app, worker, why }) => {
                 self.condemn(app, worker, format!("it broke the channel: {why}"), now);
             }
+            Some(FromFront::Done { id, body }) => self.asked.answer(id, body),
             Some(FromFront::Status { id, body }) => self.asked.answer(id, body),
             Some(FromFront::Ordered { id, done, body }) => {
                 self.remember(done);

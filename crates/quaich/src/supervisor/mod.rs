@@ -34,6 +34,7 @@ pub(crate) mod files;
 pub(crate) mod front;
 mod fronts;
 mod holder;
+mod maintenance;
 mod notify;
 mod orders;
 mod report;
@@ -51,6 +52,7 @@ use certificates::Care;
 use control::{Command, ControlSocket, Request};
 use datagrams::Doors;
 use front::{Equipment, Front, Heard};
+use maintenance::Closing;
 use signals::{Signal, Signals};
 
 /// What a front may take beyond the drain to write its logs and exit.
@@ -184,6 +186,8 @@ struct Supervisor {
     /// Looks after `plan.certificates`.
     care: Care,
     agent: Agent,
+    /// Which sites are closed for maintenance.
+    closing: Closing,
     /// When to look at `plan.texts` again.
     texts_at: Option<Instant>,
     /// Why everything is being ended, when it is not because somebody said so.
@@ -218,6 +222,7 @@ impl Supervisor {
             })
         };
         let pools = plan.config.apps.iter().enumerate().map(launch).collect();
+        let closing = Closing::new(&plan.config);
         let supervisor = Supervisor {
             plan,
             equipment,
@@ -235,6 +240,7 @@ impl Supervisor {
             care: Care::default(),
             agent: Agent::new(agent),
             texts_at: None,
+            closing,
             failure: None,
             terminal: has_terminal(),
         };
@@ -289,6 +295,7 @@ impl Supervisor {
             self.asked.next_deadline(),
             certificates,
             self.texts_deadline(),
+            self.maintenance_deadline(),
         ];
         pools.chain(others.into_iter().flatten()).min()
     }
@@ -304,6 +311,7 @@ impl Supervisor {
         self.asked.answer_overdue(now);
         self.care_for_certificates(now);
         self.care_for_texts(now);
+        self.care_for_maintenance(now);
         match self.phase {
             Phase::Starting => self.finish_start(),
             Phase::Draining { .. } if self.front.is_none() => self.stop(true, now),
@@ -375,6 +383,9 @@ impl Supervisor {
         match command {
             Command::Status => self.ask_status(reply, now),
             Command::Server { name, order } => self.ask_order(name, order, reply, now),
+            Command::Maintenance { site, wanted } => {
+                self.switch_maintenance((&site, wanted), reply, now);
+            }
             Command::Renew { name } => {
                 let _ = reply.send(self.renew(name.as_deref(), now));
             }

@@ -40,6 +40,7 @@ impl Asked {
             // What is not a status stands alone.
             let answer = match own.get("error") {
                 Some(_) => front,
+                None if front.is_null() => own,
                 None => join(own, front),
             };
             send(reply, answer);
@@ -112,6 +113,7 @@ impl Supervisor {
                 "restarts": self.fronts.saturating_sub(1),
             },
             "certificates": self.certificates_status(),
+            "maintenance": self.maintenance_status(),
             "agent": self.agent.status(now),
             "apps": self.pools.iter().map(|pool| app(pool, now)).collect::<Vec<_>>(),
         })

@@ -264,6 +264,50 @@ fn tls() {
 }
 
 #[test]
+fn headers() {
+    let quaich = serve(example("headers", on_a_free_port));
+    let page = quaich.get("/");
+    page.expect_status(200)
+        .expect_header("x-frame-options", "DENY");
+    assert!(page.header("x-request-id").is_some());
+    let app = quaich.request("GET", "/app", "Cookie: a=b\r\n", b"");
+    assert!(
+        app.text().contains("HTTP_X_REAL_IP = 127.0.0.1"),
+        "{}",
+        app.text()
+    );
+    assert!(!app.text().contains("HTTP_COOKIE"), "{}", app.text());
+    app.expect_header("vary", "X-Team");
+    assert_eq!(
+        (app.header("x-debug-time"), app.header("x-powered-by")),
+        (None, None)
+    );
+}
+
+#[test]
+fn cors() {
+    let quaich = serve(example("cors", on_a_free_port));
+    let fields = "Origin: http://app.localhost:8000\r\nAccess-Control-Request-Method: PUT\r\n";
+    let leave = quaich.request("OPTIONS", "/", fields, b"");
+    leave
+        .expect_status(204)
+        .expect_header("access-control-allow-origin", "http://app.localhost:8000");
+}
+
+#[test]
+fn expires() {
+    let quaich = serve(example("expires", on_a_free_port));
+    let control = |path| quaich.get(path).header("cache-control").map(str::to_owned);
+    assert_eq!(control("/").as_deref(), Some("no-cache"));
+    let hashed = control("/app.3f2a9c1b04de.css");
+    assert_eq!(
+        hashed.as_deref(),
+        Some("max-age=31536000, public, immutable")
+    );
+    assert_eq!(control("/none").as_deref(), Some("max-age=60"));
+}
+
+#[test]
 fn sites() {
     let quaich = serve(example("sites", on_a_free_port));
     let mut client = quaich.raw();
@@ -334,4 +378,30 @@ fn grpc_greets() {
         shown, "Hello, world!\nHello, Ada!\nHello, Grace!\n",
         "{client:?}"
     );
+}
+
+#[test]
+fn rewrite() {
+    let quaich = serve(example("rewrite", on_a_free_port));
+    quaich.get("/v1/about.html").expect_status(200);
+    let slashed = quaich.get("/about");
+    slashed
+        .expect_status(301)
+        .expect_header("location", "/about/");
+    let moved = quaich.get("/shop/a?b=c");
+    moved
+        .expect_status(301)
+        .expect_header("location", "https://shop.example.org/shop/a?b=c");
+}
+
+#[test]
+fn mount() {
+    let quaich = serve(example("mount", on_a_free_port));
+    let visit = quaich.get("/tools/red/");
+    visit
+        .expect_status(303)
+        .expect_header("location", "/tools/red/visits")
+        .expect_header("set-cookie", "visits=1; Path=/tools/red/");
+    let page = quaich.request("GET", "/tools/red/visits", "Cookie: visits=1\r\n", b"");
+    page.expect_body("red: 1 visits\n");
 }

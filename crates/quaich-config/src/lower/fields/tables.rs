@@ -1,6 +1,6 @@
 //! Reading the tables below a table. Used like the rest of [`Fields`].
 
-use super::{Fields, Word, is_off, join};
+use super::{Each, Fields, Word, is_off, join};
 use crate::document::Data;
 use crate::keys::Kind;
 use crate::lower::{Lower, unknown};
@@ -54,6 +54,68 @@ impl<'d> Fields<'d> {
         flag.then(|| Fields::absent(keys, path, place))
     }
 
+    /// What a key of [`Kind::PathOrTable`] says; `None` = it is not there.
+    pub(crate) fn path_or_table(&self, cx: &mut Lower<'_>, name: &str) -> Option<Each<'d>> {
+        let Kind::PathOrTable(keys) = self.key(name).kind else {
+            unreachable!("{name} is a path or a table")
+        };
+        let path = join(&self.path, name);
+        let value = &self.entry(cx, name)?.value;
+        Some(match &value.data {
+            _ if is_off(value) => Each::Off,
+            Data::Bool(_) => Each::Table(Fields::absent(keys, path, value.span)),
+            Data::Text(text) => Each::Text((text.clone(), value.span)),
+            Data::Table(table) => {
+                Each::Table(Fields::open(cx, keys, Some(table), (path, value.span)))
+            }
+            _ => {
+                let expected = format!("a path, true, false or a table: {}", keys.header);
+                cx.wrong_type(name, value, &expected);
+                return None;
+            }
+        })
+    }
+
+    /// The free keys of a table and what stands there; `Some(None)` = all of it is off, `None` = it
+    /// is not there.
+    pub(crate) fn each(
+        &self,
+        cx: &mut Lower<'_>,
+        name: &str,
+    ) -> Option<Option<Vec<(Word, Each<'d>)>>> {
+        let Kind::Each(keys) = self.key(name).kind else {
+            unreachable!("{name} has free keys")
+        };
+        let path = join(&self.path, name);
+        let value = &self.entry(cx, name)?.value;
+        if is_off(value) {
+            return Some(None);
+        }
+        let Data::Table(table) = &value.data else {
+            cx.wrong_type(name, value, "a table such as { 404 = \"errors/404.html\" }");
+            return None;
+        };
+        let mut found = Vec::new();
+        for entry in &table.entries {
+            let value = &entry.value;
+            let each = match &value.data {
+                _ if is_off(value) => Each::Off,
+                Data::Text(text) => Each::Text((text.clone(), value.span)),
+                Data::Table(table) => {
+                    let path = (join(&path, &entry.key), value.span);
+                    Each::Table(Fields::open(cx, keys, Some(table), path))
+                }
+                _ => {
+                    let expected = format!("a path, false or a table: {}", keys.header);
+                    cx.wrong_type(&entry.key, value, &expected);
+                    continue;
+                }
+            };
+            found.push(((entry.key.clone(), entry.key_span), each));
+        }
+        Some(Some(found))
+    }
+
     /// The tables of `[[...name]]`.
     pub(crate) fn tables(&self, cx: &mut Lower<'_>, name: &str) -> Vec<Fields<'d>> {
         let Kind::Tables(keys) = self.key(name).kind else {
@@ -81,6 +143,31 @@ impl<'d> Fields<'d> {
             }
         }
         found
+    }
+
+    /// One table or a list of them, none where it is off; `None` = the file does not have the key.
+    pub(crate) fn tables_or_off(&self, cx: &mut Lower<'_>, name: &str) -> Option<Vec<Fields<'d>>> {
+        let Kind::TablesOrOff(keys) = self.key(name).kind else {
+            unreachable!("{name} is a table, a list or off")
+        };
+        let path = join(&self.path, name);
+        let value = &self.entry(cx, name)?.value;
+        let items = match &value.data {
+            _ if is_off(value) => &[][..],
+            Data::Array(items) => items,
+            _ => std::slice::from_ref(value),
+        };
+        let mut found = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let Data::Table(table) = &item.data else {
+                let expected = format!("a table, a list of tables, or false: {}", keys.header);
+                cx.wrong_type(name, item, &expected);
+                continue;
+            };
+            let place = (format!("{path}[{index}]"), item.span);
+            found.push(Fields::open(cx, keys, Some(table), place));
+        }
+        Some(found)
     }
 
     /// The tables of `[name.NAME]`, with their names.

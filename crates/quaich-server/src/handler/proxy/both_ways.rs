@@ -28,6 +28,9 @@ use crate::upstream::wire::{Download, Upload};
 /// A rest of a body from which on it is moved by the kernel, not copied here.
 const MOVED: u64 = 32 * 1024;
 
+/// What is read of a response that is replaced by a page, so that its connection can be kept.
+const REST: usize = 64 * 1024;
+
 /// Interim (1xx) responses that a server may send before the final one.
 const MAX_INTERIM: u32 = 8;
 
@@ -39,6 +42,8 @@ pub(super) struct From<'e> {
     pub(super) stay: &'e Stay<'e>,
     /// Whether another server is asked after an answer with this status.
     pub(super) repeats: &'e dyn Fn(u16) -> bool,
+    /// Whether the client gets a page in place of the answer.
+    pub(super) replaces: &'e dyn Fn(&Exchange) -> bool,
 }
 
 /// How an exchange with a server ended.
@@ -51,6 +56,8 @@ pub(super) enum Ended {
     Switched,
     /// With a file that is to be sent in place of the answer; whether the connection may be kept.
     Offered(Offer, bool),
+    /// With an error in whose place the client gets a page; whether the connection may be kept.
+    Replaced(bool),
     /// With an answer that the client is not to see: another server may have a better one.
     Unwanted,
 }
@@ -62,6 +69,7 @@ impl Ended {
         match self {
             Self::Reusable => Self::Closed,
             Self::Offered(offer, _) => Self::Offered(offer, false),
+            Self::Replaced(_) => Self::Replaced(false),
             other => other,
         }
     }
@@ -230,6 +238,9 @@ async fn download(
     if offer.is_some() {
         return Ok(Ended::Offered(offer, down.is_done()));
     }
+    if (from.replaces)(exchange) {
+        return Ok(Ended::Replaced(take_rest(down).await));
+    }
     reply.begin(exchange, length);
     // A body that was given no length may take its time: its head does not wait for it.
     let mut hurries = matches!(length, BodyLength::Chunked | BodyLength::UntilClose);
@@ -245,6 +256,25 @@ async fn download(
         None => reply.finish().await?,
     }
     Ok(Ended::Reusable)
+}
+
+/// Reads what is here of a response that nobody gets, for nobody waits for the rest; whether that was
+/// all.
+async fn take_rest(down: &mut Download<'_>) -> bool {
+    let mut left = REST;
+    while !down.is_done() {
+        let mut piece = pin!(down.data());
+        let ready = poll_fn(|cx| Poll::Ready(piece.as_mut().poll(cx))).await;
+        left = match ready {
+            Poll::Ready(Ok(Some(piece))) => left.saturating_sub(piece.len()),
+            Poll::Ready(Ok(None)) => return true,
+            Poll::Ready(Err(_)) | Poll::Pending => return false,
+        };
+        if left == 0 {
+            return false;
+        }
+    }
+    true
 }
 
 /// The next piece of the response. What waits to be sent goes out before a wait if it `hurries`.
@@ -286,9 +316,9 @@ async fn final_head(
             // The first is between two neighbours, the second is no more than a sign of life.
             100 | 102 => {}
             101 | 200.. => return Ok(()),
-            status => {
+            _ => {
                 drop_hop_by_hop(&mut exchange.response);
-                reply.interim(status, &exchange.response.headers).await?;
+                reply.interim(exchange).await?;
             }
         }
     }
