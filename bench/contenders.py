@@ -35,7 +35,7 @@ def _write(job, name, text):
     return path
 
 
-def _quaich(job, log):
+def _quaich(job, log, limit='limit = "clients"\n'):
     program = os.environ.get("QUAICH") or find("quaich")
     if not program:
         return None
@@ -56,6 +56,8 @@ def _quaich(job, log):
         "balance": ('upstream = "origin"', _quaich_upstream(
             [f"127.0.0.1:{port}" for port in job.origins],
             'balance = "least-conn"\nsticky = { cookie = "SRV" }\nhealth = { path = "/1k", every = "2s" }\n')),
+        "limited": (f'{limit}respond = {{ status = 200, body = "{REPLY}" }}',
+                    '[limit.clients]\nrate = "100000/s"\n'),
         "tcp": ("status = 404", _quaich_upstream([f"tcp://127.0.0.1:{job.echo}"])),
     }[job.kind]
     if job.tls:
@@ -67,6 +69,7 @@ threads = 1
 max_connections = 15000
 keepalive = "300s"
 keepalive_requests = 1000000000
+{'trust = ["127.0.0.1"]' if job.kind == "limited" else ""}
 [[server.listener]]
 addr = "127.0.0.1:{job.port}"
 tls = {'true' if job.tls else '"off"'}
@@ -86,6 +89,10 @@ def _quaich_upstream(servers, more=""):
 
 def quaich(job):
     return _quaich(job, 'output = "off"')
+
+
+def quaich_unlimited(job):
+    return _quaich(job, 'output = "off"', limit="") if job.kind == "limited" else None
 
 
 def quaich_logging(job):
@@ -260,7 +267,7 @@ def nginx_uwsgi(job):
 
 
 CONTENDERS = {
-    "quaich": quaich, "quaich, access log on": quaich_logging, "nginx": nginx, "haproxy": haproxy, "h2o": h2o,
+    "quaich": quaich, "quaich, no limit": quaich_unlimited, "quaich, access log on": quaich_logging, "nginx": nginx, "haproxy": haproxy, "h2o": h2o,
     "granian": granian, "bjoern": bjoern, "fastwsgi": fastwsgi, "nginx+uwsgi": nginx_uwsgi,
     "nginx+gunicorn": nginx_gunicorn,
 }

@@ -35,8 +35,9 @@ def wrk(s, port, duration, folder):
     argv = ["wrk", "-t1", f"-c{s.connections}", f"-d{duration}s", "--latency"]
     if s.packed:
         argv += ["-H", "Accept-Encoding: gzip"]
-    if s.post:
-        argv += ["-s", f"{folder}/post.lua"]
+    script = "post.lua" if s.post else s.script
+    if script:
+        argv += ["-s", f"{folder}/{script}"]
     out = _run([*argv, _url(s, port)])
     done, took = re.search(r"(\d+) requests in ([\d.]+\w+),", out).groups()
     wrong = sum(int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", out))

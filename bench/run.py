@@ -46,7 +46,7 @@ CONTENDER_CORE, LOAD_CORE = 0, 1
 
 
 def scenario(kind, path="/", size=None, post=0, app=None, load="wrk", connections=64, tls=False, h2=False,
-             packed=None):
+             packed=None, script=None):
     return SimpleNamespace(**locals())
 
 
@@ -57,6 +57,7 @@ SCENARIOS = {
     "return200": scenario("return"),
     "filters-none": scenario("filters-none"),
     "filters-ten": scenario("filters-ten"),
+    "rate-limited": scenario("limited", script="addresses.lua"),
     "proxy-1k": scenario("proxy", "/1k", size=1024),
     "proxy-100k": scenario("proxy", "/100k.bin", size=102400),
     "proxy-post-16k": scenario("proxy", "/post", post=16384),
@@ -143,6 +144,21 @@ http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000
     certificate(folder)
     with open(os.path.join(folder, "post.lua"), "w") as f:
         f.write('wrk.method = "POST"\nwrk.body = string.rep("x", 16384)\n')
+    with open(os.path.join(folder, "addresses.lua"), "w") as f:
+        # 50,000 clients, each as often as the others; made before the load.
+        f.write("""
+local texts, last = {}, 0
+function init()
+  for i = 0, 49999 do
+    local address = string.format("10.%d.%d.%d", i % 7, math.floor(i / 256), i % 256)
+    texts[i] = wrk.format("GET", "/", { ["Host"] = "a", ["X-Forwarded-For"] = address })
+  end
+end
+function request()
+  last = (last + 1) % 50000
+  return texts[last]
+end
+""")
     return root
 
 

@@ -11,14 +11,16 @@ mod routing;
 mod serving;
 mod sticky;
 mod tls;
+mod upstream;
 
 pub use actions::{FILES, REDIRECT, RESPOND, SENDFILE};
 pub use discovery::{DISCOVER, SUBSCRIBE};
 pub use health::{HEALTH, PASSIVE};
-pub use routing::{ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
+pub use routing::{ROUTE, SITE};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
 pub use sticky::STICKY;
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
+pub use upstream::{UPSTREAM, UPSTREAM_SERVER};
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,6 @@
 //! The limits of one route, as a request passes them.
 
 use std::cell::Cell;
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::filter::{Flow, Parts};
-use crate::observe::log;
+use crate::observe::{log, number::decimal};
 
 /// Requests of one limit that may wait for their turn; more are refused.
 const WAITING: usize = 10_000;
@@ -244,8 +243,11 @@ impl Limit {
         text.clear();
         let name = policy.split(|&byte| byte == b';').next();
         text.extend_from_slice(name.unwrap_or_default());
-        // Memory takes everything, and names are words.
-        let _ = write!(text, ";r={left};t={}", seconds(nanos));
+        text.extend_from_slice(b";r=");
+        decimal(&mut text, left);
+        text.extend_from_slice(b";t=");
+        decimal(&mut text, seconds(nanos));
+        // Names are words, numbers digits: valid.
         let _ = exchange.additions.push(b"RateLimit-Policy", policy);
         let _ = exchange.additions.push(b"RateLimit", &text);
         self.scratch.set(text);

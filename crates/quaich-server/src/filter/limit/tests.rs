@@ -117,7 +117,9 @@ fn as_many_keys_as_allowed_are_held_and_cost_at_most_64_bytes_each() {
     let bucket = Bucket::new(&rate(1, 2, None));
     for keys in [1000, 5000, 20_000, 33_000, 65_536, 100_000, 131_072] {
         let table = Table::new(keys);
-        (0..keys as u64).for_each(|n| drop(ask(&table, &bucket, mixed(n), START)));
+        (0..keys as u64).for_each(|n| {
+            ask(&table, &bucket, mixed(n), START);
+        });
         assert_eq!(table.keys(), keys, "all are held");
         let each = table.bytes() / keys;
         assert!(each <= 64, "{keys} keys cost {each} bytes each");
@@ -149,10 +151,14 @@ fn keys_without_end_stay_within_the_bound_and_the_oldest_go() {
 #[test]
 fn passed_keys_make_room_and_give_their_memory_back() {
     let (table, bucket) = (Table::new(100_000), Bucket::new(&rate(10, 5, None)));
-    (0..50_000).for_each(|n| drop(ask(&table, &bucket, mixed(n), START)));
+    (0..50_000).for_each(|n| {
+        ask(&table, &bucket, mixed(n), START);
+    });
     let full = table.bytes();
     let later = START + SECOND;
-    (50_000..60_000).for_each(|n| drop(ask(&table, &bucket, mixed(n), later)));
+    (50_000..60_000).for_each(|n| {
+        ask(&table, &bucket, mixed(n), later);
+    });
     assert!(table.bytes() <= full, "their slots are used again");
     table.tend(later + SECOND, usize::MAX);
     assert_eq!(table.keys(), 0);
@@ -233,7 +239,9 @@ fn nanoseconds_of_an_answer() {
     for keys in [1_u64, 50_000, 1_000_000] {
         let table = Table::new(1_000_000);
         let mut now = START;
-        (0..keys).for_each(|n| drop(ask(&table, &bucket, mixed(n), now)));
+        (0..keys).for_each(|n| {
+            ask(&table, &bucket, mixed(n), now);
+        });
         for threads in [1, 2] {
             const ASKS: u64 = 4_000_000;
             now += SECOND;
