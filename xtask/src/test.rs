@@ -20,6 +20,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/chromium", "chromium"),
     ("/usr/bin/pebble", "pebble"),
     ("/usr/sbin/haproxy", "haproxy"),
+    ("/usr/sbin/apache2", "apache2"),
     ("/usr/bin/uwsgi-core", "uwsgi-core"),
     (
         "/usr/lib/uwsgi/plugins/python311_plugin.so",

@@ -37,6 +37,8 @@ pub enum Kind {
     Count(u64, u64),
     /// `"auto"` or a whole number between both bounds.
     AutoCount(u64, u64),
+    /// A whole number between both bounds, `true` or `false`/`"off"`.
+    CountOrTrue(u64, u64),
     /// A time with a unit, more than 0.
     Duration,
     /// A time with a unit; `"0s"` allowed.
@@ -65,6 +67,8 @@ pub enum Kind {
     DurationOrTable(&'static Keys),
     /// `true`, `false`/`"off"`, or `{ ... }` with fixed keys; `true` is an empty table.
     BoolOrTable(&'static Keys),
+    /// `{ ... }` with fixed keys, a list of them, or `false`/`"off"`.
+    TablesOrOff(&'static Keys),
     /// A path, `true`, `false`/`"off"`, or `{ ... }` with fixed keys.
     PathOrTable(&'static Keys),
     /// A table with free keys; each value is a path, `false`/`"off"`, or `{ ... }` with fixed keys.
@@ -89,6 +93,7 @@ impl Kind {
             | Self::TableOrOff(keys)
             | Self::DurationOrTable(keys)
             | Self::BoolOrTable(keys)
+            | Self::TablesOrOff(keys)
             | Self::PathOrTable(keys)
             | Self::Each(keys)
             | Self::TextOrTables(keys)

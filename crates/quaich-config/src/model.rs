@@ -21,8 +21,9 @@ pub use acl::{Acl, TextPattern, Window};
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
     Access, Age, Answers, Auth, CertificateName, Compress, Cors, CorsPolicy, Edits, ErrorPage,
-    ErrorPages, Expires, ExpiresRule, Filters, ForwardAuth, Headers, Limit, Limits, Maintenance,
-    OriginPattern, OriginPort, Proof, Replace, Rewrite, Security, Statuses, TextFile,
+    ErrorPages, Expires, ExpiresRule, Filters, ForwardAuth, Headers, Limit, LimitKey, LimitRate,
+    Limits, Maintenance, OriginPattern, OriginPort, Proof, Replace, Rewrite, RewriteBack,
+    RewriteRule, Security, Slash, Statuses, TextFile,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,

@@ -67,6 +67,7 @@ fn takes(kind: Kind) -> String {
         Kind::Count(low, high) if high > 1 << 32 => format!("number from {low}"),
         Kind::Count(low, high) => format!("number {low} to {high}"),
         Kind::AutoCount(low, high) => format!("`\"auto\"` or {low} to {high}"),
+        Kind::CountOrTrue(low, high) => format!("{low} to {high}, `true`, `false`"),
         Kind::Duration | Kind::DurationOrZero => "duration".into(),
         Kind::Size => "size".into(),
         Kind::Rate => "bytes per time".into(),
@@ -88,6 +89,7 @@ fn takes(kind: Kind) -> String {
         Kind::TextOrTables(inner) => {
             format!("text, `false`, `{}` or a table of it", inner.header)
         }
+        Kind::TablesOrOff(inner) => format!("`{}`, a list of them, or `false`", inner.header),
         Kind::Tables(inner) => format!("list of `{}`", inner.header),
         Kind::Named(inner) => format!("`{}`", inner.header),
     }

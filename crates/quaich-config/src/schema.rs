@@ -65,6 +65,9 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Count(0, high) => json!({ "anyOf": [number(0, high), off] }),
         Kind::Count(low, high) => number(low, high),
         Kind::AutoCount(low, high) => json!({ "anyOf": [{ "const": "auto" }, number(low, high)] }),
+        Kind::CountOrTrue(low, high) => {
+            json!({ "anyOf": [{ "enum": [true, false, "off"] }, number(low, high)] })
+        }
         Kind::Duration | Kind::DurationOrZero => text(DURATION),
         Kind::Size => json!({ "anyOf": [text(SIZE), off] }),
         Kind::Rate => json!({ "anyOf": [text(RATE), off] }),
@@ -94,6 +97,10 @@ fn of_kind(kind: Kind) -> Value {
         }
         Kind::BoolOrTable(inner) => {
             json!({ "anyOf": [{ "enum": [true, false, "off"] }, table(inner)] })
+        }
+        Kind::TablesOrOff(inner) => {
+            let list = json!({ "type": "array", "items": table(inner) });
+            json!({ "anyOf": [off, table(inner), list] })
         }
         Kind::PathOrTable(inner) => json!({
             "anyOf": [{ "type": "string" }, { "enum": [true, false, "off"] }, table(inner)]

@@ -335,6 +335,34 @@ impl Headers {
         self.retain(|_, known, _| !known.eq_ignore_ascii_case(name));
     }
 
+    /// Asks `change` for the value of each field, in order; `None` leaves it as it is, and so does a
+    /// value that no message may hold. Tells whether any has changed.
+    pub fn change(
+        &mut self,
+        mut change: impl FnMut(HeaderId, &[u8], &[u8]) -> Option<Vec<u8>>,
+    ) -> bool {
+        let mut changed = false;
+        for index in 0..self.fields.len() {
+            let Some(field) = self.fields.get(index).copied() else {
+                continue;
+            };
+            let Some(value) = change(field.id, self.name_of(&field), self.value_of(&field)) else {
+                continue;
+            };
+            let place = u32::try_from(self.text.len());
+            let length = u32::try_from(value.len());
+            let (Ok(place), Ok(length), true) = (place, length, is_value(&value)) else {
+                continue;
+            };
+            self.text.extend_from_slice(&value);
+            if let Some(field) = self.fields.get_mut(index) {
+                (field.value, field.value_length) = (place, length);
+                changed = true;
+            }
+        }
+        changed
+    }
+
     /// Keeps the fields for which `keep` holds.
     pub fn retain(&mut self, mut keep: impl FnMut(HeaderId, &[u8], &[u8]) -> bool) {
         let mut fields = std::mem::take(&mut self.fields);
@@ -414,6 +442,26 @@ mod tests {
         assert_eq!(headers.by_name(b"X-One"), Some(&b"1"[..]));
         assert_eq!(headers.len(), 4);
         headers.push(b"X", b"caf\xe9\t\xff").unwrap();
+    }
+
+    #[test]
+    fn values_change_in_their_place_and_never_to_what_could_end_the_line() {
+        let mut headers = sample();
+        assert!(!headers.change(|_, _, _| None));
+        assert!(!headers.change(|_, _, _| Some(b"a\r\nb: c".to_vec())));
+        assert!(headers.change(|id, _, value| {
+            (id == HeaderId::SetCookie).then(|| [value, b"; Path=/"].concat())
+        }));
+        let all: Vec<(&[u8], &[u8])> = headers.iter().map(|(_, n, v)| (n, v)).collect();
+        assert_eq!(
+            all,
+            [
+                (&b"Host"[..], &b"a.test"[..]),
+                (b"X-One", b"1"),
+                (b"set-cookie", b"a=1; Path=/"),
+                (b"set-cookie", b"b=2; Path=/"),
+            ]
+        );
     }
 
     #[test]

@@ -165,6 +165,33 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'%', high, low]);
 }
 
+/// What a text becomes a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A path: slashes stay.
+    Path,
+    /// A value in a query: slashes stay, everything that has a meaning there is encoded.
+    Query,
+    /// One label of a host, or anything else that must stay in one piece.
+    Label,
+}
+
+/// Appends `text`, percent-encoded so that nothing in it can leave that part of a URL.
+pub fn append_encoded(out: &mut Vec<u8>, text: &[u8], part: Part) {
+    for &byte in text {
+        let plain = match part {
+            Part::Path => byte == b'/' || PCHAR[usize::from(byte)],
+            Part::Query => byte == b'/' || UNRESERVED[usize::from(byte)],
+            Part::Label => UNRESERVED[usize::from(byte)],
+        };
+        if plain {
+            out.push(byte);
+        } else {
+            push_escape(out, byte);
+        }
+    }
+}
+
 /// Appends the part of `text` from `start` on, percent-decoded; an escape that is none stays.
 pub fn append_decoded(text: &mut Vec<u8>, start: usize) {
     let end = text.len();

@@ -97,6 +97,13 @@ pub fn precise_micros() -> u64 {
     mono.tv_sec as u64 * 1_000_000 + mono.tv_nsec as u64 / 1000
 }
 
+/// Nanoseconds of the monotonic clock, read now. For limits, which count faster than a coarse clock
+/// ticks.
+pub fn precise_nanos() -> u64 {
+    let mono = clock_gettime(ClockId::Monotonic);
+    mono.tv_sec as u64 * 1_000_000_000 + mono.tv_nsec as u64
+}
+
 /// Milliseconds since 1970, read now. For log lines.
 pub fn unix_millis() -> u64 {
     SystemTime::now()

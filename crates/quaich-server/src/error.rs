@@ -40,6 +40,17 @@ pub enum Kind {
     NotFound,
     /// A route that only says so.
     Status(u16),
+    /// A limit has no room for it; carries the status, and the seconds until it has.
+    RateLimited {
+        /// Of the answer.
+        status: u16,
+        /// Seconds, at least 1.
+        retry: u32,
+    },
+    /// Too many run at once; carries the status.
+    ConcurrencyLimited(u16),
+    /// Clients at this address may not ask.
+    AddressDenied,
     /// The resource does not have this method; the allowed ones are in the header field.
     MethodNotAllowed,
     /// No server of the upstream can be used now.
@@ -89,6 +100,8 @@ pub enum Kind {
     Replaced(u16),
     /// A request was sent on from route to route without end.
     RewriteLoop,
+    /// A rewrite has made a path that is none.
+    BadRewrite,
     /// Something on this machine failed: disk, memory, descriptors.
     Resources,
 }
@@ -140,6 +153,8 @@ impl Error {
             Kind::BodyTooLarge => 413,
             Kind::NoSite | Kind::Misdirected => 421,
             Kind::NotFound => 404,
+            Kind::RateLimited { status, .. } | Kind::ConcurrencyLimited(status) => status,
+            Kind::AddressDenied => 403,
             Kind::MethodNotAllowed => 405,
             Kind::Unauthenticated => 401,
             Kind::NotAdmitted => 403,
@@ -148,7 +163,7 @@ impl Error {
             Kind::UpstreamTls | Kind::UpstreamRefused | Kind::UpstreamReset => 502,
             Kind::Truncated | Kind::WorkerDied => 502,
             Kind::ConnectTimeout | Kind::ResponseTimeout | Kind::AppTimeout => 504,
-            Kind::AppFailed | Kind::RewriteLoop => 500,
+            Kind::AppFailed | Kind::RewriteLoop | Kind::BadRewrite => 500,
             Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout => 503,
             Kind::Resources | Kind::Maintenance => 503,
             Kind::AuthBusy | Kind::AuthUnavailable => 503,
@@ -166,16 +181,14 @@ impl Error {
 
     /// When a client may try again.
     pub fn retry_after(&self) -> Option<Duration> {
-        matches!(
-            self.kind,
-            Kind::NoServer
-                | Kind::QueueFull
-                | Kind::QueueTimeout
-                | Kind::Resources
-                | Kind::AuthBusy
-                | Kind::AuthUnavailable
-        )
-        .then_some(Duration::from_secs(1))
+        let seconds = match self.kind {
+            Kind::NoServer | Kind::QueueFull | Kind::QueueTimeout | Kind::Resources => 1,
+            Kind::AuthBusy | Kind::AuthUnavailable => 1,
+            Kind::RateLimited { retry, .. } => retry,
+            Kind::ConcurrencyLimited(_) => 1,
+            _ => return None,
+        };
+        Some(Duration::from_secs(seconds.into()))
     }
 
     /// The word for logs and metrics.
@@ -190,6 +203,9 @@ impl Error {
             Kind::NoSite => "no_site",
             Kind::NotFound => "not_found",
             Kind::Status(_) => "status",
+            Kind::RateLimited { .. } => "rate_limited",
+            Kind::ConcurrencyLimited(_) => "concurrency_limited",
+            Kind::AddressDenied => "address_denied",
             Kind::MethodNotAllowed => "method_not_allowed",
             Kind::NoServer => "no_server",
             Kind::Connect => "connect_failed",
@@ -213,6 +229,7 @@ impl Error {
             Kind::Maintenance => "maintenance",
             Kind::Replaced(_) => "error_replaced",
             Kind::RewriteLoop => "rewrite_loop",
+            Kind::BadRewrite => "bad_rewrite",
             Kind::Resources => "resources",
         }
     }

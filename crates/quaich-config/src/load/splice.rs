@@ -104,10 +104,12 @@ fn typed(key: &Key, over: &Override, source: usize) -> Value {
             "false" | "0" | "no" => Data::Bool(false),
             _ => Data::Text(text.into()),
         },
-        Kind::Count(..) | Kind::AutoCount(..) => match text.trim().parse() {
-            Ok(number) => Data::Integer(number),
-            Err(_) => Data::Text(text.into()),
-        },
+        Kind::Count(..) | Kind::AutoCount(..) | Kind::CountOrTrue(..) => {
+            match text.trim().parse() {
+                Ok(number) => Data::Integer(number),
+                Err(_) => Data::Text(text.into()),
+            }
+        }
         _ => Data::Text(text.into()),
     };
     Value {

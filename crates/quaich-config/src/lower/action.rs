@@ -1,11 +1,12 @@
 //! The action of a route, or of a site's short form. Called by `route` and `site`.
 
 use crate::diagnostic::Diagnostic;
+use crate::document::{Data, Table};
 use crate::lower::fields::{Fields, Word};
 use crate::lower::server::is_field_value;
 use crate::lower::site::Names;
-use crate::lower::{Lower, unknown, upstream};
-use crate::model::Action;
+use crate::lower::{Lower, pattern, template, unknown, upstream};
+use crate::model::{Action, Route};
 
 /// The keys of which a route has exactly one.
 const ACTIONS: [&str; 6] = ["app", "upstream", "proxy", "redirect", "respond", "status"];
@@ -150,16 +151,37 @@ fn redirect(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Option<Action> {
     if to.0.is_empty() || !is_field_value(&to.0) {
         cx.bad_word("to", &to, "expected a URL or path of printable ASCII");
     }
-    if let Some(bad) = unknown_placeholder(&to.0, &["host", "path", "query", "scheme"]) {
-        let reason = format!(
-            "`{{{bad}}}` is not filled in here; {{host}} {{path}} {{query}} {{scheme}} are"
-        );
-        cx.bad_word("to", &to, reason);
-    }
     Some(Action::Redirect {
         to: to.0,
         code: status,
     })
+}
+
+/// Reports a placeholder of `redirect` that nothing fills in: `route` says which patterns there are.
+pub(crate) fn check_redirect(cx: &mut Lower<'_>, fields: &Fields<'_>, route: &Route) {
+    let entry = |table: &Table, name: &str| table.entry(name).map(|entry| entry.value.clone());
+    let redirect = fields.table.and_then(|table| entry(table, "redirect"));
+    let Some(Data::Table(table)) = redirect.map(|value| value.data) else {
+        return;
+    };
+    let Some((Data::Text(to), span)) = entry(&table, "to").map(|value| (value.data, value.span))
+    else {
+        return;
+    };
+    let rules = route.filters.rewrite.rules.iter().map(|rule| &rule.path);
+    let mut groups: Vec<String> = route
+        .path
+        .iter()
+        .chain(rules)
+        .flat_map(pattern::groups)
+        .collect();
+    if !route.when.is_empty() {
+        groups.extend((0..10).map(|number| number.to_string()));
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    template::check(cx, "to", &(to, span), &groups);
 }
 
 /// The first `{name}` that is none of `known`; the rest of the text when a brace has no partner.

@@ -247,7 +247,9 @@ impl<'d> Fields<'d> {
     /// A number, within the bounds of the key table. Absent without default: `None`.
     pub(crate) fn count(&self, cx: &mut Lower<'_>, name: &str) -> Option<u64> {
         let key = self.key(name);
-        let (Kind::Count(low, high) | Kind::AutoCount(low, high)) = key.kind else {
+        let (Kind::Count(low, high) | Kind::AutoCount(low, high) | Kind::CountOrTrue(low, high)) =
+            key.kind
+        else {
             return None;
         };
         let default = key.default.parse().ok();

@@ -63,7 +63,7 @@ pub(crate) fn lower(cx: &mut Lower<'_>, root: &Table) -> Config {
     let admin = access::admin(cx, &admin);
     let subscribe = subscribe::lower(cx, &top);
     let acls = filters::acl::tables(cx, &top);
-    let limits = filters::limit::tables(cx, &top);
+    let limits = filters::limit::tables(cx, &top, &acls);
     let auths = filters::auth::tables(cx, &top, &mut upstreams);
     let mut names = site::Names {
         acls: &acls,

@@ -30,6 +30,23 @@ pub(crate) fn path(text: &str) -> Result<PathPattern, String> {
     }
 }
 
+/// What texts may fill in of a match: `0` is the whole of it; `1` of a prefix is what is below it;
+/// groups of a regular expression have numbers, and names if they were given some.
+pub(crate) fn groups(pattern: &PathPattern) -> Vec<String> {
+    match pattern {
+        PathPattern::Exact(_) | PathPattern::Glob(_) => vec!["0".into()],
+        PathPattern::Prefix(_) => vec!["0".into(), "1".into()],
+        PathPattern::Regex(regex) => {
+            let Ok(regex) = regex::bytes::Regex::new(regex) else {
+                return Vec::new();
+            };
+            let numbers = (0..regex.captures_len()).map(|number| number.to_string());
+            let names = regex.capture_names().flatten().map(str::to_owned);
+            numbers.chain(names).collect()
+        }
+    }
+}
+
 /// Reads what a value must look like: a glob, or a regular expression behind `~`.
 pub(crate) fn value(text: &str) -> Result<TextPattern, String> {
     match text.strip_prefix('~') {

@@ -48,6 +48,7 @@ pub(crate) fn lower(
             message,
         ));
     }
+    action::check_redirect(cx, fields, &route);
     variables::check(cx, fields, &action, names.upstreams);
     Some(Route { action, ..route })
 }

@@ -84,6 +84,10 @@ fn site(
         fields.missing(cx, diagnostic.help(help));
     }
     shadow::warn(cx, (&hosts, fields), &routes);
+    let max_body = fields.size(cx, "max_body");
+    for (route, _) in &mut routes {
+        route.max_body = route.max_body.or(max_body);
+    }
     let https = https::site(cx, names, fields, (&hosts, &listeners));
     let client = https.client.as_ref();
     filters::auth::check_certificates(cx, names, (fields, client), &routes);

@@ -114,6 +114,20 @@ impl<'a> TomlWriter<'a> {
         self.line_end(key);
     }
 
+    /// `key = [{ ... }, { ... }]` with what `fill` writes for each item.
+    pub fn inline_list<T>(&mut self, key: &str, items: &[T], fill: impl Fn(&mut Self, &T)) {
+        let _ = write!(self.text, "{} = [", bare(key));
+        for (index, item) in items.iter().enumerate() {
+            self.text.push_str(if index == 0 { "{" } else { ", {" });
+            self.inline = Some(false);
+            fill(self, item);
+            self.text.push_str(" }");
+        }
+        self.inline = None;
+        self.text.push(']');
+        self.line_end(key);
+    }
+
     /// `key = { ... }` with what `fill` writes, inside of [`inline`](Self::inline).
     pub fn within(&mut self, key: &str, fill: impl FnOnce(&mut Self)) {
         let outer = self.inline.replace(false);

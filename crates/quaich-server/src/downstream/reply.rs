@@ -86,9 +86,12 @@ impl<'c> Reply<'c> {
         self.wire.closes()
     }
 
-    /// Sends an informational response (103 and the like) to a client that understands it.
-    pub async fn interim(&mut self, status: u16, headers: &Headers) -> Result<(), Error> {
-        self.wire.interim(status, headers).await
+    /// Sends `exchange.response`, an informational one (103 and the like), to a client that
+    /// understands it.
+    pub async fn interim(&mut self, exchange: &mut Exchange) -> Result<(), Error> {
+        filter::before_answer(self.thread, exchange);
+        let response = &exchange.response;
+        self.wire.interim(response.status, &response.headers).await
     }
 
     /// Writes the head of `exchange.response`, as the filters of its route leave it, with the framing
@@ -118,6 +121,7 @@ impl<'c> Reply<'c> {
     /// Agrees to another protocol with the fields of `exchange.response`, a 101. After it the body is
     /// what the two ends please, and [`finish`](Self::finish) ends our half.
     pub fn begin_tunnel(&mut self, exchange: &mut Exchange) {
+        filter::before_answer(self.thread, exchange);
         self.wire.begin_tunnel(exchange);
     }
 

@@ -310,6 +310,7 @@ fn count_failure(thread: &Thread, error: Error) {
     let counters = &thread.counters;
     match error.kind {
         Kind::Rejected(..) | Kind::BodyTooLarge => counters.rejected.add(),
+        Kind::AddressDenied => counters.address_denied.add(),
         Kind::ClientGone => counters.client_gone.add(),
         Kind::RequestTimeout => counters.request_timeouts.add(),
         Kind::WriteTimeout => counters.write_timeouts.add(),

@@ -6,6 +6,7 @@
 pub mod captures;
 pub mod identity;
 mod shelf;
+pub mod tally;
 pub mod timings;
 
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use crate::tls::session::Session;
 use captures::Captures;
 use identity::Identity;
 pub use shelf::Lent;
+use tally::Tally;
 use timings::Timings;
 
 /// One request and its response.
@@ -40,6 +42,8 @@ pub struct Exchange {
     pub edited: Headers,
     /// Whether they are other ones than the client sent.
     pub is_edited: bool,
+    /// What limits have noted of it.
+    pub tally: Tally,
     /// The TLS connection that it came over.
     pub session: Option<Rc<Session>>,
     /// The id in logs, error pages and header fields.
@@ -106,6 +110,7 @@ impl Default for Exchange {
             additions: Headers::new(),
             edited: Headers::new(),
             is_edited: false,
+            tally: Tally::default(),
             session: None,
             request_id: RequestId::default(),
             timings: Timings::default(),
@@ -141,6 +146,7 @@ impl Exchange {
         self.additions.clear();
         self.edited.clear();
         self.is_edited = false;
+        self.tally.clear();
         self.timings = Timings::default();
         let notes = &mut self.notes;
         notes.site = None;

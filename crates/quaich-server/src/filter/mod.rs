@@ -6,13 +6,15 @@
 //! | step | filter |
 //! |---|---|
 //! | before the route is known | `patch` |
-//! | who may ask | `maintenance`, `limit`, `cors` (preflight), `auth` |
+//! | where it is asked | `canonical` |
+//! | who may ask | `maintenance`, `limit`, `cors` (preflight), `auth`, `limit` by user |
 //! | what is asked | `rewrite`, `headers` |
 //!
 //! A response passes, just before its head is written: `mount`, `expires`, `headers`, `security`,
 //! `cors`, `compress`. Error answers are rendered with `error_pages` first and then pass all of them.
 
 pub mod auth;
+mod canonical;
 mod compress;
 mod cors;
 pub mod error_pages;
@@ -41,7 +43,7 @@ use crate::exchange::{Exchange, Origin};
 use crate::thread::Thread;
 use crate::upstream::Upstream;
 use error_pages::Shown;
-use stage::Stage;
+use stage::{Brake, Stage};
 use texts::Texts;
 
 /// What a filter says of a request.
@@ -98,7 +100,9 @@ struct SiteFilters {
 /// The filters of one route.
 struct Filters {
     maintenance: Option<maintenance::Maintenance>,
+    canonical: Option<canonical::Canonical>,
     limits: Option<limit::Limits>,
+    user_limits: Option<limit::Limits>,
     cors: Option<cors::Cors>,
     access: Option<auth::Access>,
     rewrite: Option<rewrite::Rewrite>,
@@ -130,6 +134,11 @@ impl FilterTable {
         }
     }
 
+    /// Looks at what is to be looked at now and then.
+    pub fn tend(&self) {
+        self.shared.limits.tend();
+    }
+
     /// Those that hold for an exchange as far as it has come; `None` before its site is known.
     fn of(&self, exchange: &Exchange) -> Option<&Filters> {
         let site = self.sites.get(exchange.notes.site?)?;
@@ -148,7 +157,9 @@ impl Filters {
     ) -> Self {
         Self {
             maintenance: maintenance::Maintenance::new(site, &settings.maintenance, parts),
-            limits: limit::Limits::new(&settings.limit, parts),
+            canonical: canonical::Canonical::new(&settings.rewrite),
+            limits: limit::Limits::new(&settings.limit, limit::Turn::BeforeAuth, parts),
+            user_limits: limit::Limits::new(&settings.limit, limit::Turn::AfterAuth, parts),
             cors: cors::Cors::new(&settings.cors, parts),
             access: auth::Access::new(&settings.auth, parts),
             rewrite: rewrite::Rewrite::new(&settings.rewrite, parts),
@@ -170,6 +181,19 @@ impl Filters {
             || self.expires.is_some()
             || self.cors.is_some()
             || self.compress.is_some()
+            || self.all_limits().any(limit::Limits::brakes)
+    }
+
+    fn all_limits(&self) -> impl Iterator<Item = &limit::Limits> {
+        self.limits.iter().chain(&self.user_limits)
+    }
+
+    /// What holds the body of this response back.
+    fn brake(&self, exchange: &Exchange) -> Option<Brake> {
+        let mut pace = limit::Pace::default();
+        self.all_limits()
+            .for_each(|limits| limits.brake(&mut pace, exchange));
+        (!pace.is_idle()).then(|| Brake::new(pace))
     }
 
     async fn request(&self, scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
@@ -184,12 +208,14 @@ impl Filters {
                 }
             };
         }
+        pass!(self.canonical);
         if let Some(maintenance) = &self.maintenance {
             maintenance.request(scope)?;
         }
         pass!(self.limits);
         pass!(self.cors);
         pass!(self.access);
+        pass!(self.user_limits);
         pass!(self.rewrite);
         pass!(self.headers);
         Ok(Flow::Pass)
@@ -248,13 +274,14 @@ pub fn response(
 ) -> (BodyLength, Option<Box<Stage>>) {
     let (mut length, mut stage) = (length, None);
     if let Some(filters) = thread.generation.filters.of(exchange) {
-        if matches!(exchange.notes.origin, Origin::App | Origin::Upstream) {
-            if filters.hides_versions {
-                headers::hide_versions(exchange);
-            }
-            if let Some(mount) = &filters.mount {
-                mount.response(exchange);
-            }
+        if filters.hides_versions && matches!(exchange.notes.origin, Origin::App | Origin::Upstream)
+        {
+            headers::hide_versions(exchange);
+        }
+        if let Some(mount) = &filters.mount
+            && exchange.notes.origin != Origin::Quaich
+        {
+            mount.response(thread, exchange);
         }
         if let Some(expires) = &filters.expires {
             expires.response(exchange, thread.clock.unix_second());
@@ -271,12 +298,24 @@ pub fn response(
         if let Some(compress) = &filters.compress {
             (length, stage) = compress.response(thread, exchange, length);
         }
+        if let Some(brake) = filters.brake(exchange) {
+            stage.get_or_insert_default().pace = Some(brake);
+        }
     }
     for (_, name, value) in exchange.additions.iter() {
         // It was valid there.
         let _ = exchange.response.headers.push(name, value);
     }
     (length, stage)
+}
+
+/// Changes `exchange.response` where it has no body and other fields do not hold for it: what is said
+/// before the answer, and the agreement to a tunnel.
+pub fn before_answer(thread: &Thread, exchange: &mut Exchange) {
+    let filters = thread.generation.filters.of(exchange);
+    if let Some(mount) = filters.and_then(|filters| filters.mount.as_ref()) {
+        mount.response(thread, exchange);
+    }
 }
 
 /// Appends the page that the route or site of the exchange has for `exchange.response.status` to

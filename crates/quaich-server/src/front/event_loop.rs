@@ -225,6 +225,7 @@ async fn sweep(thread: Rc<Thread>) {
                 }
             }
             turn = turn.wrapping_add(1);
+            thread.generation.filters.tend();
             if resting || turn.is_multiple_of(REAP_EVERY) {
                 thread
                     .generation

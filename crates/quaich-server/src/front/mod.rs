@@ -226,6 +226,7 @@ impl Front {
                     &self.upkeep_counters,
                     &sites::with_groups(&self.upstreams),
                     self.subscriptions.as_deref(),
+                    &self.filters.limits,
                 );
                 tell(&self.supervisor, &FromFront::Status { id, body });
             }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::DataThread;
 use super::event_loop::{AppStatus, Command};
 use crate::discovery::subscription::Subscriptions;
+use crate::filter::limit;
 use crate::observe::counters::Counters;
 use crate::upstream::group::Group;
 use crate::upstream::server::{Health, Mode, Server};
@@ -22,6 +23,7 @@ pub(super) fn gather(
     upkeep: &Counters,
     upstreams: &[Arc<Group>],
     subscriptions: Option<&Subscriptions>,
+    limits: &limit::Store,
 ) -> Value {
     let mut counters = BTreeMap::<&str, u64>::new();
     let of_threads = threads.iter().map(|thread| &*thread.counters);
@@ -52,6 +54,7 @@ pub(super) fn gather(
         "requests": counters.get("requests"),
         "counters": counters,
         "apps": apps,
+        "limits": limits.status(),
         "subscriptions": subscriptions.map(Subscriptions::status),
         "upstreams": upstreams.iter().map(|group| upstream(group)).collect::<Vec<_>>(),
     })

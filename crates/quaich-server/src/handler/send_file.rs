@@ -19,8 +19,10 @@ pub(super) async fn run(
 ) -> Result<bool, Error> {
     let request = &scope.exchange.request;
     let path = match strip_mount(request.path_decoded(), &route.prefix) {
-        Some(b"") | None => b"/",
+        Some(b"") => b"/",
         Some(rest) => rest,
+        // A rewrite has led it out of the mount point.
+        None => request.path_decoded(),
     };
     let asked = FileRequest {
         method: request.method,

@@ -50,6 +50,16 @@ counters! {
     cors_preflights,
     /// Those of them that asked for more than `cors` grants.
     cors_refused,
+    /// Requests that a limit refused because of its rate.
+    rate_limited,
+    /// Requests that a limit let wait.
+    rate_delayed,
+    /// Requests that a limit refused because too many ran.
+    concurrency_limited,
+    /// Requests that limits with `dry_run` would have refused.
+    limits_dry_run,
+    /// Requests refused because of `allow` and `deny`.
+    address_denied,
     /// Clients that left before their answer was complete.
     client_gone,
     /// Answers cut because their source broke off.
@@ -88,6 +98,12 @@ counters! {
     sticky_redispatches,
     /// Request bodies that were read whole before a server was asked, for its protocol needs their length.
     bodies_held,
+    /// Requests that a `rewrite` gave another path.
+    rewrites,
+    /// Requests that `canonical_host` or `slash` redirected.
+    canonical_redirects,
+    /// Answers in which a path got the prefix of its mount point.
+    mount_rewrites,
     /// Requests that `auth` let in.
     auth_granted,
     /// Those that it refused.

@@ -2,6 +2,7 @@
 //! sockets and no handlers.
 
 mod acl;
+mod capture;
 pub mod explain;
 mod field;
 pub mod glob;
@@ -13,6 +14,7 @@ pub mod template;
 
 use quaich_config::model::{self, Config};
 use quaich_proto::h1::RequestHead;
+use quaich_proto::target::{Part, append_encoded};
 
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
@@ -22,6 +24,7 @@ use matcher::Matcher;
 use secure::Secure;
 use template::Template;
 
+pub use capture::CapturingPath;
 pub use path::{PathMatch, strip_mount};
 
 /// All sites with their routes, ready to be asked.
@@ -57,6 +60,8 @@ pub struct Route {
     pub origin: String,
     /// Mount point without trailing slash; empty = none.
     pub prefix: Vec<u8>,
+    /// The same as it stands in paths, percent-encoded.
+    pub mount: Vec<u8>,
     /// Its own limit of the request body.
     pub max_body: Option<u64>,
     /// Its own limit of the time to the answer.
@@ -186,6 +191,11 @@ impl Route {
             handler,
             origin: route.origin.clone(),
             prefix: route.prefix.clone().into_bytes(),
+            mount: {
+                let mut mount = Vec::new();
+                append_encoded(&mut mount, route.prefix.as_bytes(), Part::Path);
+                mount
+            },
             max_body: route.max_body,
             timeout: route.timeout,
             variables: {

@@ -3,6 +3,8 @@
 //! The one place that knows what each of them stands for. `quaich-config` refuses every text that
 //! [`Template::compile`] would not understand.
 
+mod url;
+
 use std::io::Write as _;
 
 use quaich_proto::h1::reason_phrase;

@@ -1,5 +1,6 @@
 //! `quaich status`: what a running quaich does, as a table or as JSON.
 
+mod limits;
 mod upstreams;
 
 use std::fmt::Write;
@@ -89,6 +90,7 @@ fn shown(status: &Value) -> String {
     for upstream in list(&status["upstreams"]) {
         upstreams::append(&mut out, upstream);
     }
+    limits::append(&mut out, list(&front["limits"]));
     out
 }
 

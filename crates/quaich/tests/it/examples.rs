@@ -187,6 +187,18 @@ fn health() {
 }
 
 #[test]
+fn limit() {
+    let quaich = serve(example("limit", on_a_free_port));
+    let mut client = quaich.raw();
+    let statuses = (0..6).map(|_| client.get("/login").status);
+    assert_eq!(statuses.collect::<Vec<_>>(), [200, 200, 200, 200, 200, 429]);
+    client
+        .get("/downloads/readme.txt")
+        .expect_body("A small file.\n");
+    client.get("/internal").expect_status(200);
+}
+
+#[test]
 fn tcp() {
     let serve_one = || Origin::start(|talk| while !talk.read().is_empty() {});
     let (origin, other) = (serve_one(), serve_one());
@@ -392,4 +404,30 @@ fn grpc_greets() {
         shown, "Hello, world!\nHello, Ada!\nHello, Grace!\n",
         "{client:?}"
     );
+}
+
+#[test]
+fn rewrite() {
+    let quaich = serve(example("rewrite", on_a_free_port));
+    quaich.get("/v1/about.html").expect_status(200);
+    let slashed = quaich.get("/about");
+    slashed
+        .expect_status(301)
+        .expect_header("location", "/about/");
+    let moved = quaich.get("/shop/a?b=c");
+    moved
+        .expect_status(301)
+        .expect_header("location", "https://shop.example.org/shop/a?b=c");
+}
+
+#[test]
+fn mount() {
+    let quaich = serve(example("mount", on_a_free_port));
+    let visit = quaich.get("/tools/red/");
+    visit
+        .expect_status(303)
+        .expect_header("location", "/tools/red/visits")
+        .expect_header("set-cookie", "visits=1; Path=/tools/red/");
+    let page = quaich.request("GET", "/tools/red/visits", "Cookie: visits=1\r\n", b"");
+    page.expect_body("red: 1 visits\n");
 }

@@ -145,6 +145,31 @@ impl<'d> Fields<'d> {
         found
     }
 
+    /// One table or a list of them, none where it is off; `None` = the file does not have the key.
+    pub(crate) fn tables_or_off(&self, cx: &mut Lower<'_>, name: &str) -> Option<Vec<Fields<'d>>> {
+        let Kind::TablesOrOff(keys) = self.key(name).kind else {
+            unreachable!("{name} is a table, a list or off")
+        };
+        let path = join(&self.path, name);
+        let value = &self.entry(cx, name)?.value;
+        let items = match &value.data {
+            _ if is_off(value) => &[][..],
+            Data::Array(items) => items,
+            _ => std::slice::from_ref(value),
+        };
+        let mut found = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let Data::Table(table) = &item.data else {
+                let expected = format!("a table, a list of tables, or false: {}", keys.header);
+                cx.wrong_type(name, item, &expected);
+                continue;
+            };
+            let place = (format!("{path}[{index}]"), item.span);
+            found.push(Fields::open(cx, keys, Some(table), place));
+        }
+        Some(found)
+    }
+
     /// The tables of `[name.NAME]`, with their names.
     pub(crate) fn named(&self, cx: &mut Lower<'_>, name: &str) -> Vec<(Word, Fields<'d>)> {
         let Kind::Named(keys) = self.key(name).kind else {

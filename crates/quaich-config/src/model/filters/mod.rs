@@ -23,9 +23,9 @@ pub use cors::{Cors, CorsPolicy, OriginPattern, OriginPort};
 pub use error_pages::{ErrorPage, ErrorPages, Replace, Statuses};
 pub use expires::{Age, Expires, ExpiresRule};
 pub use headers::{Answers, Edits, Headers};
-pub use limit::{Limit, Limits};
+pub use limit::{Limit, LimitKey, LimitRate, Limits};
 pub use maintenance::Maintenance;
-pub use rewrite::Rewrite;
+pub use rewrite::{Rewrite, RewriteBack, RewriteRule, Slash};
 pub use security::Security;
 pub use text_file::TextFile;
 

@@ -14,6 +14,8 @@ use super::fields::list;
 use super::{BodyLength, Version};
 use crate::headers::{HeaderId, Headers};
 use crate::method::Method;
+use crate::octets::{TARGET, holds_only};
+use crate::target;
 
 /// A request head, checked and taken apart.
 #[derive(Debug, Default)]
@@ -135,10 +137,79 @@ impl RequestHead {
         codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
     }
 
+    /// Puts `path` in the place of the path, in its normal form; [`target`](Self::target) stays what
+    /// the client sent. `false`, and nothing changes, when it has no normal form.
+    #[must_use]
+    pub fn set_path(&mut self, path: &[u8]) -> bool {
+        let start = self.text.len();
+        if target::normalise(path, &mut self.text).is_none() {
+            return false;
+        }
+        self.path = start..self.text.len();
+        target::append_decoded(&mut self.text, start);
+        self.decoded = self.path.end..self.text.len();
+        true
+    }
+
+    /// Puts `query`, without its question mark, in the place of the query. `false`, and nothing
+    /// changes, when it holds a byte that no target may hold.
+    #[must_use]
+    pub fn set_query(&mut self, query: Option<&[u8]>) -> bool {
+        if query.is_some_and(|query| !holds_only(query, &TARGET)) {
+            return false;
+        }
+        self.query = query.map(|query| self.keep(query));
+        true
+    }
+
     /// Appends to the text and tells where.
     fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
         let start = self.text.len();
         self.text.extend_from_slice(bytes);
         start..self.text.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h1::Limits;
+
+    fn head() -> RequestHead {
+        let limits = Limits {
+            max_uri: 100,
+            max_field: 100,
+            max_header: 1000,
+            max_headers: 10,
+        };
+        let mut head = RequestHead::new();
+        let text = b"GET /a?b=1 HTTP/1.1\r\nHost: a.test\r\n\r\n";
+        assert!(parse_request(text, &limits, &mut head).unwrap().is_some());
+        head
+    }
+
+    #[test]
+    fn another_path_takes_its_normal_form_and_the_target_stays() {
+        let mut head = head();
+        assert!(head.set_path(b"/x//y/../%7ez/%c3%a9%2f1"));
+        assert_eq!(head.path(), b"/x/~z/%C3%A9%2F1");
+        assert_eq!(head.path_decoded(), "/x/~z/é/1".as_bytes());
+        assert_eq!((head.target(), head.query()), (&b"/a?b=1"[..], &b"b=1"[..]));
+        assert_eq!(head.host(), b"a.test");
+        for bad in [&b""[..], b"x", b"/../x", b"/a\\b", b"/%00", b"/%2e%2e%2fx"] {
+            assert!(!head.set_path(bad));
+            assert_eq!(head.path(), b"/x/~z/%C3%A9%2F1");
+        }
+    }
+
+    #[test]
+    fn another_query_holds_what_a_target_may_hold() {
+        let mut head = head();
+        assert!(head.set_query(Some(b"c=2&d")));
+        assert_eq!(head.query(), b"c=2&d");
+        assert!(!head.set_query(Some(b"a b")) && !head.set_query(Some(b"a\r\n")));
+        assert_eq!(head.query(), b"c=2&d");
+        assert!(head.set_query(None));
+        assert!(!head.has_query());
     }
 }

@@ -316,9 +316,9 @@ async fn final_head(
             // The first is between two neighbours, the second is no more than a sign of life.
             100 | 102 => {}
             101 | 200.. => return Ok(()),
-            status => {
+            _ => {
                 drop_hop_by_hop(&mut exchange.response);
-                reply.interim(status, &exchange.response.headers).await?;
+                reply.interim(exchange).await?;
             }
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn request(
 ) -> Request {
     let exchange = &*scope.exchange;
     let from = &exchange.request;
-    let path = match strip_mount(from.path(), &route.prefix) {
+    let path = match strip_mount(from.path(), &route.mount) {
         Some(b"") => b"/",
         Some(rest) => rest,
         None => from.path(),
@@ -71,7 +71,7 @@ pub(super) fn request(
         .trust
         .public(client, &from.headers, authority, scope.local_port);
     let lines = request.lines();
-    forwarded::append(lines, &from.headers, client, &public, &route.prefix);
+    forwarded::append(lines, &from.headers, client, &public, &route.mount);
     for (name, value) in exchange.session.iter().flat_map(|session| session.fields()) {
         request.field(name.as_bytes(), value.as_bytes());
     }

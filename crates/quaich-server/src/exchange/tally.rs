@@ -1,0 +1,37 @@
+//! What limits have noted of an exchange.
+
+use std::any::Any;
+
+/// By which limits it was counted, and the places that it has.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Index of the limit in the configuration, and the key that the exchange has there.
+    counted: Vec<(usize, u64)>,
+    /// Given back when they are dropped.
+    places: Vec<Box<dyn Any>>,
+}
+
+impl Tally {
+    /// It was counted by `limit` under `key`.
+    pub fn count(&mut self, limit: usize, key: u64) {
+        self.counted.push((limit, key));
+    }
+
+    /// The key under which `limit` has counted it: a request that is sent on to another route is
+    /// counted once.
+    pub fn key(&self, limit: usize) -> Option<u64> {
+        let found = self.counted.iter().find(|(known, _)| *known == limit);
+        found.map(|(_, key)| *key)
+    }
+
+    /// Keeps `place` until the exchange ends, however it ends.
+    pub fn hold(&mut self, place: impl Any) {
+        self.places.push(Box::new(place));
+    }
+
+    /// Nothing is noted, and all places are free.
+    pub fn clear(&mut self) {
+        self.counted.clear();
+        self.places.clear();
+    }
+}
