@@ -4,19 +4,21 @@
 //! A key that is not in this version stands here too, so that it is refused by name.
 
 mod discovery;
-mod filters;
+pub(crate) mod filters;
 mod health;
 mod routing;
 mod serving;
 mod sticky;
 mod tls;
+mod upstream;
 
 pub use discovery::{DISCOVER, SUBSCRIBE};
 pub use health::{HEALTH, PASSIVE};
-pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE, UPSTREAM, UPSTREAM_SERVER};
+pub use routing::{FILES, REDIRECT, RESPOND, ROUTE, SITE};
 pub use serving::{ACCESS_LOG, ADMIN, APP, LISTENER, LOG, SERVER};
 pub use sticky::STICKY;
 pub use tls::{ACME, CERT, CLIENT, EAB, HSTS, SITE_CLIENT, TLS, UPSTREAM_TLS};
+pub use upstream::{UPSTREAM, UPSTREAM_SERVER};
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,8 @@ pub enum Kind {
     Texts,
     /// A text or a list of texts, or `false`/`"off"` for none.
     TextsOrOff,
+    /// A whole number between both bounds, or a list of such.
+    Counts(u64, u64),
     /// A table of texts with free keys.
     Pairs,
     /// `{ ... }` with fixed keys.
@@ -72,6 +76,8 @@ pub enum Kind {
     Each(&'static Keys),
     /// `true`, `false`/`"off"`, a status or class of statuses, or a list of them.
     Statuses,
+    /// A text, `false`/`"off"`, `{ ... }` with fixed keys, or a list of such.
+    TextOrTables(&'static Keys),
     /// `[[...]]`
     Tables(&'static Keys),
     /// `[....NAME]`
@@ -90,6 +96,7 @@ impl Kind {
             | Self::TablesOrOff(keys)
             | Self::PathOrTable(keys)
             | Self::Each(keys)
+            | Self::TextOrTables(keys)
             | Self::Tables(keys)
             | Self::Named(keys) => Some(keys),
             _ => None,

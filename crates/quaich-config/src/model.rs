@@ -20,9 +20,10 @@ mod upstream;
 pub use acl::{Acl, TextPattern, Window};
 pub use discovery::{Digest, Discover, Subscribe};
 pub use filters::{
-    Access, Auth, CertificateName, Compress, Cors, ErrorPage, ErrorPages, Expires, Filters,
-    ForwardAuth, Headers, Limit, Limits, Maintenance, Proof, Replace, Rewrite, RewriteBack,
-    RewriteRule, Security, Slash, Statuses, TextFile,
+    Access, Age, Answers, Auth, CertificateName, Compress, Cors, CorsPolicy, Edits, ErrorPage,
+    ErrorPages, Expires, ExpiresRule, Filters, ForwardAuth, Headers, Limit, Limits, Maintenance,
+    OriginPattern, OriginPort, Proof, Replace, Rewrite, RewriteBack, RewriteRule, Security, Slash,
+    Statuses, TextFile,
 };
 pub use tls::{
     Acme, AcmeChallenge, AcmeEab, Certificate, ClientAuth, ClientAuthMode, H2, Tls, TlsVersion,

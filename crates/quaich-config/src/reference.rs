@@ -76,6 +76,7 @@ fn takes(kind: Kind) -> String {
         }
         Kind::Texts => "text or list".into(),
         Kind::TextsOrOff => "text or list, or `false`".into(),
+        Kind::Counts(low, high) => format!("number {low} to {high} or list"),
         Kind::Pairs => "table of texts".into(),
         Kind::Table(inner) => format!("`{}`", inner.header),
         Kind::BoolOrTable(inner) => format!("`true`, `false` or `{}`", inner.header),
@@ -84,6 +85,9 @@ fn takes(kind: Kind) -> String {
         Kind::Statuses => "`true`, `false`, status or list".into(),
         Kind::TableOrOff(inner) => format!("`false` or `{}`", inner.header),
         Kind::DurationOrTable(inner) => format!("duration, `true`, `false` or `{}`", inner.header),
+        Kind::TextOrTables(inner) => {
+            format!("text, `false`, `{}` or a table of it", inner.header)
+        }
         Kind::TablesOrOff(inner) => format!("`{}`, a list of them, or `false`", inner.header),
         Kind::Tables(inner) => format!("list of `{}`", inner.header),
         Kind::Named(inner) => format!("`{}`", inner.header),

@@ -80,6 +80,10 @@ fn of_kind(kind: Kind) -> Value {
             let list = json!({ "type": "array", "items": { "type": "string" } });
             json!({ "anyOf": [{ "type": "string" }, list, { "const": false }] })
         }
+        Kind::Counts(low, high) => {
+            let list = json!({ "type": "array", "items": number(low, high) });
+            json!({ "anyOf": [number(low, high), list] })
+        }
         Kind::Pairs => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
@@ -106,6 +110,10 @@ fn of_kind(kind: Kind) -> Value {
             let one = json!({ "anyOf": [number(400, 599), { "enum": ["4xx", "5xx", "*"] }] });
             let list = json!({ "type": "array", "items": one });
             json!({ "anyOf": [{ "enum": [true, false, "off"] }, one, list] })
+        }
+        Kind::TextOrTables(inner) => {
+            let list = json!({ "type": "array", "items": table(inner) });
+            json!({ "anyOf": [{ "type": "string" }, { "const": false }, table(inner), list] })
         }
         Kind::Tables(inner) => json!({ "type": "array", "items": table(inner) }),
         Kind::Named(inner) => json!({

@@ -75,6 +75,10 @@ header_ids! {
     XAccelLimitRate = "x-accel-limit-rate",
     XAccelCharset = "x-accel-charset",
     XSendfile = "x-sendfile",
+    XPoweredBy = "x-powered-by",
+    XAspnetVersion = "x-aspnet-version",
+    XAspnetMvcVersion = "x-aspnetmvc-version",
+    XRuntime = "x-runtime",
 }
 
 /// Slots of the name table; a power of two with room, so that chains are short.

@@ -239,7 +239,7 @@ fn is_https(proto: &[u8]) -> Option<bool> {
 }
 
 /// `host` or `host:port` of harmless characters (a name, an address, an address in brackets).
-fn is_host(host: &[u8]) -> bool {
+pub fn is_host(host: &[u8]) -> bool {
     let allowed = |b: &u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(b);
     (1..=255).contains(&host.len()) && host.iter().all(allowed)
 }

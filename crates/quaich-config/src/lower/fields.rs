@@ -273,6 +273,36 @@ impl<'d> Fields<'d> {
         number.or(default)
     }
 
+    /// Numbers of a list or a single one, within the bounds of the key table. Absent: none.
+    pub(crate) fn counts(&self, cx: &mut Lower<'_>, name: &str) -> Vec<u64> {
+        let Kind::Counts(low, high) = self.key(name).kind else {
+            return Vec::new();
+        };
+        let Some(entry) = self.entry(cx, name) else {
+            return Vec::new();
+        };
+        let items = match &entry.value.data {
+            Data::Array(items) => &items[..],
+            _ => std::slice::from_ref(&entry.value),
+        };
+        let mut found = Vec::new();
+        for item in items {
+            let Data::Integer(number) = &item.data else {
+                cx.wrong_type(name, item, "a whole number");
+                continue;
+            };
+            let number = u64::try_from(*number).ok();
+            match number.filter(|number| (low..=high).contains(number)) {
+                Some(number) => found.push(number),
+                None => {
+                    let reason = format!("expected a number from {low} to {high}");
+                    cx.bad_value(name, item, reason);
+                }
+            }
+        }
+        found
+    }
+
     pub(crate) fn usize(&self, cx: &mut Lower<'_>, name: &str) -> usize {
         let count = self.count(cx, name).unwrap_or(0);
         usize::try_from(count).unwrap_or(usize::MAX)

@@ -1,14 +1,10 @@
 //! `variables` of a route: what apps are told by name. Called by `route`.
 
 use crate::diagnostic::Diagnostic;
-use crate::lower::Lower;
-use crate::lower::action::unknown_placeholder;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::upstream::takes_variables;
+use crate::lower::{Lower, template};
 use crate::model::{Action, Upstream};
-
-/// What stands in braces in their texts.
-const PLACEHOLDERS: [&str; 5] = ["host", "path", "client_ip", "request_id", "scheme"];
 
 pub(super) fn lower(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Vec<(String, String)> {
     let pairs = fields.pairs(cx, "variables");
@@ -36,12 +32,8 @@ fn bad_name(name: &str) -> Option<String> {
 fn check_text(cx: &mut Lower<'_>, text: &Word) {
     if text.0.contains(['\0', '\r', '\n']) {
         cx.bad_word("variables", text, "a variable holds no NUL and no line end");
-    } else if let Some(bad) = unknown_placeholder(&text.0, &PLACEHOLDERS) {
-        let reason = format!(
-            "`{{{bad}}}` is not filled in here; {{host}} {{path}} {{client_ip}} {{request_id}} \
-             {{scheme}} are"
-        );
-        cx.bad_word("variables", text, reason);
+    } else {
+        template::check(cx, "variables", text, &[]);
     }
 }
 

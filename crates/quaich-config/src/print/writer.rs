@@ -84,6 +84,12 @@ impl<'a> TomlWriter<'a> {
         self.entry(key, &value.to_string());
     }
 
+    /// `key = [1, 2]`
+    pub fn numbers<T: Display>(&mut self, key: &str, values: &[T]) {
+        let shown: Vec<String> = values.iter().map(T::to_string).collect();
+        self.entry(key, &format!("[{}]", shown.join(", ")));
+    }
+
     /// `key = true`
     pub fn flag(&mut self, key: &str, value: bool) {
         self.entry(key, &value.to_string());
@@ -131,6 +137,20 @@ impl<'a> TomlWriter<'a> {
         fill(self);
         self.inline = Some(true);
         self.text.push_str(" }");
+    }
+
+    /// `key = [{ ... }, { ... }]`: `fill` writes what stands in each.
+    pub fn inlines<T>(&mut self, key: &str, items: &[T], mut fill: impl FnMut(&mut Self, &T)) {
+        let _ = write!(self.text, "{} = [", bare(key));
+        for (index, item) in items.iter().enumerate() {
+            self.text.push_str(if index == 0 { "{" } else { ", {" });
+            self.inline = Some(false);
+            fill(self, item);
+            self.inline = None;
+            self.text.push_str(" }");
+        }
+        self.text.push(']');
+        self.line_end(key);
     }
 
     /// The text.

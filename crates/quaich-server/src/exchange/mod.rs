@@ -11,7 +11,7 @@ pub mod timings;
 use std::rc::Rc;
 
 use quaich_proto::h1::{RequestHead, ResponseHead};
-use quaich_proto::headers::Headers;
+use quaich_proto::headers::{HeaderId, Headers};
 
 use crate::forwarded::Client;
 use crate::request_id::RequestId;
@@ -36,6 +36,10 @@ pub struct Exchange {
     pub captures: Captures,
     /// Fields that every answer to it has, also an error page.
     pub additions: Headers,
+    /// The fields of the request as apps and upstreams get them, where `is_edited`.
+    pub edited: Headers,
+    /// Whether they are other ones than the client sent.
+    pub is_edited: bool,
     /// The TLS connection that it came over.
     pub session: Option<Rc<Session>>,
     /// The id in logs, error pages and header fields.
@@ -100,6 +104,8 @@ impl Default for Exchange {
             identity: Identity::default(),
             captures: Captures::default(),
             additions: Headers::new(),
+            edited: Headers::new(),
+            is_edited: false,
             session: None,
             request_id: RequestId::default(),
             timings: Timings::default(),
@@ -111,6 +117,21 @@ impl Default for Exchange {
 }
 
 impl Exchange {
+    /// The fields of the request as apps and upstreams get them, and whether all of them are to be
+    /// believed: those of the configuration are.
+    pub fn outgoing(&self) -> (&Headers, bool) {
+        match self.is_edited {
+            true => (&self.edited, true),
+            false => (&self.request.headers, self.client.trusted),
+        }
+    }
+
+    /// The host that apps and upstreams are asked for, and its port if there is one.
+    pub fn outgoing_authority(&self) -> &[u8] {
+        let edited = self.edited.get(HeaderId::Host);
+        edited.unwrap_or_else(|| self.request.authority())
+    }
+
     /// Forgets the last exchange, keeps the memory.
     pub fn reset(&mut self) {
         self.request.clear();
@@ -118,6 +139,8 @@ impl Exchange {
         self.identity.clear();
         self.captures.clear();
         self.additions.clear();
+        self.edited.clear();
+        self.is_edited = false;
         self.timings = Timings::default();
         let notes = &mut self.notes;
         notes.site = None;

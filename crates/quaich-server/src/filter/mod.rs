@@ -29,6 +29,7 @@ mod rewrite;
 mod security;
 pub mod stage;
 pub mod texts;
+mod vary;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -110,6 +111,8 @@ struct Filters {
     expires: Option<expires::Expires>,
     compress: Option<compress::Compress>,
     error_pages: Option<error_pages::ErrorPages>,
+    /// Whether nobody is told which software apps and upstreams run on.
+    hides_versions: bool,
 }
 
 impl FilterTable {
@@ -159,6 +162,7 @@ impl Filters {
             expires: expires::Expires::new(&settings.expires, parts),
             compress: compress::Compress::new(&settings.compress, parts),
             error_pages: error_pages::ErrorPages::new(&settings.error_pages, parts),
+            hides_versions: !settings.headers.show_versions,
         }
     }
 
@@ -249,16 +253,20 @@ pub fn response(
 ) -> (BodyLength, Option<Box<Stage>>) {
     let (mut length, mut stage) = (length, None);
     if let Some(filters) = thread.generation.filters.of(exchange) {
+        if filters.hides_versions && matches!(exchange.notes.origin, Origin::App | Origin::Upstream)
+        {
+            headers::hide_versions(exchange);
+        }
         if let Some(mount) = &filters.mount
             && exchange.notes.origin != Origin::Quaich
         {
             mount.response(thread, exchange);
         }
         if let Some(expires) = &filters.expires {
-            expires.response(exchange);
+            expires.response(exchange, thread.clock.unix_second());
         }
         if let Some(headers) = &filters.headers {
-            headers.response(exchange);
+            headers.response(exchange, &thread.counters);
         }
         if let Some(security) = &filters.security {
             security.response(exchange);

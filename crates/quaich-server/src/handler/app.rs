@@ -18,7 +18,7 @@ use quaich_proto::worker::frame::HeadView;
 use quaich_proto::worker::message::{Body, RequestMeta};
 
 use super::Channel;
-use super::gateway::{self, Known};
+use super::gateway::{self, Address};
 use super::offered::{self, Offer, Protected};
 use super::replaced;
 use crate::downstream::body::Body as RequestBody;
@@ -147,7 +147,7 @@ fn enqueue(
         .public(client, &request.headers, authority, scope.local_port);
     let path = request.path_decoded();
     let (script_name, path_info) = gateway::mounted(path, &public, route);
-    let known = Known::new(exchange, &public);
+    let addr = Address::of(exchange);
     let meta = RequestMeta {
         method: request.method_name(),
         script_name: &script_name,
@@ -162,7 +162,7 @@ fn enqueue(
         scheme_https: client.https,
         server_name: gateway::server_name(public.host, request.host()),
         server_port: gateway::server_port(&public, client),
-        remote_addr: known.client_ip(),
+        remote_addr: addr.as_bytes(),
         remote_port: client.port,
         remote_user: &exchange.identity.user,
         request_id: exchange.request_id.as_bytes(),
@@ -175,9 +175,9 @@ fn enqueue(
         chunked: request.body == BodyLength::Chunked,
         body,
     };
-    let trusted = client.trusted;
     let identity = &exchange.identity;
-    let fields = request.headers.iter().filter(|(id, name, value)| {
+    let (fields, trusted) = exchange.outgoing();
+    let fields = fields.iter().filter(|(id, name, value)| {
         !matches!(id, HeaderId::ContentLength | HeaderId::Expect)
             && !quaich_proto::h1::is_hop_by_hop(*id)
             && !is_dropped(*id, name, trusted)
@@ -185,7 +185,7 @@ fn enqueue(
     });
     let fields = fields.chain(identity.fields.iter());
     let fields = fields.map(|(id, name, value)| (id as u8, name, value));
-    let own = variables(route, &known);
+    let own = variables(route, exchange);
     let own = own.iter().map(|(name, text)| (0, &**name, &**text));
     let kind =
         (!identity.kind.is_empty()).then_some((0, &b"=AUTH_TYPE"[..], identity.kind.as_bytes()));
@@ -204,11 +204,11 @@ fn enqueue(
 }
 
 /// Those of the route, under names that tell the worker that they are no header fields.
-fn variables(route: &Route, known: &Known<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let variables = route.variables.iter().map(|variable| {
+fn variables(route: &Route, exchange: &Exchange) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let variables = route.variables.iter().map(|(name, template)| {
         let mut text = Vec::new();
-        variable.write(&mut text, |place| known.get(place));
-        ([b"=", variable.name()].concat(), text)
+        template.write(&mut text, exchange);
+        ([b"=", name.as_slice()].concat(), text)
     });
     variables.collect()
 }

@@ -7,7 +7,7 @@ use quaich_proto::headers::Headers;
 
 use crate::exchange::Exchange;
 use crate::forwarded::{Client, Public};
-use crate::route::{Placeholder, Route, strip_mount};
+use crate::route::{Route, strip_mount};
 
 /// SCRIPT_NAME and PATH_INFO: the mount point, and what is behind it. Put together they are the path
 /// that the client asked for.
@@ -54,46 +54,28 @@ pub(super) fn server_port(public: &Public<'_>, client: &Client) -> u16 {
 /// The longest address has 39 bytes.
 const ADDR: usize = 48;
 
-/// What the placeholders of texts stand for.
-pub(super) struct Known<'e> {
-    exchange: &'e Exchange,
-    host: &'e [u8],
-    addr: [u8; ADDR],
-    addr_length: usize,
+/// The address of a client as text.
+pub(super) struct Address {
+    text: [u8; ADDR],
+    length: usize,
 }
 
-impl<'e> Known<'e> {
-    /// Of a request.
-    pub(super) fn new(exchange: &'e Exchange, public: &Public<'e>) -> Self {
-        let mut addr = [0; ADDR];
-        let mut rest = &mut addr[..];
+impl Address {
+    /// Of the client of an exchange.
+    pub(super) fn of(exchange: &Exchange) -> Self {
+        let mut text = [0; ADDR];
+        let mut rest = &mut text[..];
         if let Some(client) = exchange.client.addr {
             // It fits.
             let _ = write!(rest, "{client}");
         }
-        let addr_length = ADDR - rest.len();
-        Self {
-            exchange,
-            host: server_name(public.host, exchange.request.host()),
-            addr,
-            addr_length,
-        }
+        let length = ADDR - rest.len();
+        Self { text, length }
     }
 
-    /// The address of the client; empty when it came over a unix socket.
-    pub(super) fn client_ip(&self) -> &[u8] {
-        self.addr.get(..self.addr_length).unwrap_or_default()
-    }
-
-    /// The text for a placeholder.
-    pub(super) fn get(&self, placeholder: Placeholder) -> &[u8] {
-        match placeholder {
-            Placeholder::Host => self.host,
-            Placeholder::Path => self.exchange.request.path_decoded(),
-            Placeholder::ClientIp => self.client_ip(),
-            Placeholder::RequestId => self.exchange.request_id.as_bytes(),
-            Placeholder::Scheme => self.exchange.client.scheme().as_bytes(),
-        }
+    /// Empty when the client came over a unix socket.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.length).unwrap_or_default()
     }
 }
 

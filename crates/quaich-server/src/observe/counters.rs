@@ -43,6 +43,13 @@ counters! {
     rejected,
     /// Header fields dropped because of an ambiguous name.
     dropped_fields,
+    /// Fields that `request_headers` or `response_headers` could not make, since what placeholders stood
+    /// for was no value.
+    fields_refused,
+    /// Preflights of CORS that were answered.
+    cors_preflights,
+    /// Those of them that asked for more than `cors` grants.
+    cors_refused,
     /// Clients that left before their answer was complete.
     client_gone,
     /// Answers cut because their source broke off.

@@ -11,7 +11,6 @@ mod matcher;
 mod path;
 pub mod secure;
 pub mod template;
-mod variables;
 
 use quaich_config::model::{self, Config};
 use quaich_proto::h1::RequestHead;
@@ -23,10 +22,10 @@ use acl::{Acls, Facts};
 use host::Hosts;
 use matcher::Matcher;
 use secure::Secure;
+use template::Template;
 
 pub use capture::CapturingPath;
-pub use path::strip_mount;
-pub use variables::{Placeholder, Variable};
+pub use path::{PathMatch, strip_mount};
 
 /// All sites with their routes, ready to be asked.
 #[derive(Debug)]
@@ -68,7 +67,7 @@ pub struct Route {
     /// Its own limit of the time to the answer.
     pub timeout: Option<std::time::Duration>,
     /// For apps, and for servers that get variables.
-    pub variables: Vec<Variable>,
+    pub variables: Vec<(Vec<u8>, Template)>,
     /// Where its files are, if it has some.
     pub document_root: Option<Vec<u8>>,
     matcher: Matcher,
@@ -201,8 +200,11 @@ impl Route {
             timeout: route.timeout,
             variables: {
                 let variables = route.variables.iter();
-                let compiled = variables.map(|(name, text)| Variable::compile(name, text));
-                compiled.collect()
+                // Such servers make names of files of it.
+                let text = |text: &String| Template::compile(text).with_decoded_path();
+                variables
+                    .map(|(name, value)| (name.clone().into_bytes(), text(value)))
+                    .collect()
             },
             document_root: {
                 let files = route.files.as_ref();

@@ -7,16 +7,20 @@ use super::glob;
 
 /// A compiled path condition.
 #[derive(Debug)]
-pub(super) enum PathMatch {
+pub enum PathMatch {
+    /// The whole path.
     Exact(Vec<u8>),
     /// With trailing slash.
     Prefix(Vec<u8>),
+    /// `*` any run of bytes, `?` one byte.
     Glob(Vec<u8>),
+    /// Searched for.
     Regex(Regex),
 }
 
 impl PathMatch {
-    pub(super) fn compile(pattern: &PathPattern) -> Result<Self, regex::Error> {
+    /// Fails only for a regular expression that does not compile.
+    pub fn compile(pattern: &PathPattern) -> Result<Self, regex::Error> {
         Ok(match pattern {
             PathPattern::Exact(path) => Self::Exact(path.clone().into_bytes()),
             PathPattern::Prefix(path) => Self::Prefix(path.clone().into_bytes()),
@@ -29,7 +33,8 @@ impl PathMatch {
         patterns.iter().map(Self::compile).collect()
     }
 
-    pub(super) fn matches(&self, path: &[u8]) -> bool {
+    /// Whether a decoded path meets it.
+    pub fn matches(&self, path: &[u8]) -> bool {
         match self {
             Self::Exact(exact) => exact == path,
             Self::Prefix(prefix) => {

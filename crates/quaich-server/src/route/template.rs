@@ -32,6 +32,8 @@ pub enum Placeholder {
     Host,
     /// `{path}`: in its normal form, percent-encoded as it is forwarded.
     Path,
+    /// `{path}` of `variables`: decoded.
+    DecodedPath,
     /// `{query}`: with its question mark; empty without one.
     Query,
     /// `{scheme}`
@@ -137,6 +139,16 @@ impl Template {
         Self { pieces }
     }
 
+    /// The same, with `{path}` decoded.
+    pub fn with_decoded_path(mut self) -> Self {
+        for piece in &mut self.pieces {
+            if let Piece::Place(place @ Placeholder::Path) = piece {
+                *place = Placeholder::DecodedPath;
+            }
+        }
+        self
+    }
+
     /// The text, if nothing in it depends on a request.
     pub fn fixed(&self) -> Option<&[u8]> {
         match &self.pieces[..] {
@@ -184,6 +196,7 @@ impl Placeholder {
         let text = match self {
             Self::Host => request.host(),
             Self::Path => request.path(),
+            Self::DecodedPath => request.path_decoded(),
             Self::Query if request.has_query() => {
                 out.push(b'?');
                 request.query()
@@ -327,6 +340,14 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(&out), expected, "{page}");
         }
         assert!(Template::of_page(b"\xff{1}\xff").fixed() == Some(b"\xff{1}\xff"));
+    }
+
+    #[test]
+    fn variables_have_the_path_decoded() {
+        let mut out = Vec::new();
+        let template = Template::compile("/srv{path}").with_decoded_path();
+        template.write(&mut out, &exchange());
+        assert_eq!(out, b"/srv/a b");
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Front {
             config,
             material,
             texts: Vec::new(),
+            closed: Vec::new(),
             protected: Vec::new(),
             sticky_secrets: Vec::new(),
             access_log: None,

@@ -252,6 +252,50 @@ fn tls() {
 }
 
 #[test]
+fn headers() {
+    let quaich = serve(example("headers", on_a_free_port));
+    let page = quaich.get("/");
+    page.expect_status(200)
+        .expect_header("x-frame-options", "DENY");
+    assert!(page.header("x-request-id").is_some());
+    let app = quaich.request("GET", "/app", "Cookie: a=b\r\n", b"");
+    assert!(
+        app.text().contains("HTTP_X_REAL_IP = 127.0.0.1"),
+        "{}",
+        app.text()
+    );
+    assert!(!app.text().contains("HTTP_COOKIE"), "{}", app.text());
+    app.expect_header("vary", "X-Team");
+    assert_eq!(
+        (app.header("x-debug-time"), app.header("x-powered-by")),
+        (None, None)
+    );
+}
+
+#[test]
+fn cors() {
+    let quaich = serve(example("cors", on_a_free_port));
+    let fields = "Origin: http://app.localhost:8000\r\nAccess-Control-Request-Method: PUT\r\n";
+    let leave = quaich.request("OPTIONS", "/", fields, b"");
+    leave
+        .expect_status(204)
+        .expect_header("access-control-allow-origin", "http://app.localhost:8000");
+}
+
+#[test]
+fn expires() {
+    let quaich = serve(example("expires", on_a_free_port));
+    let control = |path| quaich.get(path).header("cache-control").map(str::to_owned);
+    assert_eq!(control("/").as_deref(), Some("no-cache"));
+    let hashed = control("/app.3f2a9c1b04de.css");
+    assert_eq!(
+        hashed.as_deref(),
+        Some("max-age=31536000, public, immutable")
+    );
+    assert_eq!(control("/none").as_deref(), Some("max-age=60"));
+}
+
+#[test]
 fn sites() {
     let quaich = serve(example("sites", on_a_free_port));
     let mut client = quaich.raw();

@@ -19,10 +19,10 @@ mod text_file;
 
 pub use auth::{Access, Auth, CertificateName, ForwardAuth, Proof};
 pub use compress::Compress;
-pub use cors::Cors;
+pub use cors::{Cors, CorsPolicy, OriginPattern, OriginPort};
 pub use error_pages::{ErrorPage, ErrorPages, Replace, Statuses};
-pub use expires::Expires;
-pub use headers::Headers;
+pub use expires::{Age, Expires, ExpiresRule};
+pub use headers::{Answers, Edits, Headers};
 pub use limit::{Limit, Limits};
 pub use maintenance::Maintenance;
 pub use rewrite::{Rewrite, RewriteBack, RewriteRule, Slash};

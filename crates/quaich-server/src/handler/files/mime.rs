@@ -12,7 +12,8 @@ pub(super) struct Media {
     pub(super) packed: bool,
 }
 
-const UNKNOWN: Media = Media {
+/// What an extension that is not known says.
+pub(super) const UNKNOWN: Media = Media {
     content_type: "application/octet-stream",
     packed: false,
 };

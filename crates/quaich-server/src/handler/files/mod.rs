@@ -45,6 +45,12 @@ use self::precompressed::CODINGS;
 use self::representation::{Content, Description, Representation};
 use self::resolve::{Fetched, Known, Lookup, Outcome, Plan, Resolution, SLOTS, Variant};
 
+/// The media type that a file of this path has by its extension; `None` = the extension says nothing.
+pub fn media_type(path: &[u8]) -> Option<&'static str> {
+    let media = mime::of_name(path).content_type;
+    (media != mime::UNKNOWN.content_type).then_some(media)
+}
+
 /// Seconds for which a cached file is believed without asking the kernel.
 const VALID: u64 = 1;
 

@@ -28,7 +28,8 @@ pub(super) fn request(
     };
     let query = from.has_query().then(|| from.query());
     let method = (from.method, from.method_name());
-    let mut request = Request::new(method, path, query, from.authority());
+    let mut request = Request::new(method, path, query, exchange.outgoing_authority());
+    let (fields, trusted) = exchange.outgoing();
     let listed = Connection::of(&from.headers);
     let asked = exchange
         .session
@@ -38,7 +39,7 @@ pub(super) fn request(
     let protocol = protocol.filter(|_| from.upgrade);
     // In HTTP/2 there is none (RFC 8441 section 5): it is made for servers of HTTP/1.
     let key = (protocol.is_some() && from.version == Version::Http2).then(websocket::key);
-    for (id, name, value) in from.headers.iter() {
+    for (id, name, value) in fields.iter() {
         let ours = matches!(
             id,
             HeaderId::Host | HeaderId::ContentLength | HeaderId::Expect | HeaderId::XRequestId
@@ -49,7 +50,7 @@ pub(super) fn request(
             || listed.names(name)
             || exchange.identity.hides(id, value)
             || key.is_some() && name.eq_ignore_ascii_case(b"sec-websocket-key")
-            || forwarded::is_dropped(id, name, exchange.client.trusted)
+            || forwarded::is_dropped(id, name, trusted)
             || asked && forwarded::is_certificate(name))
         {
             match upstream.sticky().filter(|_| id == HeaderId::Cookie) {

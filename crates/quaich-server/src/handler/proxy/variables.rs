@@ -10,7 +10,7 @@ use quaich_proto::headers::HeaderId;
 
 use crate::downstream::service::Scope;
 use crate::forwarded::Public;
-use crate::handler::gateway::{self, Known};
+use crate::handler::gateway::{self, Address};
 use crate::route::Route;
 use crate::upstream::request::Request;
 
@@ -44,7 +44,7 @@ fn variables(
         .thread
         .trust
         .public(client, &from.headers, authority, scope.local_port);
-    let known = Known::new(exchange, &public);
+    let addr = Address::of(exchange);
     // What a browser's request needs; others grow it.
     let mut all = Variables::with_capacity(2048, 48);
     all.push(b"REQUEST_METHOD", from.method_name());
@@ -59,8 +59,8 @@ fn variables(
     all.push(b"SERVER_NAME", name);
     let port = gateway::server_port(&public, client);
     all.push_with(b"SERVER_PORT", |out| h1::decimal(out, port.into()));
-    if !known.client_ip().is_empty() {
-        all.push(b"REMOTE_ADDR", known.client_ip());
+    if !addr.as_bytes().is_empty() {
+        all.push(b"REMOTE_ADDR", addr.as_bytes());
         all.push_with(b"REMOTE_PORT", |out| h1::decimal(out, client.port.into()));
     }
     all.push(b"REQUEST_SCHEME", client.scheme().as_bytes());
@@ -88,10 +88,8 @@ fn variables(
         all.push(name.as_bytes(), value.as_bytes());
     }
     fields(&mut all, request);
-    for variable in &route.variables {
-        all.push_with(variable.name(), |out| {
-            variable.write(out, |place| known.get(place))
-        });
+    for (name, template) in &route.variables {
+        all.push_with(name, |out| template.write(out, exchange));
     }
     all
 }
@@ -107,7 +105,7 @@ fn version(version: Version) -> &'static [u8] {
 /// CONTENT_TYPE and CONTENT_LENGTH.
 fn body(all: &mut Variables, scope: &Scope<'_, '_>, request: &Request, params: Params) {
     let always = params == Params::Nginx;
-    let kind = scope.exchange.request.headers.get(HeaderId::ContentType);
+    let kind = scope.exchange.outgoing().0.get(HeaderId::ContentType);
     if kind.is_some() || always {
         all.push(b"CONTENT_TYPE", kind.unwrap_or_default());
     }
