@@ -8,6 +8,7 @@ use crate::frameworks::copy_project;
 use crate::tls_clients::requires_program;
 
 mod apache;
+mod chromium;
 
 /// A site of `tests/projects/mounted` on a port of its own.
 struct Framework {
