@@ -111,6 +111,8 @@ impl<'c> Reply<'c> {
             return self.wire.begin_rendered(exchange, lines, length);
         }
         let headers = &mut exchange.response.headers;
+        // What an app said along with the file is among the lines, as far as it holds for the file.
+        headers.clear();
         // Lines of our own are valid.
         let _ = headers.append_block(lines);
         // That of the lines counts: to HEAD it tells of a body that does not come.
@@ -144,7 +146,7 @@ impl<'c> Reply<'c> {
         let (told, mut stage) = filter::response(self.thread, exchange, length);
         let agrees = length == BodyLength::Known(body.len() as u64);
         let changed = match &mut stage {
-            Some(stage) if agrees => stage.whole(body).await?,
+            Some(stage) if agrees => Box::pin(stage.whole(body)).await?,
             _ => None,
         };
         self.stage = stage;
@@ -161,7 +163,7 @@ impl<'c> Reply<'c> {
     pub async fn data(&mut self, piece: &[u8]) -> Result<(), Error> {
         match &mut self.stage {
             None => self.wire.data(piece).await,
-            Some(stage) => stage.data(piece, &mut self.wire).await,
+            Some(stage) => Box::pin(stage.data(piece, &mut self.wire)).await,
         }
     }
 
@@ -170,7 +172,7 @@ impl<'c> Reply<'c> {
     pub async fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
         match &mut self.stage {
             None => self.wire.data(piece).await,
-            Some(stage) => stage.push(piece, &mut self.wire).await,
+            Some(stage) => Box::pin(stage.push(piece, &mut self.wire)).await,
         }
     }
 
@@ -203,7 +205,7 @@ impl<'c> Reply<'c> {
     ) -> Result<(), Error> {
         match &mut self.stage {
             None => self.wire.file(file, offset, length).await,
-            Some(stage) => stage.file(file, (offset, length), &mut self.wire).await,
+            Some(stage) => Box::pin(stage.file(file, (offset, length), &mut self.wire)).await,
         }
     }
 
@@ -223,7 +225,7 @@ impl<'c> Reply<'c> {
     /// complete.
     pub async fn finish(&mut self) -> Result<(), Error> {
         if let Some(stage) = &mut self.stage {
-            stage.finish(&mut self.wire).await?;
+            Box::pin(stage.finish(&mut self.wire)).await?;
         }
         self.wire.finish().await
     }
@@ -231,7 +233,7 @@ impl<'c> Reply<'c> {
     /// As [`finish`](Self::finish), with trailers for a client that takes some.
     pub async fn finish_with(&mut self, trailers: &Headers) -> Result<(), Error> {
         if let Some(stage) = &mut self.stage {
-            stage.finish(&mut self.wire).await?;
+            Box::pin(stage.finish(&mut self.wire)).await?;
         }
         self.wire.finish_with(trailers).await
     }
@@ -239,7 +241,7 @@ impl<'c> Reply<'c> {
     /// Sends what waits.
     pub async fn flush(&mut self) -> Result<(), Error> {
         if let Some(stage) = &mut self.stage {
-            stage.flush(&mut self.wire).await?;
+            Box::pin(stage.flush(&mut self.wire)).await?;
         }
         self.wire.flush().await
     }

@@ -173,7 +173,12 @@ impl Compress {
         let Some(tag) = headers.get(HeaderId::Etag) else {
             return;
         };
-        let mut known = exchange.request.headers.get_all(HeaderId::IfNoneMatch);
+        let request = &exchange.request.headers;
+        // Who takes no coding is told of the body as it is.
+        if choose(request, self.codings.iter().copied()).is_none() {
+            return;
+        }
+        let mut known = request.get_all(HeaderId::IfNoneMatch);
         let weak = [b"W/", tag].concat();
         if tag.starts_with(b"\"") && known.any(|tags| lists(tags, &weak)) {
             let _ = headers.set(b"ETag", &weak);

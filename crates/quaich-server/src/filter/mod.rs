@@ -181,7 +181,6 @@ impl Filters {
             || self.security.is_some()
             || self.expires.is_some()
             || self.cors.is_some()
-            || self.compress.is_some()
             || self.all_limits().any(limit::Limits::brakes)
     }
 
@@ -235,7 +234,7 @@ pub async fn patched(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
     let patches = &scope.thread.generation.filters.shared.patches;
     match patches.is_empty() {
         true => Ok(()),
-        false => patches.request(scope).await,
+        false => Box::pin(patches.request(scope)).await,
     }
 }
 

@@ -48,10 +48,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "IP", env = "QUAICH_CLIENT")]
     client: Option<IpAddr>,
     /// The request comes over TLS, as for URLs with https
-    #[arg(long, conflicts_with = "plain")]
+    #[arg(long, conflicts_with = "plain", env = "QUAICH_TLS")]
     tls: bool,
     /// The request comes without TLS
-    #[arg(long)]
+    #[arg(long, env = "QUAICH_PLAIN")]
     plain: bool,
     /// When it comes, as in 2026-12-24T18:00:00Z; now if absent
     #[arg(long, value_name = "TIME", env = "QUAICH_AT", value_parser = calendar::instant)]

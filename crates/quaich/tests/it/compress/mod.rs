@@ -109,7 +109,7 @@ fn answers_of_every_kind_are_compressed_with_every_coding() {
         plain.expect_header("vary", "Accept-Encoding");
         assert!(plain.text() == expected && plain.header("content-encoding").is_none());
     }
-    let counters = quaich.status()["counters"].clone();
+    let counters = quaich.status()["front"]["counters"].clone();
     let counted = |name: &str| counters[name].as_u64().unwrap_or(0);
     assert_eq!(counted("compressed"), 48, "{counters}");
     assert!(counted("compressed_to_bytes") * 3 < counted("compressed_from_bytes"));
