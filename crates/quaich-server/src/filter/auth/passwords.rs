@@ -220,6 +220,11 @@ impl Passwords {
         {
             right.remove(&any);
         }
+    /// Counts a password that is wrong without being verified.
+    pub(super) fn refuse(&self, addr: Option<IpAddr>) -> Result<(), Denied> {
+        addr.map_or(Ok(()), |addr| self.suspect(group(addr)))
+    }
+
         if self.key.is_some() {
             right.insert(mark, now + REMEMBERED);
         }
