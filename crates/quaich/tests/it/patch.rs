@@ -101,6 +101,19 @@ fn a_rule_is_not_dodged_by_another_writing_of_the_path() {
 }
 
 #[test]
+fn what_is_below_a_folder_is_the_folder_as_well() {
+    let origin = echo();
+    let quaich = to(&origin);
+    add(&quaich, &["--path", "/admin/*"]);
+    for path in ["/admin", "/admin?x=1", "/%61dmin", "/admin/"] {
+        quaich.get(path).expect_status(403);
+    }
+    for path in ["/admins", "/"] {
+        quaich.get(path).expect_status(200);
+    }
+}
+
+#[test]
 fn a_rule_ends_by_itself_and_survives_its_front_until_then() {
     let origin = echo();
     let quaich = to(&origin);

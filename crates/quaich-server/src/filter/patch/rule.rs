@@ -34,13 +34,13 @@ impl Rule {
             let pair = |(name, text): &(String, String)| Ok((name.clone(), Pattern::new(text)?));
             pairs.iter().map(pair).collect::<Result<Vec<_>, String>>()
         };
-        let patterns = |texts: &[String]| {
-            let compiled = texts.iter().map(|text| Pattern::new(text));
+        let patterns = |texts: &[String], compile: fn(&str) -> Result<Pattern, String>| {
+            let compiled = texts.iter().map(|text| compile(text));
             compiled.collect::<Result<Vec<_>, _>>()
         };
         let rule = Self {
-            path: patterns(&patch.path)?,
-            host: patterns(&patch.host)?,
+            path: patterns(&patch.path, Pattern::of_path)?,
+            host: patterns(&patch.host, Pattern::new)?,
             header: named(&patch.header)?,
             query: named(&patch.query)?,
             client: patch.client.iter().map(forwarded::canonical).collect(),
