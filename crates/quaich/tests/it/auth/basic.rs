@@ -236,7 +236,8 @@ fn curl_logs_in_over_both_versions_of_http() {
         let curl = |user: &str| {
             let mut curl = Command::new("curl");
             curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", version]);
-            curl.args(["-H", "x-remote-user: root", "-u", user, &url]);
+            curl.args(["-H", "x-remote-user: root", "-H", "x.remote.user: root"]);
+            curl.args(["-u", user, &url]);
             String::from_utf8(curl.output().expect("curl is installed").stdout).unwrap()
         };
         assert_eq!(curl("aila:secret"), "200");
@@ -244,6 +245,8 @@ fn curl_logs_in_over_both_versions_of_http() {
     }
     for request in origin.requests() {
         assert_eq!(request.headers("x-remote-user"), ["aila"]);
+        // PHP would read it under the same name.
+        assert_eq!(request.header("x.remote.user"), None);
         assert_eq!(request.header("authorization"), None);
     }
     assert_eq!(origin.requests().len(), 2);
