@@ -71,12 +71,7 @@ impl Forward {
             Ok(Err(error)) => error.label().to_owned(),
             Err(_) => "no answer in time".to_owned(),
         };
-        let upstream = &self.upstream.settings().name;
-        log::warn_limited!(
-            "the server of `forward` does not say whether requests may pass: {failed}";
-            upstream = upstream
-        );
-        Ok(Refusal::page(Kind::AuthUnavailable))
+        Ok(self.unavailable(&failed))
     }
 
     /// The client's request without its body, conditions and protocol, and what it asks for.
@@ -188,6 +183,9 @@ impl Forward {
 
     /// Takes over what the answer says of the user.
     fn granted(&self, scope: &mut Scope<'_, '_>, said: &Headers) -> Result<Verdict, Error> {
+        let Some(user) = self.user(said) else {
+            return Ok(self.unavailable("it does not name one user in the field of `user_from`"));
+        };
         let exchange = &mut *scope.exchange;
         copy(&self.settings.copy, said, &mut exchange.identity);
         exchange.identity.hides_authorization |= self.replaces_authorization;
@@ -197,12 +195,33 @@ impl Forward {
                 let _ = exchange.additions.push(b"Set-Cookie", cookie);
             }
         }
-        let user = self.settings.user_from.as_ref();
-        let user = user.and_then(|name| said.by_name(name.as_bytes()));
         Ok(Verdict::Granted {
-            user: user.unwrap_or_default().into(),
+            user,
             kind: "Forward",
         })
+    }
+
+    /// Whom the answer names; empty without `user_from`. `None` when it should name one user, and does
+    /// not: who is meant must not be guessed.
+    fn user(&self, said: &Headers) -> Option<Vec<u8>> {
+        let Some(from) = &self.settings.user_from else {
+            return Some(Vec::new());
+        };
+        let is_from = |name: &[u8]| from.as_bytes().eq_ignore_ascii_case(name);
+        let mut fields = said.iter().filter(|(_, name, _)| is_from(name));
+        match (fields.next(), fields.next()) {
+            (Some((_, _, user)), None) if !user.is_empty() => Some(user.to_vec()),
+            _ => None,
+        }
+    }
+
+    fn unavailable(&self, why: &str) -> Verdict {
+        let upstream = &self.upstream.settings().name;
+        log::warn_limited!(
+            "the server of `forward` does not say whether requests may pass: {why}";
+            upstream = upstream
+        );
+        Refusal::page(Kind::AuthUnavailable)
     }
 }
 
