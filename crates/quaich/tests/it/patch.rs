@@ -266,6 +266,45 @@ fn long_bodies_pass_where_the_rule_says_so() {
 const LENGTH: &str = "
 def application(environ, start_response):
     body = environ['wsgi.input'].read()
+#[test]
+fn bodies_that_are_held_have_a_bound_together() {
+    let origin = echo();
+    let toml = format!("threads = 1\n[site.main]\nproxy = \"{}\"\n", origin.url());
+    let quaich = Quaich::serve(TempSite::new(), &toml);
+    add(&quaich, &["--body", "~evil", "--body-limit", "1MiB"]);
+    let head = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
+    let almost = "g".repeat(999_999);
+    let mut clients = Vec::new();
+    for _ in 0..34 {
+        let mut client = quaich.raw();
+        client.send(head).send(&almost);
+        clients.push(client);
+    }
+    let line = quaich.log().wait_for("bodies are held for patches");
+    assert!(line.contains("32 MiB"), "{line}");
+    // A request without a body to hold is not touched, and those that had room go on.
+    quaich.get("/x").expect_status(200);
+    let statuses: Vec<u16> = clients
+        .iter_mut()
+        .map(|client| {
+            client.try_send("g");
+            client.response().status
+        })
+        .collect();
+    let refused = statuses.iter().filter(|status| **status == 503).count();
+    let passed = statuses.iter().filter(|status| **status == 200).count();
+    assert!(
+        (1..=3).contains(&refused) && refused + passed == 34,
+        "{statuses:?}"
+    );
+    // What they have held is free again.
+    drop(clients);
+    let body = "g".repeat(1_000_000);
+    quaich
+        .request("POST", "/x", "", body.as_bytes())
+        .expect_status(200);
+}
+
     start_response('200 OK', [('Content-Type', 'text/plain')])
     return [b'%d %s' % (len(body), body[:5])]
 ";
