@@ -186,6 +186,9 @@ fn mistakes_are_told_before_anything_changes() {
         "--client 10.0.0.1/8",
     );
     wrong(&["--path", "/a", "--status", "200"], "200");
+    for name in ["a\u{1b}[31m", "a\nb", "A", "a b", &"n".repeat(65)] {
+        wrong(&["--path", "/a", "--name", name], "the name of a patch");
+    }
     assert_eq!(
         quaich.cli(["patch", "list"]).stdout.trim_end(),
         "there are no patches"
@@ -263,9 +266,6 @@ fn long_bodies_pass_where_the_rule_says_so() {
     client.response().expect_status(200).expect_body(&long);
 }
 
-const LENGTH: &str = "
-def application(environ, start_response):
-    body = environ['wsgi.input'].read()
 #[test]
 fn bodies_that_are_held_have_a_bound_together() {
     let origin = echo();
@@ -305,6 +305,9 @@ fn bodies_that_are_held_have_a_bound_together() {
         .expect_status(200);
 }
 
+const LENGTH: &str = "
+def application(environ, start_response):
+    body = environ['wsgi.input'].read()
     start_response('200 OK', [('Content-Type', 'text/plain')])
     return [b'%d %s' % (len(body), body[:5])]
 ";
