@@ -15,6 +15,7 @@ use super::files::{FileAnswer, FileHandler, FileRequest, Found, OpenFileCache};
 use super::send_file;
 use crate::downstream::service::{Scope, leave_body};
 use crate::error::{Error, Kind, Side};
+use crate::filter::compress::Eligible;
 use crate::observe::log;
 
 /// The files of a route that an app or a server may offer.
@@ -64,11 +65,13 @@ impl Offer {
 }
 
 impl Protected {
-    /// The files below `root`, a directory opened with `O_PATH`.
+    /// The files below `root`, a directory opened with `O_PATH`. Those that are `compressed` on their
+    /// way say so.
     pub fn new(
         settings: &SendFile,
         root: std::os::fd::OwnedFd,
         cache: std::rc::Rc<OpenFileCache>,
+        compressed: Option<Eligible>,
     ) -> Self {
         let files = Files {
             root: settings.root.clone(),
@@ -84,7 +87,7 @@ impl Protected {
         Self {
             root: settings.root.as_os_str().as_bytes().to_vec(),
             prefix: settings.prefix.clone().into_bytes(),
-            files: FileHandler::new(&files, root, cache),
+            files: FileHandler::new(&files, root, cache).with_compressed(compressed),
         }
     }
 

@@ -1,0 +1,59 @@
+//! What answers look like when several filters have had their hands on them.
+
+use quaich_testkit::{Origin, Quaich, TempSite};
+
+/// A server that answers so, whatever is asked.
+fn answering(head: &'static str, body: &'static str) -> Origin {
+    Origin::answering(move |_| {
+        let length = body.len();
+        format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+    })
+}
+
+/// A folder with a page for errors.
+fn with_page() -> TempSite {
+    let site = TempSite::new();
+    site.write("500.txt", "sorry");
+    site
+}
+
+/// Long enough to be compressed.
+const TEXT: &str = match str::from_utf8(&[b'x'; 4000]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
+
+#[test]
+fn an_offered_file_is_dressed_as_any_other() {
+    let site = |keys: &str| {
+        let origin = answering("200 OK\r\nX-Accel-Redirect: /internal/text.txt", "");
+        let site = TempSite::new();
+        site.write("protected/text.txt", TEXT);
+        let toml = format!(
+            "[[site.main.route]]\nproxy = \"{}\"\n{keys}\nsendfile = {{ root = \"protected\", \
+             prefix = \"/internal\" }}\n",
+            origin.url()
+        );
+        (Quaich::serve(site, &toml), origin)
+    };
+    const OWN: &str = "response_headers = { set = { X-Own = \"1\" } }";
+    let (bare, _origin) = site("");
+    let plain = bare.get("/");
+    plain.expect_body(TEXT);
+    plain.expect_header("vary", "Accept-Encoding");
+    let (on, _origin) = site(OWN);
+    let coded = on.request("GET", "/", "Accept-Encoding: gzip\r\n", b"");
+    coded.expect_status(200).expect_header("x-own", "1");
+    coded.expect_header("content-encoding", "gzip");
+    coded.expect_header("vary", "Accept-Encoding");
+    let plain = on.get("/");
+    plain.expect_body(TEXT).expect_header("x-own", "1");
+    plain.expect_header("vary", "Accept-Encoding");
+    let (off, _origin) = site(&format!("compress = \"off\"\n{OWN}"));
+    let plain = off.request("GET", "/", "Accept-Encoding: gzip\r\n", b"");
+    plain.expect_body(TEXT).expect_header("x-own", "1");
+    assert_eq!(
+        (plain.header("vary"), plain.header("content-encoding")),
+        (None, None)
+    );
+}
