@@ -6,7 +6,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use quaich_config::model::{Files, SendFile, Symlinks};
-use quaich_proto::h1;
+use quaich_proto::h1::{self, Connection};
 use quaich_proto::headers::{HeaderId, Headers};
 use quaich_proto::method::Method;
 use quaich_proto::target;
@@ -27,7 +27,7 @@ pub struct Protected {
 
 /// What an answer offers.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Offer {
+pub(crate) struct Offer {
     /// `X-Accel-Redirect`: a path of a URL.
     redirect: Option<Vec<u8>>,
     /// `X-Sendfile`: a path of the file system.
@@ -62,6 +62,23 @@ impl Offer {
         }
         true
     }
+}
+
+/// Takes the fields that belong to the connection with a server (RFC 9110 section 7.6.1) out of its
+/// answer, those that quaich sets itself, and what is meant for quaich.
+pub(crate) fn take(headers: &mut Headers) -> Offer {
+    // Most responses have no such field, and nothing is allocated for them.
+    let listed = headers
+        .get_all(HeaderId::Connection)
+        .collect::<Vec<_>>()
+        .join(&b',');
+    let listed = Connection::parse(&listed);
+    let mut offer = Offer::default();
+    headers.retain(|id, name, value| {
+        let drops = h1::is_hop_by_hop(id) || id == HeaderId::Server || listed.names(name);
+        !(drops || offer.takes(id, value))
+    });
+    offer
 }
 
 impl Protected {

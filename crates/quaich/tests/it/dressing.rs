@@ -10,6 +10,13 @@ fn answering(head: &'static str, body: &'static str) -> Origin {
     })
 }
 
+/// The one site proxies to `origin` and has these keys; tables may come before it.
+fn serve((before, keys): (&str, &str), origin: &Origin) -> Quaich {
+    let url = origin.url();
+    let toml = format!("{before}[site.main]\n[[site.main.route]]\nproxy = \"{url}\"\n{keys}\n");
+    Quaich::serve(with_page(), &toml)
+}
+
 /// A folder with a page for errors.
 fn with_page() -> TempSite {
     let site = TempSite::new();
@@ -22,6 +29,31 @@ const TEXT: &str = match str::from_utf8(&[b'x'; 4000]) {
     Ok(text) => text,
     Err(_) => "",
 };
+
+#[test]
+fn a_refusal_of_a_verifier_tells_the_client_nothing_that_is_meant_for_quaich() {
+    let verifier = answering(
+        "403 No\r\nX-Accel-Redirect: /internal/a\r\nX-Sendfile: /srv/a\r\nX-Accel-Expires: 1\r\n\
+         uWSGI-Encoding: gzip\r\nConnection: X-Hop\r\nX-Hop: 1\r\nX-Reason: why",
+        "no",
+    );
+    let sso = format!("[auth.sso]\nforward = {{ url = \"{}\" }}\n", verifier.url());
+    let quaich = serve((&sso, "auth = \"sso\""), &Origin::ok());
+    let answer = quaich.get("/");
+    answer
+        .expect_status(403)
+        .expect_body("no")
+        .expect_header("x-reason", "why");
+    for name in [
+        "x-accel-redirect",
+        "x-sendfile",
+        "x-accel-expires",
+        "uwsgi-encoding",
+        "x-hop",
+    ] {
+        assert_eq!(answer.header(name), None, "{name}");
+    }
+}
 
 #[test]
 fn an_offered_file_is_dressed_as_any_other() {
