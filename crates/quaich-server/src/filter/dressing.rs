@@ -9,16 +9,19 @@
 //! | `headers` | sees what the app and `expires` have said |
 //! | `security` | leaves what is there as it is |
 //! | `cors` | in place of what the app says of it |
-//! | `compress` | sees what leaves |
+//! | `additions` | are of quaich: neither mapped nor edited |
+//! | `private`, where they set a cookie | looks at what caches will see in the end |
+//! | `compress` | its guard sees every cookie |
 //! | the brake | holds back what leaves |
-//! | `additions` | are of quaich |
 
 use quaich_proto::h1::BodyLength;
+use quaich_proto::headers::HeaderId;
 
 use super::stage::{Brake, Stage};
 use super::{Filters, headers, limit};
 use crate::exchange::{Exchange, Origin};
 use crate::thread::Thread;
+use crate::upstream::sticky::is_cacheable;
 
 impl Filters {
     /// Whether a response may leave otherwise than its handler gave it, for another reason than its
@@ -42,6 +45,31 @@ impl Filters {
         self.all_limits()
             .for_each(|limits| limits.brake(&mut pace, exchange));
         (!pace.is_idle()).then(|| Brake::new(pace))
+    }
+
+    /// All that changes fields before those of quaich are added.
+    fn fields(&self, thread: &Thread, exchange: &mut Exchange) {
+        let origin = exchange.notes.origin;
+        if self.hides_versions && matches!(origin, Origin::App | Origin::Upstream) {
+            headers::hide_versions(exchange);
+        }
+        if let Some(mount) = &self.mount
+            && origin != Origin::Quaich
+        {
+            mount.response(thread, exchange);
+        }
+        if let Some(expires) = &self.expires {
+            expires.response(exchange, thread.clock.unix_second());
+        }
+        if let Some(headers) = &self.headers {
+            headers.response(exchange, &thread.counters);
+        }
+        if let Some(security) = &self.security {
+            security.response(exchange);
+        }
+        if let Some(cors) = &self.cors {
+            cors.response(exchange);
+        }
     }
 }
 
@@ -69,28 +97,12 @@ pub fn response(
     length: BodyLength,
 ) -> (BodyLength, Option<Box<Stage>>) {
     let (mut length, mut stage) = (length, None);
-    if let Some(filters) = thread.generation.filters.of(exchange) {
-        if filters.hides_versions && matches!(exchange.notes.origin, Origin::App | Origin::Upstream)
-        {
-            headers::hide_versions(exchange);
-        }
-        if let Some(mount) = &filters.mount
-            && exchange.notes.origin != Origin::Quaich
-        {
-            mount.response(thread, exchange);
-        }
-        if let Some(expires) = &filters.expires {
-            expires.response(exchange, thread.clock.unix_second());
-        }
-        if let Some(headers) = &filters.headers {
-            headers.response(exchange, &thread.counters);
-        }
-        if let Some(security) = &filters.security {
-            security.response(exchange);
-        }
-        if let Some(cors) = &filters.cors {
-            cors.response(exchange);
-        }
+    let filters = thread.generation.filters.of(exchange);
+    if let Some(filters) = filters {
+        filters.fields(thread, exchange);
+    }
+    add(exchange);
+    if let Some(filters) = filters {
         if let Some(compress) = &filters.compress {
             (length, stage) = compress.response(thread, exchange, length);
         }
@@ -98,18 +110,38 @@ pub fn response(
             stage.get_or_insert_default().pace = Some(brake);
         }
     }
-    for (_, name, value) in exchange.additions.iter() {
-        // It was valid there.
-        let _ = exchange.response.headers.push(name, value);
-    }
     (length, stage)
 }
 
+/// What quaich adds to the answer. No cache may give one client the cookie of another.
+fn add(exchange: &mut Exchange) {
+    let response = &mut exchange.response;
+    for (_, name, value) in exchange.additions.iter() {
+        // It was valid there.
+        let _ = response.headers.push(name, value);
+    }
+    if exchange.additions.contains(HeaderId::SetCookie)
+        && is_cacheable(response.status, &response.headers)
+    {
+        // A word is valid. A further field is the same as a longer one.
+        let _ = response.headers.push(b"Cache-Control", b"private");
+    }
+}
+
 /// Changes `exchange.response` where it has no body and other fields do not hold for it: what is said
-/// before the answer, and the agreement to a tunnel.
+/// before the answer.
 pub fn before_answer(thread: &Thread, exchange: &mut Exchange) {
     let filters = thread.generation.filters.of(exchange);
     if let Some(mount) = filters.and_then(|filters| filters.mount.as_ref()) {
         mount.response(thread, exchange);
+    }
+}
+
+/// As [`before_answer`], for the agreement to a tunnel, which is the only answer: it has the cookies.
+pub fn agreement(thread: &Thread, exchange: &mut Exchange) {
+    before_answer(thread, exchange);
+    for cookie in exchange.additions.get_all(HeaderId::SetCookie) {
+        // It was valid there.
+        let _ = exchange.response.headers.push(b"Set-Cookie", cookie);
     }
 }

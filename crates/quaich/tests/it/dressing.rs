@@ -1,6 +1,6 @@
 //! What answers look like when several filters have had their hands on them.
 
-use quaich_testkit::{Origin, Quaich, TempSite};
+use quaich_testkit::{Origin, Quaich, Response, TempSite};
 
 /// A server that answers so, whatever is asked.
 fn answering(head: &'static str, body: &'static str) -> Origin {
@@ -24,11 +24,61 @@ fn with_page() -> TempSite {
     site
 }
 
+fn private(response: &Response) -> Vec<&str> {
+    let all = response.headers("cache-control");
+    all.into_iter()
+        .filter(|value| value.contains("private"))
+        .collect()
+}
+
 /// Long enough to be compressed.
 const TEXT: &str = match str::from_utf8(&[b'x'; 4000]) {
     Ok(text) => text,
     Err(_) => "",
 };
+
+#[test]
+fn a_cookie_of_a_verifier_is_in_no_shared_cache_and_past_no_guard() {
+    let origin = answering("200 OK\r\nContent-Type: text/html", TEXT);
+    let verifier = answering("200 OK\r\nSet-Cookie: session=2", "");
+    let sso = format!("[auth.sso]\nforward = {{ url = \"{}\" }}\n", verifier.url());
+    let quaich = serve(
+        (
+            &sso,
+            "auth = \"sso\"\ncompress = { cookies = false }\nexpires = \"30d\"",
+        ),
+        &origin,
+    );
+    let answer = quaich.request("GET", "/", "Accept-Encoding: gzip\r\n", b"");
+    answer
+        .expect_status(200)
+        .expect_header("set-cookie", "session=2");
+    assert_eq!(answer.header("content-encoding"), None, "{}", answer.head);
+    assert_eq!(private(&answer).len(), 1, "{}", answer.head);
+}
+
+#[test]
+fn a_cookie_that_keeps_a_client_at_its_server_is_in_no_shared_cache() {
+    let origin = answering("200 OK\r\nContent-Type: text/html", "ok");
+    let quaich = Quaich::serve(
+        TempSite::new(),
+        &format!(
+            "state_dir = \"state\"\n[upstream.up]\nservers = [\"{}\"]\nsticky = {{ cookie = \"SRV\" }}\n\
+             [[site.main.route]]\npath = \"/forced\"\nupstream = \"up\"\nexpires = {{ age = \"30d\", \
+             force = true }}\n[[site.main.route]]\nupstream = \"up\"\nexpires = \"30d\"\n",
+            origin.url()
+        ),
+    );
+    for path in ["/", "/forced"] {
+        let first = quaich.get(path);
+        let cookie = first.header("set-cookie").expect("a cookie").to_owned();
+        assert_eq!(private(&first).len(), 1, "{path}: {}", first.head);
+        let cookie = cookie.split(';').next().unwrap_or_default();
+        let known = quaich.request("GET", path, &format!("Cookie: {cookie}\r\n"), b"");
+        assert_eq!(known.header("set-cookie"), None);
+        assert!(private(&known).is_empty(), "{path}: {}", known.head);
+    }
+}
 
 #[test]
 fn a_refusal_of_a_verifier_tells_the_client_nothing_that_is_meant_for_quaich() {
