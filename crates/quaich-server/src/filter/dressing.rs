@@ -1,14 +1,15 @@
 //! How an answer is dressed: which filters change it just before its head is written, and in which
-//! order. Called by `downstream`.
+//! order. Called by `downstream`, and by who sends an answer of another as one of quaich's own.
 //!
 //! | step | why there |
 //! |---|---|
 //! | versions hidden | what nobody is to know is known to no filter |
 //! | `mount` | speaks of the app's own words, and of no others |
+//! | `cors` takes the app's `Access-Control-*` away | what the operator sets of them stays |
 //! | `expires` | `headers` has the last word |
 //! | `headers` | sees what the app and `expires` have said |
 //! | `security` | leaves what is there as it is |
-//! | `cors` | in place of what the app says of it |
+//! | `cors` says who may read it | beside what the operator says |
 //! | `additions` | are of quaich: neither mapped nor edited |
 //! | `private`, where they set a cookie | looks at what caches will see in the end |
 //! | `compress` | its guard sees every cookie |
@@ -53,10 +54,13 @@ impl Filters {
         if self.hides_versions && matches!(origin, Origin::App | Origin::Upstream) {
             headers::hide_versions(exchange);
         }
-        if let Some(mount) = &self.mount
-            && origin != Origin::Quaich
-        {
-            mount.response(thread, exchange);
+        if origin != Origin::Quaich {
+            if let Some(mount) = &self.mount {
+                mount.response(thread, exchange);
+            }
+            if let Some(cors) = &self.cors {
+                cors.silence(exchange);
+            }
         }
         if let Some(expires) = &self.expires {
             expires.response(exchange, thread.clock.unix_second());
@@ -143,5 +147,20 @@ pub fn agreement(thread: &Thread, exchange: &mut Exchange) {
     for cookie in exchange.additions.get_all(HeaderId::SetCookie) {
         // It was valid there.
         let _ = exchange.response.headers.push(b"Set-Cookie", cookie);
+    }
+}
+
+/// Does to the fields of an app or server what is done to nobody else's: an answer of quaich's own,
+/// which is none of the app any more, is sent with them.
+pub fn adopt(thread: &Thread, exchange: &mut Exchange) {
+    before_answer(thread, exchange);
+    foreign(thread, exchange);
+}
+
+/// The same for those of a server that speaks in quaich's place.
+pub fn foreign(thread: &Thread, exchange: &mut Exchange) {
+    let filters = thread.generation.filters.of(exchange);
+    if let Some(cors) = filters.and_then(|filters| filters.cors.as_ref()) {
+        cors.silence(exchange);
     }
 }

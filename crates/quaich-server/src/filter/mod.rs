@@ -42,7 +42,7 @@ use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::thread::Thread;
 use crate::upstream::Upstream;
-pub use dressing::{agreement, before_answer, dresses_rendered, response};
+pub use dressing::{adopt, agreement, before_answer, dresses_rendered, foreign, response};
 use error_pages::Shown;
 use texts::Texts;
 

@@ -80,6 +80,73 @@ fn a_cookie_that_keeps_a_client_at_its_server_is_in_no_shared_cache() {
     }
 }
 
+const WRONG: &str = "500 Oops\r\nAccess-Control-Allow-Origin: *\r\n\
+                     Access-Control-Allow-Credentials: true\r\nSet-Cookie: a=1; Path=/sub";
+
+#[test]
+fn no_replaced_error_and_no_refusal_says_who_may_read_it_but_quaich() {
+    let cors = "cors = { origins = [\"https://app.test\"] }";
+    let wrong = answering(WRONG, "");
+    let replaced = serve(
+        (
+            "",
+            &format!("replace_errors = true\nerror_pages = {{ 500 = \"500.txt\" }}\n{cors}"),
+        ),
+        &wrong,
+    );
+    let refused = "401 No\r\nAccess-Control-Allow-Origin: *\r\n\
+                   Access-Control-Allow-Credentials: true";
+    let verifier = answering(refused, "no");
+    let sso = format!("[auth.sso]\nforward = {{ url = \"{}\" }}\n", verifier.url());
+    let refused = serve((&sso, &format!("auth = \"sso\"\n{cors}")), &Origin::ok());
+    for (quaich, status) in [(&replaced, 500), (&refused, 401)] {
+        for (asks, said) in [
+            ("https://evil.test", &[][..]),
+            ("https://app.test", &["https://app.test"][..]),
+        ] {
+            let answer = quaich.request("GET", "/", &format!("Origin: {asks}\r\n"), b"");
+            answer.expect_status(status);
+            assert_eq!(answer.headers("access-control-allow-origin"), said);
+            assert_eq!(answer.header("access-control-allow-credentials"), None);
+        }
+    }
+}
+
+#[test]
+fn what_the_operator_says_of_other_origins_stays_beside_cors() {
+    let origin = answering("200 OK\r\nAccess-Control-Max-Age: 7", "ok");
+    let keys = "cors = { origins = [\"https://app.test\"] }\n\
+                response_headers = { set = { \"Access-Control-Allow-Private-Network\" = \"true\" } }";
+    let quaich = serve(("", keys), &origin);
+    let answer = quaich.request("GET", "/", "Origin: https://app.test\r\n", b"");
+    answer
+        .expect_header("access-control-allow-origin", "https://app.test")
+        .expect_header("access-control-allow-private-network", "true");
+    assert_eq!(answer.header("access-control-max-age"), None);
+}
+
+#[test]
+fn the_cookies_of_a_mounted_app_are_mapped_in_its_errors_and_those_of_quaich_never() {
+    let origin = answering(WRONG, "");
+    let quaich = Quaich::serve(
+        with_page(),
+        &format!(
+            "state_dir = \"state\"\n[upstream.up]\nservers = [\"{}\"]\nsticky = {{ cookie = \"SRV\" }}\n\
+             [[site.main.route]]\nprefix = \"/kept\"\nupstream = \"up\"\n\
+             [[site.main.route]]\nprefix = \"/replaced\"\nupstream = \"up\"\nreplace_errors = true\n\
+             error_pages = {{ 500 = \"500.txt\" }}\n",
+            origin.url()
+        ),
+    );
+    for prefix in ["/kept", "/replaced"] {
+        let answer = quaich.get(&format!("{prefix}/x"));
+        let cookies = answer.headers("set-cookie");
+        assert_eq!(cookies.len(), 2, "{}", answer.head);
+        assert_eq!(cookies[0], format!("a=1; Path={prefix}/sub"));
+        assert!(cookies[1].contains("; path=/; "), "{}", cookies[1]);
+    }
+}
+
 #[test]
 fn a_refusal_of_a_verifier_tells_the_client_nothing_that_is_meant_for_quaich() {
     let verifier = answering(

@@ -15,6 +15,7 @@ use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
 use crate::exchange::Origin;
 use crate::exchange::identity::Identity;
+use crate::filter;
 use crate::forwarded;
 use crate::handler::offered;
 use crate::observe::log;
@@ -261,6 +262,7 @@ impl Answer {
         let headers = &mut scope.exchange.response.headers;
         offered::take(headers);
         headers.retain(|id, _, _| !matches!(id, HeaderId::ContentLength | HeaderId::Date));
+        filter::foreign(scope.thread, scope.exchange);
         scope.exchange.notes.origin = Origin::Quaich;
         scope.exchange.notes.failure = match status {
             401 => "unauthenticated",
