@@ -17,6 +17,7 @@
 
 use quaich_proto::h1::BodyLength;
 use quaich_proto::headers::HeaderId;
+use quaich_proto::method::Method;
 
 use super::stage::{Brake, Stage};
 use super::{Filters, headers, limit};
@@ -42,6 +43,10 @@ impl Filters {
 
     /// What holds the body of this response back.
     fn brake(&self, exchange: &Exchange) -> Option<Brake> {
+        if exchange.request.method == Method::Head {
+            // Nothing of a body leaves.
+            return None;
+        }
         let mut pace = limit::Pace::default();
         self.all_limits()
             .for_each(|limits| limits.brake(&mut pace, exchange));

@@ -1,5 +1,7 @@
 //! What answers look like when several filters have had their hands on them.
 
+use std::time::Duration;
+
 use quaich_testkit::{Origin, Quaich, Response, TempSite};
 
 /// A server that answers so, whatever is asked.
@@ -144,6 +146,25 @@ fn the_cookies_of_a_mounted_app_are_mapped_in_its_errors_and_those_of_quaich_nev
         assert_eq!(cookies.len(), 2, "{}", answer.head);
         assert_eq!(cookies[0], format!("a=1; Path={prefix}/sub"));
         assert!(cookies[1].contains("; path=/; "), "{}", cookies[1]);
+    }
+}
+
+#[test]
+fn an_answer_without_a_body_is_not_braked_for_one() {
+    let body = "b".repeat(32 * 1024);
+    let toml = format!(
+        "[limit.bytes]\nbandwidth = \"1B/s\"\n[site.main]\n[[site.main.route]]\nlimit = \"bytes\"\n\
+         respond = {{ body = \"{body}\" }}\n"
+    );
+    let quaich = Quaich::serve(TempSite::new(), &toml);
+    let mut client = quaich.raw();
+    client.patience(Duration::from_secs(5));
+    for _ in 0..3 {
+        client.send("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n");
+        let answer = client.response_to("HEAD");
+        answer
+            .expect_status(200)
+            .expect_header("content-length", "32768");
     }
 }
 
