@@ -96,6 +96,9 @@ fn a_rule_is_not_dodged_by_another_writing_of_the_path() {
     // What could be read as it in a second decoding never reaches anybody either.
     let status = quaich.get("/%2561dmin/x").status;
     assert!(status == 403 || status == 400, "{status}");
+    quaich.get("/x/%252e%252e/admin/y").expect_status(403);
+    add(&quaich, &["--query", "q=~(?i)union.+select"]);
+    quaich.get("/?q=1;union+all+select+x").expect_status(403);
     assert_eq!(origin.requests().len(), 0);
     quaich.get("/Admin/x").expect_status(200);
 }
