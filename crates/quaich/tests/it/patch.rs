@@ -337,13 +337,22 @@ fn a_request_for_no_site_is_held_to_it_as_well() {
 }
 
 #[test]
-fn a_file_of_patches_that_cannot_be_read_is_said_aloud() {
+fn a_file_of_patches_that_cannot_be_read_is_said_aloud_and_never_written_over() {
     let site = TempSite::new();
     site.write("state/patches.json", "{ nonsense");
     site.write(
         "quaich.toml",
-        "[server]\nlisten = \"127.0.0.1:0\"\nstate_dir = \"state\"\n[site.main]\nroot = \".\"\n",
+        "[admin]\nlisten = \"unix:quaich.sock\"\n\
+         [server]\nlisten = \"127.0.0.1:0\"\nstate_dir = \"state\"\n[site.main]\nroot = \".\"\n",
     );
     let quaich = QuaichCommand::new(site, ["serve"]).start();
     quaich.log().wait_for("patches are not in effect");
+    let kept = ["patch", "add", "--path", "/a", "--persist"];
+    quaich.cli(kept).expect_code(1).expect_error("move it away");
+    assert_eq!(quaich.site().read("state/patches.json"), "{ nonsense");
+    quaich.get("/a").expect_status(404);
+    let file = quaich.site().join("state/patches.json");
+    std::fs::rename(&file, file.with_extension("old")).expect("moved");
+    quaich.cli(kept).expect_code(0);
+    quaich.get("/a").expect_status(403);
 }
