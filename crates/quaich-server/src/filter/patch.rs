@@ -8,7 +8,6 @@ mod views;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use quaich_proto::method::Method;
 use serde_json::{Value, json};
 
 use crate::clock::unix_millis;
@@ -75,8 +74,7 @@ impl Board {
                 false => act(rule, scope)?,
             }
         }
-        // What follows CONNECT is no body.
-        if held.is_empty() || scope.exchange.request.method == Method::Connect {
+        if held.is_empty() {
             return Ok(());
         }
         let limit = held.iter().map(|rule| rule.patch().body_limit).max();
