@@ -152,8 +152,10 @@ fn header_holds((name, pattern): &(String, Pattern), exchange: &Exchange) -> boo
 }
 
 fn query_holds((name, pattern): &(String, Pattern), views: &Views<'_>) -> bool {
+    let is_named = |own: &Vec<u8>| own == name.as_bytes();
     let mut parameters = views.parameters.iter();
-    parameters.any(|(own, values)| {
-        (name == "*" || own == name.as_bytes()) && values.iter().any(|value| pattern.holds(value))
+    parameters.any(|parameter| {
+        (name == "*" || parameter.names.iter().any(is_named))
+            && parameter.values.iter().any(|value| pattern.holds(value))
     })
 }

@@ -56,6 +56,55 @@ fn a_path_cannot_be_dodged_by_encoding() {
 }
 
 #[test]
+fn a_path_is_resolved_again_after_each_further_decoding() {
+    let rule = |path: &str| Patch {
+        path: vec![path.to_owned()],
+        ..patch()
+    };
+    let admin = rule("/admin/*");
+    for target in [
+        "/x/%252e%252e/admin/y",
+        "/x/%25252e./admin/y",
+        "/x%252f..%252fadmin/y",
+        "/x/%252e%252e%252f%252e/admin/y",
+        "/x/%252e%252e%253bv=1/admin/y",
+        "/x/%252e%252e%255cadmin/y",
+        "/%252e%252e/admin/y",
+    ] {
+        assert!(holds(&admin, &exchange(target, "")), "{target}");
+    }
+    assert!(!holds(&admin, &exchange("/x/%252e%252e.admin/y", "")));
+    // Who looks for the attempt itself finds it as well.
+    let attempt = rule("~/\\.\\./");
+    assert!(holds(&attempt, &exchange("/x/%252e%252e/admin", "")));
+}
+
+#[test]
+fn a_query_is_read_with_and_without_semicolons_between_its_parameters() {
+    let rule = |name: &str, pattern: &str| Patch {
+        query: vec![(name.to_owned(), pattern.to_owned())],
+        ..patch()
+    };
+    let union = rule("q", "~(?i)union.+select");
+    for target in [
+        "/?q=1;union+all+select+x",
+        "/?a=b&q=1;union;select",
+        "/?a=b;q=union+select",
+        "/?q=1%3bunion%2ball%2bselect",
+    ] {
+        assert!(holds(&union, &exchange(target, "")), "{target}");
+    }
+    assert!(!holds(&union, &exchange("/?q=union&b=select", "")));
+    // As an app reads it that leaves the plus sign alone.
+    assert!(holds(&rule("q", "1+1"), &exchange("/?q=1+1", "")));
+    // A name may be decoded as often as a value.
+    for target in ["/?%71=v", "/?%2571=v", "/?%252571=v", "/?a;%2571=v"] {
+        assert!(holds(&rule("q", "v"), &exchange(target, "")), "{target}");
+    }
+    assert!(holds(&rule("a b", "v"), &exchange("/?a+b=v", "")));
+}
+
+#[test]
 fn every_condition_must_hold_and_of_a_list_one() {
     let rule = Patch {
         method: vec!["PUT".to_owned(), "POST".to_owned()],
