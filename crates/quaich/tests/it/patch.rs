@@ -396,7 +396,8 @@ fn bodies_that_are_held_have_a_bound_together() {
     let statuses: Vec<u16> = clients
         .iter_mut()
         .map(|client| {
-            client.try_send("g");
+            // Some are refused and gone by now.
+            let _ = client.try_send("g");
             client.response().status
         })
         .collect();
