@@ -108,7 +108,7 @@ fn errors_of_a_server_are_replaced_where_that_is_asked_for() {
         _ => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec(),
     });
     let toml = format!(
-        "[site.main]\n{PAGES}proxy = \"{}\"\nreplace_errors = [401, \"5xx\"]\n",
+        "threads = 1\n[site.main]\n{PAGES}proxy = \"{}\"\nreplace_errors = [401, \"5xx\"]\n",
         origin.url()
     );
     let quaich = Quaich::serve(site(), &toml);

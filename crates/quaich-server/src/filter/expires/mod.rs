@@ -5,7 +5,7 @@ mod hashed;
 use std::time::{Duration, UNIX_EPOCH};
 
 use quaich_config::model::{self, Age, ExpiresRule};
-use quaich_proto::headers::{HeaderId, Headers};
+use quaich_proto::headers::HeaderId;
 
 use super::Parts;
 use crate::exchange::{Exchange, Origin};
@@ -125,7 +125,7 @@ impl Rule {
         if self.age == Age::Off || (told && !self.force && !ours) {
             return;
         }
-        let (mut control, expires) = lifetime(self.age, modified(headers), now);
+        let (mut control, expires) = lifetime(self.age, modified(exchange), now);
         let keeps = control.starts_with(b"max-age=") && control != b"max-age=0";
         let immutable = self.immutable;
         if !self.cache_control.is_empty() {
@@ -147,8 +147,15 @@ impl Rule {
     }
 }
 
-fn modified(headers: &Headers) -> Option<u64> {
-    let value = headers.by_name(b"last-modified")?;
+/// When what is answered was changed. A 304 need not say it again: the client has named the date.
+fn modified(exchange: &Exchange) -> Option<u64> {
+    let response = &exchange.response;
+    let told = response.headers.by_name(b"last-modified");
+    let asked = || {
+        let asked = exchange.request.headers.by_name(b"if-modified-since");
+        asked.filter(|_| response.status == 304)
+    };
+    let value = told.or_else(asked)?;
     let time = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
     Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }

@@ -8,7 +8,7 @@ use crate::peers::nginx;
 
 fn serve(verifier: &str, keys: &str, origin: &Origin) -> Quaich {
     let config = format!(
-        "[server]\nthreads = 1\n[auth.sso]\nforward = {{ url = \"{verifier}/verify?x=1\", copy = [\"X-Groups\", \"Authorization\"], \
+        "threads = 1\n[auth.sso]\nforward = {{ url = \"{verifier}/verify?x=1\", copy = [\"X-Groups\", \"Authorization\"], \
          user_from = \"X-User\", timeout = \"500ms\" {keys} }}\n\
          [site.main]\nauth = \"sso\"\nproxy = \"{}\"\n",
         origin.url()
