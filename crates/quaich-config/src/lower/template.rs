@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn variables_of_nginx_are_told_from_other_dollars() {
-        let instead = |text| of_nginx(text, true).map(|(name, instead)| (name, instead));
+        let instead = |text| of_nginx(text, true);
         let is = |name, instead: &str| Some((name, instead.to_owned()));
         assert_eq!(
             instead("https://$host$request_uri"),
