@@ -171,7 +171,11 @@ redirect = { to = "{path}/x" }
         ("/to/x%5Cy", ""),
         ("/host/.evil.test", "https://new.test/.evil.test"),
         ("/host/@evil.test/", "https://new.test/@evil.test/"),
-        ("/login?a=1&b", "/sign-in?next=/login&a=1&b"),
+        ("/login?a=1&b", "/sign-in?next=/login%3Fa%3D1%26b"),
+        (
+            "/login?next=//evil.test",
+            "/sign-in?next=/login%3Fnext%3D//evil.test",
+        ),
         ("//evil.test/", "/evil.test//x"),
         ("//evil.test", "/evil.test/x"),
         ("/%09/evil.test", ""),
