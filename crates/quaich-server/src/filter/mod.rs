@@ -157,7 +157,7 @@ impl Filters {
     ) -> Self {
         Self {
             maintenance: maintenance::Maintenance::new(site, &settings.maintenance, parts),
-            canonical: canonical::Canonical::new(&settings.rewrite),
+            canonical: canonical::Canonical::new(&settings.rewrite, route),
             limits: limit::Limits::new(&settings.limit, limit::Turn::BeforeAuth, parts),
             user_limits: limit::Limits::new(&settings.limit, limit::Turn::AfterAuth, parts),
             cors: cors::Cors::new(&settings.cors, parts),

@@ -161,7 +161,7 @@ fn a_rule_holds_at_once_and_a_running_response_ends_undisturbed() {
     let line = quaich.log().wait_for("a patch refuses a request");
     assert!(line.contains("hole") && line.contains("/slow"), "{line}");
     let shown = quaich.cli(["patch", "list"]).stdout;
-    assert!(shown.contains("path /slow*, (a test)"), "{shown}");
+    assert!(shown.contains("path /slow* (a test)"), "{shown}");
 
     let said = quaich.cli(["patch", "rm", "hole"]);
     said.expect_code(0);
@@ -285,6 +285,8 @@ fn mistakes_are_told_before_anything_changes() {
         quaich.cli(args).expect_code(2).expect_error(why);
     };
     wrong(&["--path", "~("], "no regular expression");
+    wrong(&["--path", "admin"], "--path /admin");
+    wrong(&["--method", "post", "--path", "/a"], "--method POST");
     wrong(&["--name", "x"], "would refuse every request");
     wrong(
         &["--path", "/a", "--for", "soon"],

@@ -217,3 +217,29 @@ fn a_rule_that_stays_keeps_its_counts() {
     board.replace(&[]);
     assert!(board.is_empty());
 }
+
+#[test]
+fn a_rule_that_can_never_hold_is_refused_with_what_to_write() {
+    let refused = |patch: &Patch| Rule::new(patch).err().unwrap_or_default();
+    let with_path = |path: &str| Patch {
+        path: vec![path.to_owned()],
+        ..patch()
+    };
+    assert!(refused(&with_path("admin/*")).contains("--path /admin/*"));
+    for path in ["/a", "*.php", "?a", "~x", "http://a/*"] {
+        assert_eq!(refused(&with_path(path)), "", "{path}");
+    }
+    let with_method = |method: &str| Patch {
+        method: vec![method.to_owned()],
+        ..patch()
+    };
+    assert!(refused(&with_method("post")).contains("--method POST"));
+    assert!(refused(&with_method("PO ST")).contains("is no method"));
+    assert_eq!(refused(&with_method("PROPFIND")), "");
+    let with_field = |name: &str| Patch {
+        header: vec![(name.to_owned(), "*".to_owned())],
+        ..patch()
+    };
+    assert!(refused(&with_field("X A")).contains("is no name of a header field"));
+    assert_eq!(refused(&with_field("*")), "");
+}
