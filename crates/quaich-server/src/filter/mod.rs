@@ -231,6 +231,11 @@ pub fn disclaim(scope: &mut Scope<'_, '_>) {
 /// Asks the rules that the operator has put in while quaich runs. Nothing of where the request goes
 /// is known yet.
 pub async fn patched(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
+/// Whether only `auth` may say what a field of this name says.
+pub fn is_claim(thread: &Thread, name: &[u8]) -> bool {
+    thread.generation.filters.claims.holds(name)
+}
+
     let patches = &scope.thread.generation.filters.shared.patches;
     match patches.is_empty() {
         true => Ok(()),
