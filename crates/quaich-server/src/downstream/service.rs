@@ -142,8 +142,9 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
     let site = generation
         .routes
         .find(scope.listener, &scope.exchange.request)?;
-    scope.exchange.notes.site = Some(site.index);
+    // Before that, a site has no say in what is answered.
     check_direction(scope, site.index)?;
+    scope.exchange.notes.site = Some(site.index);
     if https_redirect::applies(&site.secure, scope.exchange, scope.thread.tls.as_deref()) {
         return https_redirect::run(scope, &site.secure).await;
     }
