@@ -142,12 +142,16 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
     let site = generation
         .routes
         .find(scope.listener, &scope.exchange.request)?;
-    scope.exchange.notes.site = Some(site.index);
+    // Before that, a site has no say in what is answered.
     check_direction(scope, site.index)?;
+    scope.exchange.notes.site = Some(site.index);
     if https_redirect::applies(&site.secure, scope.exchange, scope.thread.tls.as_deref()) {
         return https_redirect::run(scope, &site.secure).await;
     }
-    for _ in 0..=MAX_REROUTES {
+    for round in 0..=MAX_REROUTES {
+        // Nothing of a route that has sent the request on holds any longer.
+        scope.exchange.notes.route = None;
+        scope.exchange.captures.clear();
         let route = match generation.routes.choose(site, scope.exchange) {
             Ok(route) => route,
             Err(error) => return Err(filter::unrouted(scope, error)),
@@ -156,7 +160,7 @@ async fn handle(scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         scope
             .body
             .limit_body(route.max_body.unwrap_or(scope.thread.settings.max_body))?;
-        match filter::request(scope).await? {
+        match filter::request(scope, round == 0).await? {
             Flow::Pass => return handler::run(scope, route).await,
             Flow::Answered => return Ok(()),
             Flow::Reroute => {}

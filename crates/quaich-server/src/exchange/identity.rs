@@ -5,11 +5,11 @@ use quaich_proto::headers::{HeaderId, Headers};
 /// Nobody, or a user who was believed.
 #[derive(Debug, Default)]
 pub struct Identity {
-    /// `REMOTE_USER`; empty = nobody.
+    /// Empty = nobody, or somebody without a name.
     pub user: Vec<u8>,
     /// The request went through `auth`: what it says of its user itself must not reach anybody.
     pub checked: bool,
-    /// `AUTH_TYPE`; empty = nobody.
+    /// How that was found; empty = nobody has come in by `auth`.
     pub kind: &'static str,
     /// Request fields that say so, for apps and servers. No client can send fields of these names.
     pub fields: Headers,
@@ -30,6 +30,12 @@ impl Identity {
         self.hides_authorization = false;
     }
 
+    /// How the user was found, for `AUTH_TYPE`, and who it is, for `REMOTE_USER`: nobody is told of
+    /// one without the other. `None` = nobody, or somebody without a name.
+    pub fn named(&self) -> Option<(&'static str, &[u8])> {
+        (!self.user.is_empty()).then_some((self.kind, &*self.user))
+    }
+
     /// Whether a field of the request is not for apps and servers.
     pub fn hides(&self, id: HeaderId, value: &[u8]) -> bool {
         id == HeaderId::Authorization
@@ -46,6 +52,17 @@ fn is_basic(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_is_told_with_a_name_only() {
+        let mut identity = Identity {
+            kind: "Forward",
+            ..Identity::default()
+        };
+        assert_eq!(identity.named(), None);
+        identity.user = b"cora".to_vec();
+        assert_eq!(identity.named(), Some(("Forward", &b"cora"[..])));
+    }
 
     #[test]
     fn only_what_was_for_quaich_is_hidden() {

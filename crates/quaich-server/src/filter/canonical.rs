@@ -10,7 +10,7 @@ use quaich_proto::method::Method;
 use super::Flow;
 use crate::downstream::service::{Scope, bodyless};
 use crate::error::Error;
-use crate::exchange::Exchange;
+use crate::forwarded::Client;
 use crate::route::secure::https_code;
 
 /// Of one route.
@@ -36,10 +36,16 @@ impl Canonical {
 
     pub(super) async fn request(&self, scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
         let exchange = &*scope.exchange;
-        let host = self.host.as_deref();
         let request = &exchange.request;
+        let public = scope.thread.trust.public(
+            &exchange.client,
+            &request.headers,
+            request.authority(),
+            scope.local_port,
+        );
+        let host = self.host.as_deref();
         // A client of HTTP/1.0 that names no host has found us anyway.
-        let host = host.filter(|host| !request.host().is_empty() && request.host() != *host);
+        let host = host.filter(|host| !(public.host.is_empty() || is_at(public.host, host)));
         let path = match self.is_root_of_app(request.path_decoded()) {
             true => None,
             false => other_path(self.slash, request.path(), request.method),
@@ -47,15 +53,15 @@ impl Canonical {
         if host.is_none() && path.is_none() {
             return Ok(Flow::Pass);
         }
-        let public = scope.thread.trust.public(
-            &exchange.client,
-            &request.headers,
-            request.authority(),
-            scope.local_port,
-        );
         let mut to = Vec::with_capacity(128);
         if let Some(host) = host {
-            origin(&mut to, exchange, host);
+            // The port as the client wrote it. Where a proxy has told the host, it knows better than
+            // our own `Host`.
+            let port = match public.host == request.authority() {
+                true => request.port(),
+                false => Some(public.port),
+            };
+            origin(&mut to, &exchange.client, (host, port));
         }
         to.extend_from_slice(public.prefix);
         to.extend_from_slice(path.as_deref().unwrap_or(request.path()));
@@ -85,13 +91,25 @@ impl Canonical {
     }
 }
 
-/// The scheme, and the port that the client named, stay.
-fn origin(to: &mut Vec<u8>, exchange: &Exchange, host: &[u8]) {
-    to.extend_from_slice(exchange.client.scheme().as_bytes());
+/// Whether `authority`, a host with or without a port, is at `host`, which is in lower case.
+fn is_at(authority: &[u8], host: &[u8]) -> bool {
+    let end = match authority {
+        [b'[', ..] => memchr::memchr(b']', authority).map(|at| at + 1),
+        _ => memchr::memchr(b':', authority),
+    };
+    let name = authority.get(..end.unwrap_or(authority.len()));
+    let name = name.unwrap_or_default();
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    name.eq_ignore_ascii_case(host)
+}
+
+/// The scheme and the port stay.
+fn origin(to: &mut Vec<u8>, client: &Client, (host, port): (&[u8], Option<u16>)) {
+    to.extend_from_slice(client.scheme().as_bytes());
     to.extend_from_slice(b"://");
     to.extend_from_slice(host);
-    let usual = if exchange.client.https { 443 } else { 80 };
-    if let Some(port) = exchange.request.port().filter(|&port| port != usual) {
+    let usual = if client.https { 443 } else { 80 };
+    if let Some(port) = port.filter(|&port| port != usual) {
         to.extend_from_slice(format!(":{port}").as_bytes());
     }
 }
@@ -115,6 +133,25 @@ fn other_path(slash: Slash, path: &[u8], method: Method) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_the_same_in_any_case_with_a_port_and_a_dot() {
+        for authority in ["a.test", "A.Test", "a.test.", "a.test:81", "a.test.:81"] {
+            assert!(is_at(authority.as_bytes(), b"a.test"), "{authority}");
+        }
+        for authority in [
+            "",
+            ":81",
+            "b.a.test",
+            "a.test.b",
+            "[::1]",
+            "[a.test]:80",
+            "[",
+        ] {
+            assert!(!is_at(authority.as_bytes(), b"a.test"), "{authority}");
+        }
+        assert!(is_at(b"[::1]:81", b"[::1]"));
+    }
 
     #[test]
     fn paths_get_or_lose_the_slash_at_their_end() {

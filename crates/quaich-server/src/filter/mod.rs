@@ -6,7 +6,7 @@
 //! | step | filter |
 //! |---|---|
 //! | before the route is known | `patch` |
-//! | where it is asked | `canonical` |
+//! | where it is asked, as the client wrote it: once | `canonical` |
 //! | who may ask | `maintenance`, `limit`, `cors` (preflight), `auth`, `limit` by user |
 //! | what is asked | `rewrite`, `headers` |
 //!
@@ -173,7 +173,7 @@ impl Filters {
         }
     }
 
-    async fn request(&self, scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
+    async fn request(&self, scope: &mut Scope<'_, '_>, first: bool) -> Result<Flow, Error> {
         /// Goes on only when the filter lets it.
         macro_rules! pass {
             ($filter:expr) => {
@@ -185,7 +185,10 @@ impl Filters {
                 }
             };
         }
-        pass!(self.canonical);
+        // What a rewrite has made is nothing that a client may be sent to.
+        if first {
+            pass!(self.canonical);
+        }
         if let Some(maintenance) = &self.maintenance {
             maintenance.request(scope)?;
         }
@@ -203,6 +206,11 @@ impl Filters {
 pub fn disclaim(scope: &mut Scope<'_, '_>) {
     let claims = &scope.thread.generation.filters.claims;
     claims.drop_from(&mut scope.exchange.request.headers);
+}
+
+/// Whether only `auth` may say what a field of this name says.
+pub fn is_claim(thread: &Thread, name: &[u8]) -> bool {
+    thread.generation.filters.claims.holds(name)
 }
 
 /// Asks the rules that the operator has put in while quaich runs. Nothing of where the request goes
@@ -224,14 +232,14 @@ pub fn unrouted(scope: &mut Scope<'_, '_>, error: Error) -> Error {
     closed.unwrap_or(error)
 }
 
-/// Asks the filters of the route of the exchange.
-pub async fn request(scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
+/// Asks the filters of the route of the exchange, `first` of all or after another has sent it on.
+pub async fn request(scope: &mut Scope<'_, '_>, first: bool) -> Result<Flow, Error> {
     // Who came in to a route that has sent the request on has not come in to this one.
     if scope.exchange.identity.checked {
         scope.exchange.identity.clear();
     }
     match scope.thread.generation.filters.of(scope.exchange) {
-        Some(filters) => filters.request(scope).await,
+        Some(filters) => filters.request(scope, first).await,
         None => Ok(Flow::Pass),
     }
 }

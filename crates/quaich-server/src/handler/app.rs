@@ -165,7 +165,7 @@ fn enqueue(
         server_port: gateway::server_port(&public, client),
         remote_addr: addr.as_bytes(),
         remote_port: client.port,
-        remote_user: &exchange.identity.user,
+        remote_user: exchange.identity.named().map_or(b"", |(_, user)| user),
         request_id: exchange.request_id.as_bytes(),
         content_length: match (request.body, &body) {
             (BodyLength::Known(length), _) => Some(length),
@@ -188,8 +188,8 @@ fn enqueue(
     let fields = fields.map(|(id, name, value)| (id as u8, name, value));
     let own = variables(route, exchange);
     let own = own.iter().map(|(name, text)| (0, &**name, &**text));
-    let kind =
-        (!identity.kind.is_empty()).then_some((0, &b"=AUTH_TYPE"[..], identity.kind.as_bytes()));
+    let kind = identity.named();
+    let kind = kind.map(|(kind, _)| (0, &b"=AUTH_TYPE"[..], kind.as_bytes()));
     let told = session_variables(exchange).chain(kind);
     let fields = told.chain(fields).chain(own);
     let timeouts = Timeouts {

@@ -21,7 +21,7 @@ use quaich_proto::h1::Version;
 use self::attempts::{Attempts, connect};
 use self::both_ways::{Ended, From, Sending, both_ways};
 use self::held::Held;
-use self::request::request;
+use self::request::{Trails, request};
 use self::stay::Stay;
 use super::offered::{self, Protected};
 use super::{replaced, tunnel, websocket};
@@ -59,6 +59,7 @@ pub async fn run(
         client: announced(scope, upstream),
     };
     let thread = scope.thread;
+    let trails = Trails::of(scope);
     let mut attempts = Attempts::new(scope, &stay, want);
     loop {
         let mut link = connect(scope, &mut attempts).await?;
@@ -73,6 +74,7 @@ pub async fn run(
             stay: &stay,
             repeats: &|status| attempts.repeats(may_repeat, status, server),
             replaces: &|exchange| replaced::applies(thread, exchange),
+            trails: &trails,
         };
         let protocol = server.settings().protocol;
         variables::prepare(scope, route, (protocol, params), &mut request);

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use quaich_testkit::{Ca, Origin, Quaich, RawClient, Request, Response, TempSite, Transport};
+use quaich_testkit::{
+    Ca, Origin, Quaich, RawClient, Request, Response, TempSite, TlsClient, Transport,
+};
 
 const HSTS: &str = "strict-transport-security";
 
@@ -178,6 +180,32 @@ fn rules_for_clients_cannot_be_passed_by_with_another_host() {
         client.send(format!("GET /a.txt HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         client.response().expect_status(301);
     }
+}
+
+#[test]
+fn a_misdirected_request_learns_nothing_of_the_site_that_it_names() {
+    let folder = TempSite::new();
+    let ca = Ca::new("test");
+    ca.server(&["test"]).write(&folder, "a");
+    folder.write("inside.html", "inside");
+    let quaich = Quaich::serve(
+        folder,
+        "tls = true\n[tls.cert.a]\ncert = \"a.crt\"\nkey = \"a.key\"\n\
+         [site.main]\nhosts = [\"test\"]\n[[site.main.route]]\nrespond = { body = \"here\" }\n\
+         [site.inside]\nhosts = [\"inside.test\"]\nhsts = \"30d\"\n\
+         error_pages = { 421 = \"inside.html\" }\nresponse_headers = { set = { X-Inside = \"1\" } }\n\
+         [[site.inside.route]]\nrespond = { body = \"inside\" }\n",
+    );
+    let mut client = RawClient::connect_tls(quaich.addr(), &TlsClient::believing(&ca));
+    client.send("GET / HTTP/1.1\r\nHost: inside.test\r\n\r\n");
+    let answer = client.response();
+    answer.expect_status(421);
+    assert!(!answer.text().contains("inside"), "{}", answer.text());
+    for name in ["x-inside", HSTS] {
+        assert_eq!(answer.header(name), None, "{name}");
+    }
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.response().expect_body("here");
 }
 
 #[test]

@@ -319,3 +319,114 @@ fn quaich_route_says_what_is_rewritten() {
         told.stdout
     );
 }
+
+#[test]
+fn slashes_and_hosts_are_those_of_the_client_not_of_a_rewrite() {
+    let quaich = Quaich::serve(
+        TempSite::new(),
+        r#"
+[site.main]
+slash = "remove"
+[[site.main.route]]
+path = "/docs/*"
+respond = { body = "docs" }
+[[site.main.route]]
+path = "/manual"
+rewrite = { path = "/manual", to = "/docs/", then = "route" }
+status = 404
+"#,
+    );
+    quaich.get("/manual").expect_status(200).expect_body("docs");
+    let answer = quaich.get("/docs/a/");
+    answer
+        .expect_status(301)
+        .expect_header("location", "/docs/a");
+}
+
+#[test]
+fn the_right_host_is_the_one_that_a_trusted_proxy_was_asked_for() {
+    let quaich = Quaich::serve(
+        TempSite::new(),
+        r#"
+trust = ["127.0.0.1"]
+[site.main]
+hosts = ["*"]
+canonical_host = "www.example.test"
+[[site.main.route]]
+respond = { body = "page" }
+"#,
+    );
+    let ask = |fields: &str| quaich.request("GET", "/a?b", fields, b"");
+    for host in [
+        "www.example.test",
+        "WWW.Example.test.",
+        "www.example.test:8443",
+    ] {
+        let answer = ask(&format!("X-Forwarded-Host: {host}\r\n"));
+        answer.expect_status(200).expect_body("page");
+    }
+    for (fields, origin) in [
+        ("", "http://www.example.test"),
+        (
+            "X-Forwarded-Host: example.test\r\n",
+            "http://www.example.test",
+        ),
+        (
+            "X-Forwarded-Host: example.test:8080\r\n",
+            "http://www.example.test:8080",
+        ),
+        (
+            "X-Forwarded-Host: example.test:443\r\nX-Forwarded-Proto: https\r\n",
+            "https://www.example.test",
+        ),
+        (
+            "X-Forwarded-Host: example.test\r\nX-Forwarded-Port: 8443\r\nX-Forwarded-Proto: https\r\n",
+            "https://www.example.test:8443",
+        ),
+        (
+            "X-Forwarded-Host: [2001:db8::1]\r\n",
+            "http://www.example.test",
+        ),
+    ] {
+        let location = format!("{origin}/a?b");
+        let answer = ask(fields);
+        answer
+            .expect_status(301)
+            .expect_header("location", &location);
+    }
+    let mut client = quaich.raw();
+    client.send("GET / HTTP/1.1\r\nHost: www.example.test\r\nX-Forwarded-Host: evil.test\r\n\r\n");
+    let answer = client.response();
+    answer
+        .expect_status(301)
+        .expect_header("location", "http://www.example.test/");
+    // Whom nobody trusts cannot say another host.
+    let alone = Quaich::serve(
+        TempSite::new(),
+        "[site.main]\nhosts = [\"*\"]\ncanonical_host = \"www.example.test\"\n[[site.main.route]]\nrespond = { body = \"page\" }\n",
+    );
+    let forged = alone.request("GET", "/", "X-Forwarded-Host: www.example.test\r\n", b"");
+    forged.expect_status(301);
+}
+
+#[test]
+fn nothing_of_a_route_stays_with_a_request_that_it_has_sent_on() {
+    let quaich = Quaich::serve(
+        TempSite::new(),
+        r#"
+[[site.main.route]]
+path = "~/first$"
+rewrite = { path = "~^/([a-z]+)/first$", to = "/{1}", then = "route" }
+response_headers = { set = { X-Route = "first" } }
+status = 204
+[[site.main.route]]
+path = ["~^/item/(.*)$", "/second"]
+redirect = { to = "/to/{1}" }
+"#,
+    );
+    let answer = quaich.get("/second/first");
+    answer.expect_status(308).expect_header("location", "/to/");
+    let missing = quaich.get("/nothing/first");
+    missing.expect_status(404);
+    assert_eq!(missing.header("x-route"), None);
+}

@@ -81,6 +81,7 @@ fn words(cx: &mut Lower<'_>, fields: &Fields<'_>, name: &str) -> Vec<Word> {
 fn networks(cx: &mut Lower<'_>, acls: &[Acl], (fields, name): (&Fields<'_>, &str)) -> Vec<Network> {
     let mut found = Vec::new();
     let words = words(cx, fields, name);
+    refuse_empty(cx, fields, name);
     let alone = words.len() == 1;
     for word in &words {
         match word.0.as_str() {
@@ -97,6 +98,26 @@ fn networks(cx: &mut Lower<'_>, acls: &[Acl], (fields, name): (&Fields<'_>, &str
         }
     }
     found
+}
+
+/// An empty list would do nothing, and most readers take it for the contrary.
+fn refuse_empty(cx: &mut Lower<'_>, fields: &Fields<'_>, name: &str) {
+    let entry = fields.table.and_then(|table| table.entry(name));
+    let empty = |data: &Data| matches!(data, Data::Array(items) if items.is_empty());
+    let Some(entry) = entry.filter(|entry| empty(&entry.value.data)) else {
+        return;
+    };
+    let (message, help) = match name {
+        "allow" => (
+            "`allow` is an empty list: everybody would be let in",
+            "allow = \"off\" says so, deny = \"all\" lets nobody in",
+        ),
+        _ => (
+            "`deny` is an empty list: nobody would be kept out",
+            "deny = \"off\" says so",
+        ),
+    };
+    cx.report(Diagnostic::error("bad-value", entry.value.span, message).help(help));
 }
 
 const EVERYBODY: [Network; 2] = [

@@ -32,7 +32,10 @@ pub(super) fn print(
     }
     for (key, list) in [("allow", &own.allow), ("deny", &own.deny)] {
         let shown: Vec<String> = list.iter().map(show_network).collect();
-        out.texts(key, &shown);
+        match shown.is_empty() {
+            true => out.text(key, "off"),
+            false => out.texts(key, &shown),
+        }
     }
 }
 

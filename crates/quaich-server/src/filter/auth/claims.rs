@@ -23,10 +23,14 @@ impl Claims {
         if self.names.is_empty() {
             return;
         }
-        let is_claim = |name: &[u8]| self.names.iter().any(|claim| is_same(claim, name));
-        if headers.iter().any(|(_, name, _)| is_claim(name)) {
-            headers.retain(|_, name, _| !is_claim(name));
+        if headers.iter().any(|(_, name, _)| self.holds(name)) {
+            headers.retain(|_, name, _| !self.holds(name));
         }
+    }
+
+    /// Whether `name` is one of them.
+    pub fn holds(&self, name: &[u8]) -> bool {
+        self.names.iter().any(|claim| is_same(claim, name))
     }
 }
 

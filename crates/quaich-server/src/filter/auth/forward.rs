@@ -105,15 +105,17 @@ impl Forward {
         let trust = &scope.thread.trust;
         let public = trust.public(client, &from.headers, authority, scope.local_port);
         forwarded::append(request.lines(), &from.headers, client, &public, b"");
-        let target = match from.target() {
-            [b'/', ..] => from.target(),
-            _ => from.path(),
-        };
+        // What is served, not what was written: no other spelling may get past a rule of the server.
+        let mut target = from.path().to_vec();
+        if from.has_query() {
+            target.push(b'?');
+            target.extend_from_slice(from.query());
+        }
         request.field(b"X-Forwarded-Method", from.method_name());
-        request.field(b"X-Forwarded-Uri", target);
+        request.field(b"X-Forwarded-Uri", &target);
         request.field(b"X-Original-Method", from.method_name());
-        request.field(b"X-Original-URI", target);
-        let url = [client.scheme().as_bytes(), b"://", public.host, target].concat();
+        request.field(b"X-Original-URI", &target);
+        let url = [client.scheme().as_bytes(), b"://", public.host, &target].concat();
         request.field(b"X-Original-URL", &url);
         request.field(b"X-Request-ID", exchange.request_id.as_bytes());
         if self.upstream.settings().keepalive == 0 {
@@ -192,6 +194,7 @@ impl Forward {
         copy(&self.settings.copy, said, &mut exchange.identity);
         exchange.identity.hides_authorization |= self.replaces_authorization;
         if self.settings.cookies {
+            drop_cookies(&mut exchange.additions, said);
             for cookie in said.get_all(HeaderId::SetCookie) {
                 // It was valid there.
                 let _ = exchange.additions.push(b"Set-Cookie", cookie);
@@ -239,6 +242,20 @@ fn copy(names: &[String], said: &Headers, identity: &mut Identity) {
     }
 }
 
+/// Takes from `additions` the cookies that an answer sets anew: where a request was sent on to another
+/// route, the server was asked about it more than once, and its last word counts.
+fn drop_cookies(additions: &mut Headers, said: &Headers) {
+    let name = |cookie: &[u8]| {
+        let end = memchr::memchr(b'=', cookie).unwrap_or(cookie.len());
+        cookie.get(..end).unwrap_or_default().trim_ascii().to_vec()
+    };
+    if !additions.contains(HeaderId::SetCookie) {
+        return;
+    }
+    let anew: Vec<_> = said.get_all(HeaderId::SetCookie).map(name).collect();
+    additions.retain(|id, _, cookie| id != HeaderId::SetCookie || !anew.contains(&name(cookie)));
+}
+
 /// What a question about a request has not, or says in its own words.
 fn is_left_out(id: HeaderId, name: &[u8]) -> bool {
     /// Of the body, of conditions, of parts.
@@ -277,6 +294,7 @@ impl Answer {
     /// Tells the client.
     pub(super) async fn send(self, scope: &mut Scope<'_, '_>) -> Result<(), Error> {
         let status = self.head.status;
+        drop_cookies(&mut scope.exchange.additions, &self.head.headers);
         scope.exchange.response = self.head;
         let headers = &mut scope.exchange.response.headers;
         offered::take(headers);

@@ -1,6 +1,7 @@
 //! The limits of one route, as a request passes them.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::clock::precise_nanos;
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::exchange::tally::Counter;
 use crate::filter::{Flow, Parts};
 use crate::observe::{log, number::decimal};
 
@@ -44,8 +46,7 @@ struct Limit {
     /// Acls of which one must hold; none = all requests are counted.
     when: Vec<usize>,
     key: Key,
-    state: Arc<State>,
-    bucket: Option<Bucket>,
+    rate: Rc<Rate>,
     /// 0 = no limit.
     concurrency: u32,
     /// Bytes per second and bytes that are free of it; 0 = no limit.
@@ -55,6 +56,14 @@ struct Limit {
     /// `RateLimit-Policy`; `None` = clients are not told.
     policy: Option<Vec<u8>>,
     scratch: Cell<Vec<u8>>,
+}
+
+/// What a limit knows of its keys, and how many requests of each it admits.
+#[derive(Debug)]
+struct Rate {
+    state: Arc<State>,
+    /// `None` = as many as come.
+    bucket: Option<Bucket>,
 }
 
 /// What a limit has against a request.
@@ -104,7 +113,7 @@ impl Limits {
     /// none.
     fn pass(&self, scope: &mut Scope<'_, '_>) -> Result<Option<(&Limit, u64)>, Error> {
         let mut longest: Option<(&Limit, u64)> = None;
-        for (place, limit) in self.list.iter().enumerate() {
+        for limit in &self.list {
             if scope.exchange.tally.key(limit.index).is_some() {
                 continue;
             }
@@ -119,19 +128,15 @@ impl Limits {
             match limit.ask(key, scope.exchange) {
                 Ok(wait) => {
                     let wait = if limit.dry_run { 0 } else { wait };
-                    scope.exchange.tally.count(limit.index, key);
+                    let tally = &mut scope.exchange.tally;
+                    tally.count(limit.index, key, limit.rate.clone());
                     if wait > longest.map_or(0, |(_, wait)| wait) {
                         longest = Some((limit, wait));
                     }
                 }
                 Err(refusal) if limit.dry_run => limit.note(&refusal, scope),
                 Err(refusal) => {
-                    limit.note(&refusal, scope);
-                    for other in self.list.iter().take(place) {
-                        other.give_back(scope.exchange);
-                    }
-                    scope.exchange.tally.clear();
-                    return Err(limit.error(&refusal));
+                    return Err(limit.refuse(&refusal, scope));
                 }
             }
         }
@@ -149,7 +154,7 @@ impl Limits {
             if let Some(key) = exchange.tally.key(limit.index)
                 && !limit.dry_run
             {
-                pace.add(&limit.state, key, limit.bandwidth);
+                pace.add(&limit.rate.state, key, limit.bandwidth);
             }
         }
     }
@@ -169,8 +174,10 @@ impl Limit {
             index,
             when: settings.when.clone(),
             key: Key::new(&settings.key, store.secret()),
-            state: store.state(settings),
-            bucket,
+            rate: Rc::new(Rate {
+                state: store.state(settings),
+                bucket,
+            }),
             concurrency: settings.concurrency,
             bandwidth: (settings.bandwidth, settings.after),
             status: settings.status,
@@ -183,9 +190,10 @@ impl Limit {
     /// Counts a request of `key`: how long it has to wait, in nanoseconds.
     fn ask(&self, key: u64, exchange: &mut Exchange) -> Result<u64, Refusal> {
         let mut wait = 0;
-        if let Some(bucket) = &self.bucket {
+        let Rate { state, bucket } = &*self.rate;
+        if let Some(bucket) = bucket {
             let now = precise_nanos();
-            let verdict = self.state.rate.update(key, now, |full, admitted| {
+            let verdict = state.rate.update(key, now, |full, admitted| {
                 let (full, verdict) = bucket.ask(full, now);
                 *admitted += u64::from(matches!(verdict, Verdict::Admitted { .. }));
                 (full, verdict)
@@ -206,32 +214,15 @@ impl Limit {
             }
         }
         if self.concurrency > 0 {
-            match self.state.running.admit(key, self.concurrency) {
+            match state.running.admit(key, self.concurrency) {
                 Some(place) => exchange.tally.hold(place),
                 None => {
-                    self.take_back(key);
+                    self.rate.give_back(key);
                     return Err(Refusal::Concurrency);
                 }
             }
         }
         Ok(wait)
-    }
-
-    /// A request that another limit has refused was not counted.
-    fn give_back(&self, exchange: &Exchange) {
-        if let Some(key) = exchange.tally.key(self.index) {
-            self.take_back(key);
-        }
-    }
-
-    fn take_back(&self, key: u64) {
-        if let Some(bucket) = &self.bucket {
-            let now = precise_nanos();
-            self.state.rate.update(key, now, |full, admitted| {
-                *admitted = admitted.saturating_sub(1);
-                (bucket.give_back(full), ())
-            });
-        }
     }
 
     /// The fields of draft-ietf-httpapi-ratelimit-headers-10, on whatever answer comes.
@@ -255,16 +246,20 @@ impl Limit {
 
     /// Waits for the turn of a request that has come early.
     async fn hold_back(&self, scope: &mut Scope<'_, '_>, nanos: u64) -> Result<(), Error> {
-        let Some(_waits) = Waiting::enter(&self.state) else {
-            let refusal = Refusal::Rate { retry: nanos };
-            self.note(&refusal, scope);
-            self.give_back(scope.exchange);
-            return Err(self.error(&refusal));
+        let Some(_waits) = Waiting::enter(&self.rate.state) else {
+            return Err(self.refuse(&Refusal::Rate { retry: nanos }, scope));
         };
-        self.state.delayed.fetch_add(1, Ordering::Relaxed);
+        self.rate.state.delayed.fetch_add(1, Ordering::Relaxed);
         scope.thread.counters.rate_delayed.add();
         let turn = tokio::time::sleep(Duration::from_nanos(nanos));
         Box::pin(scope.unless_gone(turn)).await
+    }
+
+    /// A request that one limit refuses is counted by none, whenever the others were asked.
+    fn refuse(&self, refusal: &Refusal, scope: &mut Scope<'_, '_>) -> Error {
+        self.note(refusal, scope);
+        scope.exchange.tally.give_back();
+        self.error(refusal)
     }
 
     /// Counts a refusal, and logs one a second.
@@ -275,9 +270,9 @@ impl Limit {
             (false, Refusal::Rate { .. }) => counters.rate_limited.add(),
             (false, Refusal::Concurrency) => counters.concurrency_limited.add(),
         }
-        self.state.refused.fetch_add(1, Ordering::Relaxed);
+        self.rate.state.refused.fetch_add(1, Ordering::Relaxed);
         let second = scope.thread.clock.now() / 1000;
-        let Some(more) = self.state.line_is_due(second) else {
+        let Some(more) = self.rate.state.line_is_due(second) else {
             return;
         };
         let key = self.key.shown(scope.exchange);
@@ -300,6 +295,19 @@ impl Limit {
             },
             Refusal::Concurrency => Kind::ConcurrencyLimited(self.status),
         })
+    }
+}
+
+impl Counter for Rate {
+    fn give_back(&self, key: u64) {
+        if let Some(bucket) = &self.bucket {
+            self.state
+                .rate
+                .update(key, precise_nanos(), |full, admitted| {
+                    *admitted = admitted.saturating_sub(1);
+                    (bucket.give_back(full), ())
+                });
+        }
     }
 }
 

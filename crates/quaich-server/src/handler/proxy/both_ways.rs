@@ -14,6 +14,7 @@ use quaich_proto::headers::HeaderId;
 use quaich_proto::method::Method;
 
 use super::held;
+use super::request::Trails;
 use super::stay::Stay;
 use crate::deadline::within;
 use crate::downstream::body::Body;
@@ -45,6 +46,8 @@ pub(super) struct From<'e> {
     pub(super) repeats: &'e dyn Fn(u16) -> bool,
     /// Whether the client gets a page in place of the answer.
     pub(super) replaces: &'e dyn Fn(&Exchange) -> bool,
+    /// What it is told behind the body.
+    pub(super) trails: &'e Trails<'e>,
 }
 
 /// How an exchange with a server ended.
@@ -120,7 +123,7 @@ pub(super) async fn both_ways(
         probe: exchange.request.version != Version::Http10,
     };
     let patience = up.patience();
-    let mut rising = pin!(rise((body, held), up, &progress));
+    let mut rising = pin!(rise((body, held), up, (&progress, from.trails)));
     let mut falling = pin!(download(exchange, reply, down, (&progress, from)));
     poll_fn(|cx| {
         loop {
@@ -152,12 +155,12 @@ pub(super) async fn both_ways(
 async fn rise(
     (body, held): (&mut Body<'_>, Option<&SpoolFile>),
     up: &mut Upload<'_>,
-    progress: &Progress,
+    (progress, trails): (&Progress, &Trails<'_>),
 ) -> Error {
     if progress.sending.get() == Sending::Rest {
         let sent = match held {
             Some(file) => held::send(file, up).await,
-            None => upload(body, up, progress).await,
+            None => upload(body, up, (progress, trails)).await,
         };
         progress.awaits_client.set(false);
         progress.sending.set(match sent {
@@ -172,7 +175,7 @@ async fn rise(
 async fn upload(
     body: &mut Body<'_>,
     up: &mut Upload<'_>,
-    progress: &Progress,
+    (progress, trails): (&Progress, &Trails<'_>),
 ) -> Result<(), Error> {
     loop {
         progress.awaits_client.set(true);
@@ -182,7 +185,8 @@ async fn upload(
         progress.awaits_client.set(false);
         up.data(piece).await?;
     }
-    up.finish(body.trailers()).await
+    let trailers = body.trailers().map(|trailers| trails.told(trailers));
+    up.finish(trailers.as_ref()).await
 }
 
 /// Waits for the client to leave.

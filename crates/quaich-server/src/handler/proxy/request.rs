@@ -1,12 +1,14 @@
 //! The request that servers get.
 
 use quaich_proto::h1::{self, BodyLength, Connection, Version};
-use quaich_proto::headers::HeaderId;
+use quaich_proto::headers::{HeaderId, Headers};
 
 use crate::downstream::service::Scope;
+use crate::filter;
 use crate::forwarded;
 use crate::handler::websocket;
 use crate::route::{Route, strip_mount};
+use crate::thread::Thread;
 use crate::upstream::Upstream;
 use crate::upstream::request::Request;
 use crate::upstream::sticky::Sticky;
@@ -83,6 +85,37 @@ pub(super) fn request(
     }
     request.end(body, protocol);
     request
+}
+
+/// What the trailers of a request may say: no more than its fields.
+pub(super) struct Trails<'t> {
+    thread: &'t Thread,
+    trusted: bool,
+    /// The client was asked for a certificate.
+    asked: bool,
+}
+
+impl<'t> Trails<'t> {
+    pub(super) fn of(scope: &Scope<'t, '_>) -> Self {
+        let session = scope.exchange.session.as_ref();
+        Self {
+            thread: scope.thread,
+            trusted: scope.exchange.client.trusted,
+            asked: session.is_some_and(|session| session.asked),
+        }
+    }
+
+    /// Those of `trailers` that a server gets: it may join them with the fields.
+    pub(super) fn told(&self, trailers: &Headers) -> Headers {
+        let mut told = trailers.clone();
+        told.retain(|id, name, _| {
+            !(filter::is_claim(self.thread, name)
+                || forwarded::is_dropped(id, name, self.trusted)
+                || self.asked && forwarded::is_certificate(name)
+                || is_for_proxy(id, name))
+        });
+        told
+    }
 }
 
 /// Cookies are passed on without that of quaich.

@@ -72,13 +72,12 @@ fn variables(
         all.push(b"REDIRECT_STATUS", b"200");
     }
     let identity = &exchange.identity;
-    if identity.checked {
-        if !identity.user.is_empty() {
-            all.push(b"AUTH_TYPE", identity.kind.as_bytes());
-            all.push(b"REMOTE_USER", &identity.user);
-        }
+    if let Some((kind, user)) = identity.named() {
+        all.push(b"AUTH_TYPE", kind.as_bytes());
+        all.push(b"REMOTE_USER", user);
     // What nginx does, and what apps behind it count on: nobody has checked the password.
-    } else if params == Params::Nginx
+    } else if !identity.checked
+        && params == Params::Nginx
         && let Some(user) = gateway::basic_user(&from.headers)
     {
         all.push(b"REMOTE_USER", &user);

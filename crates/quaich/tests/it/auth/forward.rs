@@ -81,6 +81,75 @@ fn whom_the_server_lets_in_comes_in_as_it_says() {
     assert_eq!(verifier.connections(), 1);
 }
 
+/// Lets in only what is below `/public/`, as it is told, and hands out a cookie.
+fn doorkeeper(request: &OriginRequest) -> Vec<u8> {
+    match request.header("x-forwarded-uri") {
+        Some(path) if path.starts_with("/public/") => answer(
+            "200 OK",
+            "Set-Cookie: seen=1; Path=/\r\nSet-Cookie: once=1\r\n",
+            "",
+        ),
+        _ => answer("403 Forbidden", "Set-Cookie: seen=0; Path=/\r\n", "no"),
+    }
+}
+
+#[test]
+fn the_server_is_shown_the_path_that_is_served() {
+    let (verifier, origin) = (Origin::answering(doorkeeper), Origin::ok());
+    let quaich = serve(&verifier.url(), "", &origin);
+    for (count, target) in [
+        "/public/../admin?q",
+        "/public/%2e%2e/admin?q",
+        "/public/./..//admin?q",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        quaich.get(target).expect_status(403);
+        let asked = verifier.wait_for_requests(count + 1);
+        for (name, value) in [
+            ("x-forwarded-uri", "/admin?q"),
+            ("x-original-uri", "/admin?q"),
+            ("x-original-url", "http://test/admin?q"),
+        ] {
+            assert_eq!(asked.headers(name), [value], "{target}");
+        }
+    }
+    assert!(origin.requests().is_empty());
+    quaich.get("/x/..//public/%61%20b").expect_status(200);
+    let request = origin.wait_for_requests(1);
+    assert_eq!(request.target(), "/public/a%20b");
+    let asked = verifier.wait_for_requests(4);
+    assert_eq!(asked.header("x-forwarded-uri"), Some("/public/a%20b"));
+}
+
+#[test]
+fn after_a_rewrite_the_server_is_shown_the_new_path() {
+    let (verifier, origin) = (Origin::answering(doorkeeper), Origin::ok());
+    let config = format!(
+        "[auth.sso]\nforward = {{ url = \"{}/verify\" }}\n[site.main]\nauth = \"sso\"\n\
+         [[site.main.route]]\npath = \"/public/old/*\"\n\
+         rewrite = {{ path = \"/public/old/*\", to = \"/{{1}}?new\", then = \"route\" }}\nstatus = 404\n\
+         [[site.main.route]]\nproxy = \"{}\"\n",
+        verifier.url(),
+        origin.url()
+    );
+    let quaich = Quaich::serve(TempSite::new(), &config);
+    let refused = quaich.get("/public/old/admin");
+    refused.expect_status(403).expect_body("no");
+    // What the first route was told of the client is not told twice.
+    assert_eq!(refused.headers("set-cookie"), ["seen=0; Path=/", "once=1"]);
+    assert!(origin.requests().is_empty());
+    let asked = verifier.wait_for_requests(2);
+    assert_eq!(asked.headers("x-forwarded-uri"), ["/admin?new"]);
+    assert_eq!(asked.headers("x-original-url"), ["http://test/admin?new"]);
+    let served = quaich.get("/public/old/public/a");
+    served.expect_status(200).expect_body("ok");
+    let cookies = ["seen=1; Path=/", "once=1"];
+    assert_eq!(served.headers("set-cookie"), cookies);
+    assert_eq!(origin.wait_for_requests(1).target(), "/public/a?new");
+}
+
 #[test]
 fn a_refusal_is_passed_back_as_it_is() {
     let (verifier, origin) = (Origin::answering(gatekeeper), Origin::ok());

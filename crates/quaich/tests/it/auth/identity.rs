@@ -1,8 +1,9 @@
 //! Who it is, for servers of every protocol, through every door.
 
-use quaich_testkit::{Origin, Quaich};
+use quaich_testkit::{Origin, Quaich, TempSite};
 
 use super::{STAFF, authorization, expect_challenge, folder};
+use crate::apps::{ENVIRON, table};
 
 #[test]
 fn servers_of_variables_are_told_who_was_checked() {
@@ -95,4 +96,30 @@ fn the_log_and_the_words_of_a_route_name_them() {
         "{}",
         told.stdout
     );
+}
+
+#[test]
+fn who_comes_in_without_a_name_is_nobody_to_apps_and_servers_alike() {
+    let verifier = Origin::answering(|_| {
+        b"HTTP/1.1 200 OK\r\nX-User: cora\r\nContent-Length: 0\r\n\r\n".to_vec()
+    });
+    let site = TempSite::new();
+    site.write("app.py", ENVIRON);
+    let url = verifier.url();
+    let config = format!(
+        "{}[auth.nameless]\nforward = {{ url = \"{url}/verify\" }}\n\
+         [auth.named]\nforward = {{ url = \"{url}/verify\", user_from = \"X-User\" }}\n\
+         [site.main]\nauth = \"nameless\"\n\
+         [[site.main.route]]\npath = \"/named\"\nauth = \"named\"\napp = \"main\"\n\
+         [[site.main.route]]\napp = \"main\"\n",
+        table("workers = 1\nthreads = 1")
+    );
+    let quaich = Quaich::serve(site, &config);
+    let environ = quaich.get("/").json();
+    for name in ["REMOTE_USER", "AUTH_TYPE"] {
+        assert!(environ.get(name).is_none(), "{environ}");
+    }
+    let environ = quaich.get("/named").json();
+    assert_eq!(environ["REMOTE_USER"], "cora");
+    assert_eq!(environ["AUTH_TYPE"], "Forward");
 }

@@ -4,6 +4,7 @@ mod basic;
 mod certificates;
 mod forward;
 mod identity;
+mod trailers;
 
 use quaich_testkit::{Response, TempSite};
 

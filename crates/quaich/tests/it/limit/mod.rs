@@ -2,6 +2,7 @@
 //! that the time a test takes does not matter.
 
 mod nginx;
+mod refusals;
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
