@@ -6,7 +6,7 @@ use crate::lower::fields::{Fields, Word};
 use crate::lower::server::is_field_value;
 use crate::lower::site::Names;
 use crate::lower::{Lower, pattern, template, unknown, upstream};
-use crate::model::{Action, Route};
+use crate::model::{Action, PathPattern, Route};
 
 /// The keys of which a route has exactly one.
 const ACTIONS: [&str; 6] = ["app", "upstream", "proxy", "redirect", "respond", "status"];
@@ -169,18 +169,27 @@ pub(crate) fn check_redirect(cx: &mut Lower<'_>, fields: &Fields<'_>, route: &Ro
         return;
     };
     let rules = route.filters.rewrite.rules.iter().map(|rule| &rule.path);
-    let mut groups: Vec<String> = route
-        .path
-        .iter()
-        .chain(rules)
-        .flat_map(pattern::groups)
-        .collect();
+    // Of its own paths a route keeps only what expressions have caught.
+    let caught = |path: &&PathPattern| matches!(path, PathPattern::Regex(_));
+    let own = route.path.iter().filter(caught);
+    let mut groups: Vec<String> = own.chain(rules).flat_map(pattern::groups).collect();
     if !route.when.is_empty() {
         groups.extend((0..10).map(|number| number.to_string()));
     }
     groups.sort_unstable();
     groups.dedup();
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let folder = route.path.iter().find_map(|path| match path {
+        PathPattern::Prefix(folder) if !groups.contains(&"1") && to.contains("{1}") => Some(folder),
+        _ => None,
+    });
+    if let Some(folder) = folder {
+        let reason = format!(
+            "`{{1}}` needs an expression here: `path = \"~^{}(.*)$\"`",
+            regex::escape(folder)
+        );
+        return cx.bad_word("to", &(to, span), reason);
+    }
     template::check(cx, "to", &(to, span), &groups);
 }
 

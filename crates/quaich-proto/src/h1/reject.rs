@@ -31,6 +31,7 @@ reasons! {
     BadLineEnd = 400 "bad_line_end" "a line does not end with CR LF",
     BadRequestLine = 400 "bad_request_line" "the request line is malformed",
     BadMethod = 400 "bad_method" "the method is no token",
+    MethodCase = 400 "method_case" "the method has letters that are not capitals",
     BadTarget = 400 "bad_target" "the request target is malformed",
     BadPath = 400 "bad_path" "the path has no safe normal form",
     ConnectRefused = 405 "connect_refused" "CONNECT is not supported",

@@ -119,6 +119,9 @@ fn check_lines(lines: &[&[u8]], limits: &Limits, wrong: &mut Wrong) {
             if method.is_empty() || method.len() > 32 || !method.iter().all(|&b| is_tchar(b)) {
                 wrong.insert(400);
             }
+            if method.iter().any(u8::is_ascii_lowercase) {
+                wrong.insert(400);
+            }
             if method == b"CONNECT" {
                 wrong.insert(405);
             }

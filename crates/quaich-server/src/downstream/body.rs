@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use quaich_proto::headers::Headers;
 
+use super::held::Held;
 pub(super) use super::source::Source;
 use crate::clock::Millis;
 use crate::error::Error;
@@ -20,22 +21,6 @@ pub struct Body<'c> {
     held: Option<Held>,
 }
 
-/// The beginning of a body, read before anybody had it.
-#[derive(Debug, Default)]
-struct Held {
-    bytes: Vec<u8>,
-    /// How much of it was given out.
-    given: usize,
-    /// The piece that was lent out last is of it.
-    lent: bool,
-}
-
-impl Held {
-    fn rest(&self) -> &[u8] {
-        self.bytes.get(self.given..).unwrap_or_default()
-    }
-}
-
 impl<'c> Body<'c> {
     /// The body that comes from `source`.
     pub(super) fn new(source: Source<'c>) -> Self {
@@ -48,7 +33,7 @@ impl<'c> Body<'c> {
     }
 
     /// The first `limit` bytes of the body, and whether that is all of it. Whoever reads it later gets
-    /// it from its beginning.
+    /// it from its beginning. Fails when too much is held on this thread.
     pub async fn peek(&mut self, limit: usize) -> Result<(&[u8], bool), Error> {
         if self.held.is_none() && self.source.whole_buffered().is_some() {
             let whole = self.source.whole_buffered().unwrap_or_default();
@@ -56,13 +41,13 @@ impl<'c> Body<'c> {
             return Ok((seen, seen.len() == whole.len()));
         }
         let held = self.held.get_or_insert_default();
-        while held.bytes.len() <= limit {
+        while held.bytes().len() <= limit {
             let piece = poll_fn(|cx| self.source.poll_data(cx)).await?;
             let Some(range) = piece else { break };
-            held.bytes.extend_from_slice(self.source.bytes(range));
+            held.add(self.source.bytes(range))?;
         }
-        let whole = held.bytes.len() <= limit;
-        Ok((held.bytes.get(..limit).unwrap_or(&held.bytes), whole))
+        let bytes = held.bytes();
+        Ok((bytes.get(..limit).unwrap_or(bytes), bytes.len() <= limit))
     }
 
     /// Judges a body of unknown length before anybody else sees the request, as far as it is here or
@@ -111,11 +96,9 @@ impl<'c> Body<'c> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<(usize, usize)>, Error>> {
         if let Some(held) = &mut self.held {
-            let (start, end) = (held.given, held.bytes.len());
-            held.lent = start < end;
-            if held.lent {
-                held.given = end;
-                return Poll::Ready(Ok(Some((start, end))));
+            let piece = held.give();
+            if piece.is_some() {
+                return Poll::Ready(Ok(piece));
             }
         }
         self.source.poll_data(cx)
@@ -124,7 +107,7 @@ impl<'c> Body<'c> {
     /// Bytes that [`poll_data`](Self::poll_data) spoke of.
     pub fn bytes(&self, (start, end): (usize, usize)) -> &[u8] {
         match &self.held {
-            Some(held) if held.lent => held.bytes.get(start..end).unwrap_or_default(),
+            Some(held) if held.lent => held.bytes().get(start..end).unwrap_or_default(),
             _ => self.source.bytes((start, end)),
         }
     }

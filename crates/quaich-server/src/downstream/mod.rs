@@ -9,6 +9,7 @@ pub mod cgi;
 pub mod connection;
 mod h1;
 mod h2;
+mod held;
 mod log_line;
 mod output;
 pub mod reply;

@@ -1,14 +1,15 @@
 //! What limits have noted of an exchange.
 
 use std::any::Any;
+use std::rc::Rc;
 
 /// By which limits it was counted, and the places that it has.
 #[derive(Debug, Default)]
 pub struct Tally {
     /// Index of the limit in the configuration, and the key that the exchange has there.
     counted: Vec<(usize, u64)>,
-    /// Given back when they are dropped.
-    places: Vec<Box<dyn Any>>,
+    /// Given back when nobody holds them any more.
+    places: Vec<Rc<dyn Any>>,
 }
 
 impl Tally {
@@ -26,10 +27,15 @@ impl Tally {
 
     /// Keeps `place` until the exchange ends, however it ends.
     pub fn hold(&mut self, place: impl Any) {
-        self.places.push(Box::new(place));
+        self.places.push(Rc::new(place));
     }
 
-    /// Nothing is noted, and all places are free.
+    /// The places, for what outlives the exchange.
+    pub fn places(&self) -> &[Rc<dyn Any>] {
+        &self.places
+    }
+
+    /// Nothing is noted, and no place is held here.
     pub fn clear(&mut self) {
         self.counted.clear();
         self.places.clear();

@@ -74,6 +74,7 @@ pub async fn run(
     scope.exchange.notes.by_app = true;
     scope.exchange.notes.origin = Origin::App;
     let mut call = submit(scope, route, app).await?;
+    call.keep(scope.exchange.tally.places());
     let mut head = Vec::with_capacity(1024);
     let mut body = Vec::with_capacity(1024);
     let answer = first_answer(scope, &mut call, &mut head, &mut body).await?;

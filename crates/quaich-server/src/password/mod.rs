@@ -16,6 +16,10 @@ use base64::engine::general_purpose::STANDARD;
 pub use make::{Algorithm, make};
 pub use users::{BadLine, Users};
 
+/// Bytes of a user or password. The time of sha-crypt grows with the length of the password, so that
+/// one of some thousand bytes would take a minute.
+pub const LONGEST: usize = 256;
+
 /// Memory of one verification of argon2, KiB.
 const MAX_MEMORY: u32 = 256 * 1024;
 
@@ -105,8 +109,12 @@ impl Hash {
         &self.text
     }
 
-    /// Whether `password` is the one. Takes as long as the hash wants, up to about a second.
+    /// Whether `password` is the one; one longer than [`LONGEST`] is not. Takes as long as the hash
+    /// wants, up to about a second.
     pub fn verify(&self, password: &[u8]) -> bool {
+        if password.len() > LONGEST {
+            return false;
+        }
         match self.kind {
             Kind::Bcrypt => bcrypt::verify(password, &self.text).unwrap_or(false),
             Kind::Argon2 => argon2::PasswordHash::new(&self.text).is_ok_and(|hash| {

@@ -3,10 +3,9 @@
 
 use quaich_config::model::{FieldMatch, TextPattern};
 use quaich_proto::h1::RequestHead;
-use quaich_proto::headers::HeaderId;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::glob;
+use super::{cookie, glob};
 
 /// What a value must look like.
 #[derive(Debug)]
@@ -70,12 +69,8 @@ impl Field {
 
     /// Whether the request has such a cookie (RFC 6265 section 5.4).
     pub(super) fn in_cookies(&self, request: &RequestHead) -> bool {
-        let lines = request.headers.get_all(HeaderId::Cookie);
-        let mut pairs = lines.flat_map(|line| line.split(|&byte| byte == b';'));
-        pairs.any(|pair| {
-            let (name, value) = halves(pair.trim_ascii());
-            name == self.name && self.value.fits(value)
-        })
+        let mut values = cookie::values(&request.headers, &self.name);
+        values.any(|value| self.value.fits(value))
     }
 
     /// Whether a query has such a parameter. It is read as forms are encoded.

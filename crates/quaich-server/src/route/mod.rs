@@ -3,6 +3,7 @@
 
 mod acl;
 mod capture;
+pub mod cookie;
 pub mod explain;
 mod field;
 pub mod glob;

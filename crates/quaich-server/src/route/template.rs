@@ -8,10 +8,10 @@ mod url;
 use std::io::Write as _;
 
 use quaich_proto::h1::reason_phrase;
-use quaich_proto::headers::Headers;
 
 use crate::error_page;
 use crate::exchange::Exchange;
+use crate::route::cookie;
 
 /// A text with placeholders, ready to be filled in.
 #[derive(Debug, PartialEq, Eq)]
@@ -211,7 +211,9 @@ impl Placeholder {
             Self::Reason => reason_phrase(exchange.response.status).as_bytes(),
             Self::Message => error_page::message(exchange.response.status).as_bytes(),
             Self::Header(name) => request.headers.by_name(name.as_bytes()).unwrap_or_default(),
-            Self::Cookie(name) => cookie(&request.headers, name.as_bytes()).unwrap_or_default(),
+            Self::Cookie(name) => {
+                cookie::first(&request.headers, name.as_bytes()).unwrap_or_default()
+            }
             Self::Group(index) => exchange.captures.get(*index).unwrap_or_default(),
             Self::Named(name) => exchange.captures.by_name(name).unwrap_or_default(),
         };
@@ -244,20 +246,6 @@ fn placeholder_of_page(inside: &[u8]) -> Option<&str> {
         rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(fits))
     });
     (PLAIN.contains(&name) || named).then_some(name)
-}
-
-/// The value of a cookie of a request (RFC 6265 section 5.4).
-pub fn cookie<'h>(headers: &'h Headers, name: &[u8]) -> Option<&'h [u8]> {
-    use quaich_proto::headers::HeaderId;
-    let mut pairs = headers
-        .get_all(HeaderId::Cookie)
-        .flat_map(|value| value.split(|&byte| byte == b';'));
-    pairs.find_map(|pair| {
-        let pair = pair.trim_ascii();
-        let equals = pair.iter().position(|&byte| byte == b'=')?;
-        let (own, value) = pair.split_at(equals);
-        (own == name).then(|| &value[1..])
-    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Read, Write};
 
-use quaich_server::password::{Algorithm, make};
+use quaich_server::password::{Algorithm, LONGEST, make};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::exit::{Code, Failure};
@@ -41,6 +41,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     if password.iter().any(u8::is_ascii_control) {
         let message = "the password holds control characters, which no browser can send";
+        return Err(Failure::new(Code::Usage, message));
+    }
+    if password.len() > LONGEST || user.len() > LONGEST {
+        let message = format!("names and passwords have at most {LONGEST} bytes");
         return Err(Failure::new(Code::Usage, message));
     }
     let algorithm = match args.bcrypt {

@@ -199,6 +199,19 @@ fn a_rule_is_not_dodged_by_another_writing_of_the_path() {
 }
 
 #[test]
+fn what_is_below_a_folder_is_the_folder_as_well() {
+    let origin = echo();
+    let quaich = to(&origin);
+    add(&quaich, &["--path", "/admin/*"]);
+    for path in ["/admin", "/admin?x=1", "/%61dmin", "/admin/"] {
+        quaich.get(path).expect_status(403);
+    }
+    for path in ["/admins", "/"] {
+        quaich.get(path).expect_status(200);
+    }
+}
+
+#[test]
 fn a_rule_ends_by_itself() {
     let origin = echo();
     let quaich = to(&origin);
@@ -282,6 +295,9 @@ fn mistakes_are_told_before_anything_changes() {
         "--client 10.0.0.1/8",
     );
     wrong(&["--path", "/a", "--status", "200"], "200");
+    for name in ["a\u{1b}[31m", "a\nb", "A", "a b", &"n".repeat(65)] {
+        wrong(&["--path", "/a", "--name", name], "the name of a patch");
+    }
     assert_eq!(
         quaich.cli(["patch", "list"]).stdout.trim_end(),
         "there are no patches"
@@ -357,6 +373,46 @@ fn long_bodies_pass_where_the_rule_says_so() {
     client.send("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.send(format!("{:x}\r\n{long}\r\n0\r\n\r\n", long.len()));
     client.response().expect_status(200).expect_body(&long);
+}
+
+#[test]
+fn bodies_that_are_held_have_a_bound_together() {
+    let origin = echo();
+    let toml = format!("threads = 1\n[site.main]\nproxy = \"{}\"\n", origin.url());
+    let quaich = Quaich::serve(TempSite::new(), &toml);
+    add(&quaich, &["--body", "~evil", "--body-limit", "1MiB"]);
+    let head = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
+    let almost = "g".repeat(999_999);
+    let mut clients = Vec::new();
+    for _ in 0..34 {
+        let mut client = quaich.raw();
+        client.send(head).send(&almost);
+        clients.push(client);
+    }
+    let line = quaich.log().wait_for("bodies are held for patches");
+    assert!(line.contains("32 MiB"), "{line}");
+    // A request without a body to hold is not touched, and those that had room go on.
+    quaich.get("/x").expect_status(200);
+    let statuses: Vec<u16> = clients
+        .iter_mut()
+        .map(|client| {
+            // Some are refused and gone by now.
+            let _ = client.try_send("g");
+            client.response().status
+        })
+        .collect();
+    let refused = statuses.iter().filter(|status| **status == 503).count();
+    let passed = statuses.iter().filter(|status| **status == 200).count();
+    assert!(
+        (1..=3).contains(&refused) && refused + passed == 34,
+        "{statuses:?}"
+    );
+    // What they have held is free again.
+    drop(clients);
+    let body = "g".repeat(1_000_000);
+    quaich
+        .request("POST", "/x", "", body.as_bytes())
+        .expect_status(200);
 }
 
 const LENGTH: &str = "

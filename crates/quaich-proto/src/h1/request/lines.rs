@@ -136,6 +136,7 @@ fn parse_request_line(
         [] | [b'\t', ..] => return Err(RejectReason::BadRequestLine),
         _ => return Err(RejectReason::BadMethod),
     };
+    check_case(method)?;
     let target_end = memchr::memchr(b' ', rest).ok_or(RejectReason::BadRequestLine)?;
     let (target, version) = rest.split_at(target_end);
     if target.len() > limits.max_uri {
@@ -165,6 +166,15 @@ fn parse_request_line(
         return Err(RejectReason::ConnectRefused);
     }
     parse_target(target, head)
+}
+
+/// Methods know upper from lower case (RFC 9110 section 9.1), but some apps do not and would take
+/// `delete` for the `DELETE` that rules speak of.
+pub(super) fn check_case(method: &[u8]) -> Result<(), RejectReason> {
+    match method.iter().any(u8::is_ascii_lowercase) {
+        true => Err(RejectReason::MethodCase),
+        false => Ok(()),
+    }
 }
 
 pub(super) fn parse_target(target: &[u8], head: &mut RequestHead) -> Result<(), RejectReason> {

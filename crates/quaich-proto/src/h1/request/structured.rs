@@ -2,7 +2,7 @@
 //! as for a head of lines, so that everything behind sees one kind of request.
 
 use super::RequestHead;
-use super::lines::{MAX_METHOD, add_field, parse_target};
+use super::lines::{MAX_METHOD, add_field, check_case, parse_target};
 use super::meaning::check_head;
 use crate::h1::reject::{Reject, RejectReason};
 use crate::h1::{BodyLength, Limits, Version};
@@ -75,6 +75,7 @@ fn take_start(
     if parts.method.len() > MAX_METHOD || !is_token(parts.method) {
         return Err(RejectReason::BadMethod);
     }
+    check_case(parts.method)?;
     head.method = Method::from_bytes(parts.method);
     let mut name = parts.method;
     match (head.method, parts.protocol) {
@@ -234,6 +235,8 @@ mod tests {
             assemble(parts, &[]).unwrap_err()
         };
         assert_eq!(with(|p| p.method = b"G T"), RejectReason::BadMethod);
+        assert_eq!(with(|p| p.method = b"delete"), RejectReason::MethodCase);
+        assert_eq!(with(|p| p.method = b"M-SEARCh"), RejectReason::MethodCase);
         assert_eq!(
             with(|p| p.method = b"CONNECT"),
             RejectReason::ConnectRefused

@@ -225,6 +225,8 @@ mod tests {
             (&b"shop.test"[..], &b"/"[..])
         );
         assert_eq!(read(&parts[..3]).unwrap_err(), "no_host");
+        let small = [("REQUEST_METHOD", "delete"), parts[3]];
+        assert_eq!(read(&small).unwrap_err(), "method_case");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{Refusal, Verdict};
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
 use crate::filter::Shared;
-use crate::password::Users;
+use crate::password::{LONGEST, Users};
 
 /// `basic = { ... }`
 pub(super) struct Basic {
@@ -53,6 +53,12 @@ impl Basic {
         };
         let addr = scope.exchange.client.addr;
         let passwords = &self.shared.passwords;
+        if given.is_too_long() {
+            return Ok(match passwords.refuse(addr) {
+                Ok(()) => self.challenge(),
+                Err(denied) => denial(&denied),
+            });
+        }
         let mark = passwords.mark(given.user(), given.password(), users.get(given.user()));
         let counters = &scope.thread.counters;
         if passwords.remembers(&mark) {
@@ -76,14 +82,7 @@ impl Basic {
                     false => self.challenge(),
                 })
             }
-            Err(Denied::Busy) => Ok(Refusal::page(Kind::AuthBusy)),
-            Err(Denied::TooMany(wait)) => {
-                let mut fields = Headers::new();
-                // Digits are valid.
-                let _ = fields.push(b"Retry-After", wait.as_secs().max(1).to_string().as_bytes());
-                let error = Error::downstream(Kind::TooManyPasswords);
-                Ok(Verdict::Refused(Refusal::Page(error, fields)))
-            }
+            Err(denied) => Ok(denial(&denied)),
         }
     }
 
@@ -111,6 +110,20 @@ impl Basic {
     }
 }
 
+/// What a client is told whose password was not verified.
+fn denial(denied: &Denied) -> Verdict {
+    match denied {
+        Denied::Busy => Refusal::page(Kind::AuthBusy),
+        Denied::TooMany(wait) => {
+            let mut fields = Headers::new();
+            // Digits are valid.
+            let _ = fields.push(b"Retry-After", wait.as_secs().max(1).to_string().as_bytes());
+            let error = Error::downstream(Kind::TooManyPasswords);
+            Verdict::Refused(Refusal::Page(error, fields))
+        }
+    }
+}
+
 impl Credentials {
     /// Those of a request; `None` = none, or none that could be meant: two fields, another scheme,
     /// what is no base64, what has no colon or holds control characters (RFC 7617 section 2).
@@ -131,6 +144,11 @@ impl Credentials {
         let colon = memchr::memchr(b':', &pair)?;
         let control = |byte: &u8| *byte < 0x20 || *byte == 0x7f;
         (colon > 0 && !pair.iter().any(control)).then_some(Self { pair, colon })
+    }
+
+    /// Nobody has such ones, and verifying them could take long.
+    fn is_too_long(&self) -> bool {
+        self.user().len().max(self.password().len()) > LONGEST
     }
 
     fn user(&self) -> &[u8] {

@@ -18,7 +18,7 @@ impl Claims {
     }
 
     /// Drops what a client has sent under such a name, also one that is trusted. Names that differ in
-    /// `-` and `_` are one, since they are for apps.
+    /// what is neither letter nor digit are one: apps read `-` and `.` as `_`, PHP among them.
     pub fn drop_from(&self, headers: &mut Headers) {
         if self.names.is_empty() {
             return;
@@ -31,9 +31,9 @@ impl Claims {
 }
 
 fn is_same(claim: &[u8], name: &[u8]) -> bool {
-    let plain = |byte: &u8| match byte {
-        b'_' => b'-',
-        other => other.to_ascii_lowercase(),
+    let plain = |byte: &u8| match byte.is_ascii_alphanumeric() {
+        true => byte.to_ascii_lowercase(),
+        false => b'-',
     };
     claim.len() == name.len() && claim.iter().map(plain).eq(name.iter().map(plain))
 }
@@ -55,6 +55,9 @@ mod tests {
             "x-remote-user",
             "X-REMOTE_USER",
             "X_Remote_User",
+            "X.Remote.User",
+            "x.remote_user",
+            "X~Remote!User",
             "remote-groups",
             "X-Remote-User2",
             "X-Remote-Use",

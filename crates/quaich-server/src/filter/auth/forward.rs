@@ -15,7 +15,9 @@ use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
 use crate::exchange::Origin;
 use crate::exchange::identity::Identity;
+use crate::filter;
 use crate::forwarded;
+use crate::handler::offered;
 use crate::observe::log;
 use crate::upstream::endpoint::Want;
 use crate::upstream::group::{Outcome, Wish};
@@ -71,12 +73,7 @@ impl Forward {
             Ok(Err(error)) => error.label().to_owned(),
             Err(_) => "no answer in time".to_owned(),
         };
-        let upstream = &self.upstream.settings().name;
-        log::warn_limited!(
-            "the server of `forward` does not say whether requests may pass: {failed}";
-            upstream = upstream
-        );
-        Ok(Refusal::page(Kind::AuthUnavailable))
+        Ok(self.unavailable(&failed))
     }
 
     /// The client's request without its body, conditions and protocol, and what it asks for.
@@ -188,6 +185,9 @@ impl Forward {
 
     /// Takes over what the answer says of the user.
     fn granted(&self, scope: &mut Scope<'_, '_>, said: &Headers) -> Result<Verdict, Error> {
+        let Some(user) = self.user(said) else {
+            return Ok(self.unavailable("it does not name one user in the field of `user_from`"));
+        };
         let exchange = &mut *scope.exchange;
         copy(&self.settings.copy, said, &mut exchange.identity);
         exchange.identity.hides_authorization |= self.replaces_authorization;
@@ -197,12 +197,33 @@ impl Forward {
                 let _ = exchange.additions.push(b"Set-Cookie", cookie);
             }
         }
-        let user = self.settings.user_from.as_ref();
-        let user = user.and_then(|name| said.by_name(name.as_bytes()));
         Ok(Verdict::Granted {
-            user: user.unwrap_or_default().into(),
+            user,
             kind: "Forward",
         })
+    }
+
+    /// Whom the answer names; empty without `user_from`. `None` when it should name one user, and does
+    /// not: who is meant must not be guessed.
+    fn user(&self, said: &Headers) -> Option<Vec<u8>> {
+        let Some(from) = &self.settings.user_from else {
+            return Some(Vec::new());
+        };
+        let is_from = |name: &[u8]| from.as_bytes().eq_ignore_ascii_case(name);
+        let mut fields = said.iter().filter(|(_, name, _)| is_from(name));
+        match (fields.next(), fields.next()) {
+            (Some((_, _, user)), None) if !user.is_empty() => Some(user.to_vec()),
+            _ => None,
+        }
+    }
+
+    fn unavailable(&self, why: &str) -> Verdict {
+        let upstream = &self.upstream.settings().name;
+        log::warn_limited!(
+            "the server of `forward` does not say whether requests may pass: {why}";
+            upstream = upstream
+        );
+        Refusal::page(Kind::AuthUnavailable)
     }
 }
 
@@ -255,21 +276,14 @@ fn is_left_out(id: HeaderId, name: &[u8]) -> bool {
 impl Answer {
     /// Tells the client.
     pub(super) async fn send(self, scope: &mut Scope<'_, '_>) -> Result<(), Error> {
-        let response = &mut scope.exchange.response;
-        response.clear();
-        response.status = self.head.status;
-        for (id, name, value) in self.head.headers.iter() {
-            let ours = matches!(
-                id,
-                HeaderId::ContentLength | HeaderId::Date | HeaderId::Server
-            );
-            if !(ours || h1::is_hop_by_hop(id)) {
-                // It was valid there.
-                let _ = response.headers.push(name, value);
-            }
-        }
+        let status = self.head.status;
+        scope.exchange.response = self.head;
+        let headers = &mut scope.exchange.response.headers;
+        offered::take(headers);
+        headers.retain(|id, _, _| !matches!(id, HeaderId::ContentLength | HeaderId::Date));
+        filter::foreign(scope.thread, scope.exchange);
         scope.exchange.notes.origin = Origin::Quaich;
-        scope.exchange.notes.failure = match self.head.status {
+        scope.exchange.notes.failure = match status {
             401 => "unauthenticated",
             403 => "not_admitted",
             _ => "",

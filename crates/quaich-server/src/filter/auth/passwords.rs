@@ -19,8 +19,11 @@ use crate::filter::Shared;
 use crate::observe::log;
 use crate::password::{Hash, Users};
 
-/// How long a right password is remembered.
+/// How long a right password is remembered after its last use.
 const REMEMBERED: Duration = Duration::from_secs(5 * 60);
+
+/// After so long it is verified again, however often it is used.
+const LONGEST_REMEMBERED: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// How many right passwords are remembered.
 const MAX_REMEMBERED: usize = 8192;
@@ -44,7 +47,7 @@ pub(super) type Mark = [u8; 32];
 pub struct Passwords {
     key: Option<hmac::Key>,
     files: Mutex<HashMap<PathBuf, UserFile>>,
-    right: Mutex<HashMap<Mark, Instant>>,
+    right: Mutex<HashMap<Mark, Right>>,
     wrong: Mutex<HashMap<IpAddr, Wrong>>,
     /// What is being verified just now, so that it is not twice.
     flights: Mutex<HashMap<Mark, watch::Receiver<Option<bool>>>>,
@@ -65,6 +68,31 @@ impl UserFile {
     /// Whether it was made of this content.
     pub(super) fn is_of(&self, content: &Arc<[u8]>) -> bool {
         Arc::ptr_eq(&self.content, content)
+    }
+}
+
+/// A password that was right.
+struct Right {
+    until: Instant,
+    at_most: Instant,
+}
+
+impl Right {
+    fn new(now: Instant) -> Self {
+        Self {
+            until: now + REMEMBERED,
+            at_most: now + LONGEST_REMEMBERED,
+        }
+    }
+
+    /// Whether it still counts; then it does for longer, so that those who are here need no place
+    /// among those who come.
+    fn renew(&mut self, now: Instant) -> bool {
+        let counts = self.until > now;
+        if counts {
+            self.until = (now + REMEMBERED).min(self.at_most);
+        }
+        counts
     }
 }
 
@@ -136,10 +164,11 @@ impl Passwords {
         mark
     }
 
-    /// Whether it was right a short while ago.
+    /// Whether it was right a short while ago, or has been used since without a long pause.
     pub(super) fn remembers(&self, mark: &Mark) -> bool {
-        let right = lock(&self.right);
-        right.get(mark).is_some_and(|until| *until > Instant::now())
+        let mut right = lock(&self.right);
+        let known = right.get_mut(mark);
+        known.is_some_and(|known| known.renew(Instant::now()))
     }
 
     /// Whether the password is that of `hash`, of a user who exists; else it is tried on `decoy` in vain.
@@ -191,6 +220,11 @@ impl Passwords {
         Ok((right, true))
     }
 
+    /// Counts a password that is wrong without being verified.
+    pub(super) fn refuse(&self, addr: Option<IpAddr>) -> Result<(), Denied> {
+        addr.map_or(Ok(()), |addr| self.suspect(group(addr)))
+    }
+
     /// The first with a password verifies it, and is counted; others wait for what it finds.
     fn join(&self, mark: Mark, addr: Option<IpAddr>) -> Result<Part<'_>, Denied> {
         let mut flights = lock(&self.flights);
@@ -213,7 +247,7 @@ impl Passwords {
         let now = Instant::now();
         let mut right = lock(&self.right);
         if right.len() >= MAX_REMEMBERED {
-            right.retain(|_, until| *until > now);
+            right.retain(|_, known| known.until > now);
         }
         if right.len() >= MAX_REMEMBERED
             && let Some(any) = right.keys().next().copied()
@@ -221,7 +255,7 @@ impl Passwords {
             right.remove(&any);
         }
         if self.key.is_some() {
-            right.insert(mark, now + REMEMBERED);
+            right.insert(mark, Right::new(now));
         }
     }
 
@@ -366,6 +400,19 @@ mod tests {
         assert_ne!(first, Passwords::default().mark(b"a", b"bc", one.as_ref()));
         passwords.remember(first);
         assert!(passwords.remembers(&first) && !passwords.remembers(&mark("a", "bc", &two)));
+    }
+
+    #[test]
+    fn a_password_in_use_is_remembered_for_hours_and_no_longer() {
+        let start = Instant::now();
+        let mut right = Right::new(start);
+        let minutes = |count: u64| start + Duration::from_secs(count * 60);
+        for used in 1..180 {
+            assert!(right.renew(minutes(used * 4)), "{used}");
+        }
+        assert!(!right.renew(minutes(12 * 60)));
+        let mut unused = Right::new(start);
+        assert!(!unused.renew(minutes(5)));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use quaich_config::model::LimitKey;
 
 use crate::exchange::Exchange;
-use crate::route::template::{Template, cookie};
+use crate::route::cookie;
+use crate::route::template::Template;
 
 /// The key of one limit, on one thread.
 pub(super) struct Key {
@@ -97,7 +98,7 @@ impl Key {
             }
             Part::All => take(b"*"),
             Part::Header(name) => take(headers.by_name(name).unwrap_or_default()),
-            Part::Cookie(name) => take(cookie(headers, name).unwrap_or_default()),
+            Part::Cookie(name) => take(cookie::first(headers, name).unwrap_or_default()),
             Part::Template(template) => {
                 let mut text = self.scratch.take();
                 text.clear();

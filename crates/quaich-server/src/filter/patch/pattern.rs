@@ -13,6 +13,15 @@ pub(super) struct Pattern(Regex);
 impl Pattern {
     /// Compiles `text`. The error is for people.
     pub(super) fn new(text: &str) -> Result<Self, String> {
+        Self::compile(text, of_glob)
+    }
+
+    /// The same for a path: `/a/*` is also `/a`, as in routes and acls.
+    pub(super) fn of_path(text: &str) -> Result<Self, String> {
+        Self::compile(text, of_path_glob)
+    }
+
+    fn compile(text: &str, glob: fn(&str) -> String) -> Result<Self, String> {
         if text.is_empty() {
             return Err("a pattern is empty; `*` is any text".to_owned());
         }
@@ -21,7 +30,7 @@ impl Pattern {
         }
         let expression = match text.strip_prefix('~') {
             Some(expression) => expression.to_owned(),
-            None => of_glob(text),
+            None => glob(text),
         };
         let mut builder = RegexBuilder::new(&expression);
         // `.` is any byte: one that is no UTF-8, or a line end, must not lead past a rule.
@@ -41,7 +50,19 @@ impl Pattern {
 
 /// `*` any run of bytes, `?` one byte, everything else itself.
 fn of_glob(glob: &str) -> String {
-    let mut expression = String::from(r"\A");
+    format!(r"\A{}\z", inside(glob))
+}
+
+/// The same, but what is below a folder is the folder as well.
+fn of_path_glob(glob: &str) -> String {
+    match glob.strip_suffix("/*") {
+        Some(folder) => format!(r"\A{}(?:/.*)?\z", inside(folder)),
+        None => of_glob(glob),
+    }
+}
+
+fn inside(glob: &str) -> String {
+    let mut expression = String::new();
     for c in glob.chars() {
         match c {
             '*' => expression.push_str(".*"),
@@ -49,7 +70,6 @@ fn of_glob(glob: &str) -> String {
             c => expression.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
         }
     }
-    expression.push_str(r"\z");
     expression
 }
 
@@ -72,6 +92,17 @@ mod tests {
         assert!(holds("~b+", b"abbc") && !holds("~^b", b"ab"));
         assert!(holds("~(?i)SELECT.*from", b"select\xff\n FROM"));
         assert!(holds("*x*", b"\xff\nx\0"));
+    }
+
+    #[test]
+    fn what_is_below_a_folder_is_the_folder_as_well() {
+        let holds =
+            |glob: &str, path: &[u8]| Pattern::of_path(glob).expect("a pattern").holds(path);
+        for path in [&b"/a"[..], b"/a/", b"/a/b/c", b"/a/\xff\n"] {
+            assert!(holds("/a/*", path) && holds("/?/*", path));
+        }
+        assert!(!holds("/a/*", b"/ab") && !holds("/a/*", b"/") && holds("/*", b"/"));
+        assert!(!Pattern::new("/a/*").expect("a pattern").holds(b"/a"));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) struct Rule {
     last: AtomicU64,
 }
 
+/// Bytes of a name.
+const LONGEST_NAME: usize = 64;
 /// Bytes of a body that a rule may look at.
 const LONGEST_BODY: usize = 1 << 20;
 
@@ -34,13 +36,13 @@ impl Rule {
             let pair = |(name, text): &(String, String)| Ok((name.clone(), Pattern::new(text)?));
             pairs.iter().map(pair).collect::<Result<Vec<_>, String>>()
         };
-        let patterns = |texts: &[String]| {
-            let compiled = texts.iter().map(|text| Pattern::new(text));
+        let patterns = |texts: &[String], compile: fn(&str) -> Result<Pattern, String>| {
+            let compiled = texts.iter().map(|text| compile(text));
             compiled.collect::<Result<Vec<_>, _>>()
         };
         let rule = Self {
-            path: patterns(&patch.path)?,
-            host: patterns(&patch.host)?,
+            path: patterns(&patch.path, Pattern::of_path)?,
+            host: patterns(&patch.host, Pattern::new)?,
             header: named(&patch.header)?,
             query: named(&patch.query)?,
             client: patch.client.iter().map(forwarded::canonical).collect(),
@@ -49,6 +51,7 @@ impl Rule {
             last: AtomicU64::new(0),
             patch: patch.clone(),
         };
+        check_words(patch)?;
         if rule.is_empty() {
             return Err("without a condition it would refuse every request".to_owned());
         }
@@ -120,6 +123,20 @@ impl Rule {
             networks.any(|network| forwarded::is_within(addr, network))
         };
         self.client.is_empty() || exchange.client.addr.is_some_and(within)
+    }
+}
+
+/// Both are shown on terminals and in logs.
+fn check_words(patch: &Patch) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    if patch.name.len() > LONGEST_NAME || !patch.name.chars().all(fits) {
+        return Err(format!(
+            "the name of a patch has a to z, 0 to 9, `-` and `_`, and at most {LONGEST_NAME} of them"
+        ));
+    }
+    match patch.reason.chars().any(char::is_control) {
+        true => Err("the reason holds control characters".to_owned()),
+        false => Ok(()),
     }
 }
 

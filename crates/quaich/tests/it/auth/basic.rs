@@ -183,6 +183,26 @@ fn a_guesser_is_stopped_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_long_password_or_user_is_refused_before_it_costs_anything() {
+    let quaich = serve(folder(), "", STAFF);
+    let long = authorization("aila", &"x".repeat(5000));
+    expect_challenge(&quaich.request("GET", "/files/page.txt", &long, b""));
+    let long = authorization(&"x".repeat(257), "secret");
+    expect_challenge(&quaich.request("GET", "/files/page.txt", &long, b""));
+    let counted = &quaich.status()["front"]["counters"];
+    assert_eq!(counted["passwords_verified"], 0, "{counted}");
+    // They are guesses like others.
+    for _ in 2..10 {
+        expect_challenge(&quaich.request("GET", "/files/page.txt", &long, b""));
+    }
+    quaich
+        .request("GET", "/files/page.txt", &long, b"")
+        .expect_status(429);
+    let counted = &quaich.status()["front"]["counters"];
+    assert_eq!(counted["passwords_verified"], 0, "{counted}");
+}
+
+#[test]
 fn those_from_a_known_network_need_no_password() {
     let auth = format!("{STAFF}or_from = [\"127.0.0.0/8\"]\n");
     let quaich = serve(folder(), "", &auth);
@@ -216,7 +236,8 @@ fn curl_logs_in_over_both_versions_of_http() {
         let curl = |user: &str| {
             let mut curl = Command::new("curl");
             curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", version]);
-            curl.args(["-H", "x-remote-user: root", "-u", user, &url]);
+            curl.args(["-H", "x-remote-user: root", "-H", "x.remote.user: root"]);
+            curl.args(["-u", user, &url]);
             String::from_utf8(curl.output().expect("curl is installed").stdout).unwrap()
         };
         assert_eq!(curl("aila:secret"), "200");
@@ -224,6 +245,8 @@ fn curl_logs_in_over_both_versions_of_http() {
     }
     for request in origin.requests() {
         assert_eq!(request.headers("x-remote-user"), ["aila"]);
+        // PHP would read it under the same name.
+        assert_eq!(request.header("x.remote.user"), None);
         assert_eq!(request.header("authorization"), None);
     }
     assert_eq!(origin.requests().len(), 2);

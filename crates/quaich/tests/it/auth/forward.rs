@@ -108,7 +108,13 @@ fn a_refusal_is_passed_back_as_it_is() {
 fn when_the_server_does_not_say_yes_or_no_nobody_comes_in() {
     let origin = Origin::ok();
     let large = "x".repeat(300 * 1024);
-    let answers: [(&str, Vec<u8>); 9] = [
+    let answers: [(&str, Vec<u8>); 12] = [
+        ("nobody", answer("200 OK", "X-Groups: a\r\n", "")),
+        ("an empty name", answer("200 OK", "X-User:\r\n", "")),
+        (
+            "two names",
+            answer("200 OK", "X-User: cora\r\nX-User: root\r\n", ""),
+        ),
         ("an error", answer("500 Internal Server Error", "", "")),
         ("not found", answer("404 Not Found", "", "")),
         (

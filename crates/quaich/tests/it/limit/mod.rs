@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use quaich_testkit::h2::H2Client;
 use quaich_testkit::{Origin, Quaich, RawClient, TempSite, eventually};
 
+use crate::apps::table;
+
 /// Answers `ok` from quaich itself, with `limits` and with `lines` of the site.
 fn limited(limits: &str, lines: &str) -> Quaich {
     let toml = format!(
@@ -276,6 +278,50 @@ fn requests_at_once_are_counted_until_they_end_however_they_do() {
         quaich.status()["front"]["counters"]["concurrency_limited"],
         1
     );
+}
+
+const HELD: &str = "
+import os
+
+def application(environ, start_response):
+    if environ['PATH_INFO'] == '/slow':
+        here = os.path.dirname(__file__)
+        open(os.path.join(here, 'begun'), 'w').close()
+        open(os.path.join(here, 'go')).close()
+    start_response('200 OK', [('Content-Length', '2')])
+    return [b'ok']
+";
+
+/// Otherwise who leaves at once could have every worker at work for nobody.
+#[test]
+fn a_client_that_leaves_has_its_place_until_its_worker_is_done() {
+    let site = TempSite::new();
+    site.write("app.py", HELD);
+    let made = std::process::Command::new("mkfifo")
+        .arg(site.join("go"))
+        .status();
+    assert!(made.expect("mkfifo can be started").success());
+    let toml = format!(
+        "[log.access]\noutput = \"stdout\"\nformat = \"common\"\n{}\
+         [limit.slow]\nconcurrency = 1\n[site.main]\nlimit = \"slow\"\napp = \"main\"\n",
+        table("workers = 2\nthreads = 1")
+    );
+    let quaich = Quaich::serve(site, &toml);
+    quaich.get("/").expect_status(200);
+    let mut client = quaich.raw();
+    client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually("the app has begun", || {
+        quaich.site().join("begun").exists().then_some(())
+    });
+    client.reset();
+    quaich.log().wait_for("GET /slow");
+    quaich.get("/").expect_status(429);
+    assert_eq!(limit_status(&quaich, "running"), 1);
+    quaich.site().write("go", "");
+    eventually("the place is free", || {
+        (limit_status(&quaich, "running") == 0).then_some(())
+    });
+    quaich.get("/").expect_status(200);
 }
 
 #[test]

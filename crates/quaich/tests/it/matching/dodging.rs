@@ -2,6 +2,7 @@
 //! forwarded reads as what was matched, whoever it is forwarded to.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -209,4 +210,48 @@ fn every_kind_of_server_gets_the_path_that_rules_saw() {
         assert_eq!(http.wait_for_requests(forwarded).target(), seen, "{target}");
     }
     assert!(forwarded > 50 && denied > 5, "{forwarded} {denied}");
+}
+
+/// Django and werkzeug put the method into capitals: `delete` would pass a rule for `DELETE` and delete.
+#[test]
+fn a_method_in_small_letters_reaches_nobody() {
+    let origin = Origin::ok();
+    let quaich = Quaich::serve(
+        TempSite::new(),
+        &format!(
+            "[[site.main.route]]\nmethod = [\"DELETE\"]\nstatus = 403\n\
+             [[site.main.route]]\nproxy = \"{}\"\n",
+            origin.url()
+        ),
+    );
+    for method in ["delete", "Delete", "deletE"] {
+        let mut client = quaich.raw();
+        client.send(format!("{method} /api/x HTTP/1.1\r\nHost: a\r\n\r\n"));
+        client.response().expect_status(400);
+        let url = format!("http://{}/api/x", quaich.addr());
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method]);
+        curl.args(["--http2-prior-knowledge", &url]);
+        let told = curl.output().expect("curl can be started").stdout;
+        assert_eq!(told, b"400", "{method}");
+    }
+    let delete = quaich.request("DELETE", "/api/x", "", b"");
+    delete.expect_status(403);
+    quaich.request("M-SEARCH", "/", "", b"").expect_status(200);
+    assert_eq!(origin.requests().len(), 1);
+}
+
+/// Django reads the cookie `bad` of each, so a rule must.
+#[test]
+fn blanks_around_the_name_of_a_cookie_dodge_no_rule() {
+    let toml = "[acl.bad]\ncookie = { bad = \"1\" }\n\
+        [[site.main.route]]\nwhen = \"bad\"\nstatus = 403\n\
+        [[site.main.route]]\nrespond = { body = \"<{cookie.bad}>\" }\n";
+    let quaich = Quaich::serve(TempSite::new(), toml);
+    let ask = |cookie: &str| quaich.request("GET", "/", &format!("Cookie: {cookie}\r\n"), b"");
+    for cookie in ["bad=1", "bad =1", "a=b; bad\t=1", "bad= 1", "a;bad = 1 ;c"] {
+        assert_eq!(ask(cookie).status, 403, "{cookie}");
+    }
+    ask("bad = 2").expect_status(200).expect_body("<2>");
+    ask("b ad=1").expect_status(200).expect_body("<>");
 }

@@ -1,5 +1,6 @@
 //! One request in the channel, from submission to the end of its answer.
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -74,6 +75,13 @@ impl AppCall {
             reader,
             failure: None,
             over: false,
+        }
+    }
+
+    /// Holds `places` until the worker is done, also when the call is given up before.
+    pub fn keep(&self, places: &[Rc<dyn Any>]) {
+        if !self.over && !places.is_empty() {
+            self.channel.desk(self.slot).keep(places);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a front thread remembers of a slot in use. Private memory: no worker reaches it.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -31,6 +32,8 @@ pub(super) struct Desk {
     failure: Cell<Option<Failure>>,
     body: RefCell<Option<Rc<OwnedFd>>>,
     files: RefCell<VecDeque<OwnedFd>>,
+    /// Free only once the worker is done, though the call may be gone before.
+    places: RefCell<Vec<Rc<dyn Any>>>,
     /// Tick at which the present phase has lasted too long.
     pub(super) deadline: Cell<u64>,
     /// Tick at which it was first seen running; 0 = not yet.
@@ -75,6 +78,11 @@ impl Desk {
     pub(super) fn close(&self) {
         self.usage.set(Use::Idle);
         self.forget();
+        self.places.borrow_mut().clear();
+    }
+
+    pub(super) fn keep(&self, places: &[Rc<dyn Any>]) {
+        self.places.borrow_mut().extend_from_slice(places);
     }
 
     fn forget(&self) {
