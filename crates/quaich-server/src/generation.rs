@@ -87,7 +87,9 @@ impl Generation {
                     Some(handler.with_compressed(Eligible::new(&route.filters.compress)))
                 }),
                 protected: route.sendfile.as_ref().and_then(|settings| {
-                    Some(Protected::new(settings, protected.next()?, files.clone()))
+                    let compressed = Eligible::new(&route.filters.compress);
+                    let root = protected.next()?;
+                    Some(Protected::new(settings, root, files.clone(), compressed))
                 }),
                 end: end(route, config, &upstreams, &parts.channels),
             })

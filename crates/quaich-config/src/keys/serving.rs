@@ -288,7 +288,7 @@ pub static APP: Keys = Keys {
             "timeout",
             Kind::Duration,
             "30s",
-            "A request's longest run time; 504 after it.",
+            "Longest time until the answer begins, and between two parts of it; 504 if it has not begun, else it is cut.",
         ),
         key(
             "queue",

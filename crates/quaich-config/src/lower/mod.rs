@@ -157,6 +157,27 @@ impl Lower<'_> {
         });
     }
 
+    /// A value where a table must stand, with the table that may be meant.
+    pub(crate) fn no_table(&mut self, name: &str, value: &Value, header: &str) {
+        let message = format!("`{name}` takes a table: {header}, not {}", found(value));
+        let diagnostic = Diagnostic::error("wrong-type", value.span, message);
+        let (key, inner) = match (name, &value.data) {
+            ("response_headers" | "request_headers", _) => (Some("set"), "{ X-Name = \"text\" }"),
+            ("cors", Data::Text(_) | Data::Array(_)) => (Some("origins"), ""),
+            ("redirect", Data::Text(_)) => (Some("to"), ""),
+            ("respond", Data::Text(_)) => (Some("body"), ""),
+            ("forward", Data::Text(_)) => (Some("url"), ""),
+            _ => (None, ""),
+        };
+        let written = match (inner, &value.data) {
+            ("", Data::Text(text)) => format!("{text:?}"),
+            ("", _) => "[\"https://app.example.org\"]".to_owned(),
+            _ => inner.to_owned(),
+        };
+        let help = key.map(|key| format!("{name} = {{ {key} = {written} }}"));
+        self.report(diagnostic.maybe_help(help));
+    }
+
     pub(crate) fn bad_value(&mut self, name: &str, value: &Value, reason: String) {
         let message = format!("`{name}` cannot be {}", found(value));
         self.report(Diagnostic::error("bad-value", value.span, message).label(reason));

@@ -45,6 +45,36 @@ pub(crate) fn warn(
     }
 }
 
+/// Warns of routes with `cors` that no preflight reaches: browsers ask with OPTIONS first.
+pub(crate) fn preflights(cx: &mut Lower<'_>, site: &Fields<'_>, routes: &[(Route, Fields<'_>)]) {
+    let grants = |route: &Route| route.filters.cors.policy.is_some();
+    for (route, fields) in routes {
+        let options = || vec!["OPTIONS".to_owned()];
+        let is_open = route.method.is_empty() || route.method.contains(&options()[0]);
+        if is_open || !grants(route) || fields.doubtful {
+            continue;
+        }
+        let preflight = Route {
+            method: options(),
+            ..route.clone()
+        };
+        let takes = |(other, _): &(Route, Fields<'_>)| grants(other) && covers(other, &preflight);
+        if routes.iter().any(takes) {
+            continue;
+        }
+        let message = "browsers cannot use this `cors`: no route with it takes their OPTIONS";
+        let diagnostic = Diagnostic::warning("no-preflight", fields.place("method"), message);
+        let cors = match fields.has("cors") {
+            true => fields.place("cors"),
+            false => site.place("cors"),
+        };
+        let mut methods = route.method.clone();
+        methods.extend(options());
+        let help = format!("method = {methods:?}");
+        cx.report(diagnostic.also(cors, "this one").help(help));
+    }
+}
+
 /// What shows a route best: its path, else its header or the short form's key.
 fn place(fields: &Fields<'_>) -> Span {
     let keys = ["path", "prefix", "app", "upstream", "proxy", "root"];

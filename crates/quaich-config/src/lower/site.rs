@@ -3,7 +3,7 @@
 use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::fields::{Fields, Word};
-use crate::lower::{Lower, action, files, filters, https, route, shadow, unknown};
+use crate::lower::{Lower, action, files, filters, https, pattern, route, shadow, unknown};
 use crate::model::{
     Acl, Action, App, Auth, Filters, HostPattern, Limit, Listener, OtherProtocol, Route, Server,
     Site, Tls, Upstream,
@@ -23,6 +23,14 @@ pub(crate) struct Names<'a> {
     pub(crate) tls: &'a mut Tls,
 }
 
+/// What sites say that concerns others.
+#[derive(Default)]
+struct Seen {
+    hosts: Vec<HostAt>,
+    /// Of `canonical_host`.
+    canonical: Vec<(String, Span)>,
+}
+
 /// A host of a site, for finding it in two of them.
 struct HostAt {
     host: HostPattern,
@@ -31,7 +39,7 @@ struct HostAt {
 }
 
 pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>, names: &mut Names<'_>) -> Vec<Site> {
-    let mut seen: Vec<HostAt> = Vec::new();
+    let mut seen = Seen::default();
     let tables = top.named(cx, "site");
     let has_requests =
         |listener: &Listener| !matches!(listener.other, Some(OtherProtocol::Tcp { .. }));
@@ -45,20 +53,40 @@ pub(crate) fn lower(cx: &mut Lower<'_>, top: &Fields<'_>, names: &mut Names<'_>)
             Diagnostic::error("no-sites", top.span, message).help(help),
         );
     }
-    tables
+    let sites = tables
         .into_iter()
         .map(|(name, fields)| site(cx, names, (name, &fields), &mut seen))
-        .collect()
+        .collect();
+    seen.warn_of_strangers(cx);
+    sites
+}
+
+impl Seen {
+    /// Warns of hosts that clients are sent to and then refused at.
+    fn warn_of_strangers(&self, cx: &mut Lower<'_>) {
+        for (host, span) in &self.canonical {
+            let host = HostPattern::Exact(host.clone());
+            let mut known = self.hosts.iter();
+            if known.any(|at| pattern::host_covers(&at.host, &host)) {
+                continue;
+            }
+            let shown = addr::show_host(&host);
+            let message =
+                format!("`{shown}` is a host of no site: who is redirected there gets 421");
+            let diagnostic = Diagnostic::warning("unknown-host", *span, message);
+            cx.report(diagnostic.help(format!("add \"{shown}\" to the `hosts` of the site")));
+        }
+    }
 }
 
 fn site(
     cx: &mut Lower<'_>,
     names: &mut Names<'_>,
     (name, fields): (Word, &Fields<'_>),
-    seen: &mut Vec<HostAt>,
+    seen: &mut Seen,
 ) -> Site {
     let listeners = listeners(cx, names.server, fields);
-    let hosts = hosts(cx, fields, &name, (&listeners, seen));
+    let hosts = hosts(cx, fields, &name, (&listeners, &mut seen.hosts));
     let filters = filters::lower(cx, names, (fields, None));
     let mut routes: Vec<(Route, Fields<'_>)> = Vec::new();
     let tables = fields.tables(cx, "route");
@@ -84,6 +112,10 @@ fn site(
         fields.missing(cx, diagnostic.help(help));
     }
     shadow::warn(cx, (&hosts, fields), &routes);
+    shadow::preflights(cx, fields, &routes);
+    for fields in std::iter::once(fields).chain(routes.iter().map(|(_, fields)| fields)) {
+        seen.canonical.extend(filters::rewrite::canonical(fields));
+    }
     let max_body = fields.size(cx, "max_body");
     for (route, _) in &mut routes {
         route.max_body = route.max_body.or(max_body);

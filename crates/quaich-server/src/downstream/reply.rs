@@ -125,7 +125,7 @@ impl<'c> Reply<'c> {
     /// Agrees to another protocol with the fields of `exchange.response`, a 101. After it the body is
     /// what the two ends please, and [`finish`](Self::finish) ends our half.
     pub fn begin_tunnel(&mut self, exchange: &mut Exchange) {
-        filter::before_answer(self.thread, exchange);
+        filter::agreement(self.thread, exchange);
         self.wire.begin_tunnel(exchange);
     }
 

@@ -17,14 +17,21 @@ use crate::route::secure::https_code;
 pub(super) struct Canonical {
     host: Option<Vec<u8>>,
     slash: Slash,
+    /// Where an app is mounted, percent-decoded; empty = nowhere.
+    mount: Vec<u8>,
 }
 
 impl Canonical {
     /// `None` when there is nothing to do.
-    pub(super) fn new(settings: &model::Rewrite) -> Option<Self> {
+    pub(super) fn new(settings: &model::Rewrite, route: Option<&model::Route>) -> Option<Self> {
         let host = settings.canonical_host.clone().map(String::into_bytes);
         let slash = settings.slash;
-        (host.is_some() || slash != Slash::Off).then_some(Self { host, slash })
+        let mount = route.map(|route| route.prefix.clone().into_bytes());
+        (host.is_some() || slash != Slash::Off).then(|| Self {
+            host,
+            slash,
+            mount: mount.unwrap_or_default(),
+        })
     }
 
     pub(super) async fn request(&self, scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
@@ -33,7 +40,10 @@ impl Canonical {
         let request = &exchange.request;
         // A client of HTTP/1.0 that names no host has found us anyway.
         let host = host.filter(|host| !request.host().is_empty() && request.host() != *host);
-        let path = other_path(self.slash, request.path(), request.method);
+        let path = match self.is_root_of_app(request.path_decoded()) {
+            true => None,
+            false => other_path(self.slash, request.path(), request.method),
+        };
         if host.is_none() && path.is_none() {
             return Ok(Flow::Pass);
         }
@@ -62,6 +72,16 @@ impl Canonical {
         scope.thread.counters.canonical_redirects.add();
         bodyless(scope).await?;
         Ok(Flow::Answered)
+    }
+}
+
+impl Canonical {
+    /// Whether this is the root of a mounted app, whose slash stays: frameworks redirect to it when it
+    /// is not there, and clients would go to and fro for ever.
+    fn is_root_of_app(&self, path: &[u8]) -> bool {
+        self.slash == Slash::Remove
+            && !self.mount.is_empty()
+            && path.strip_suffix(b"/") == Some(&self.mount[..])
     }
 }
 

@@ -10,7 +10,7 @@ use regex::bytes::Regex;
 use super::{Flow, Parts, vary};
 use crate::downstream::service::{Scope, bodyless};
 use crate::error::Error;
-use crate::exchange::{Exchange, Origin};
+use crate::exchange::Exchange;
 
 /// Of one route.
 pub(super) struct Cors {
@@ -100,33 +100,36 @@ impl Cors {
         Ok(Flow::Answered)
     }
 
-    /// Says whether the origin that asked may read the answer, in place of what an app says of it.
+    /// Takes away what an app or another server says of who may read its answer.
+    pub(super) fn silence(&self, exchange: &mut Exchange) {
+        let headers = &mut exchange.response.headers;
+        let prefix = b"access-control-";
+        let is_ours = |name: &[u8]| {
+            name.get(..prefix.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+        };
+        if headers.iter().any(|(_, name, _)| is_ours(name)) {
+            headers.retain(|_, name, _| !is_ours(name));
+        }
+    }
+
+    /// Says whether the origin that asked may read the answer.
     pub(super) fn response(&self, exchange: &mut Exchange) {
         let headers = &mut exchange.response.headers;
-        if exchange.notes.origin != Origin::Quaich {
-            let prefix = b"access-control-";
-            let is_ours = |name: &[u8]| {
-                name.get(..prefix.len())
-                    .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
-            };
-            if headers.iter().any(|(_, name, _)| is_ours(name)) {
-                headers.retain(|_, name, _| !is_ours(name));
-            }
-        }
         let request = &exchange.request;
         let origin = request.headers.get(HeaderId::Origin);
         // Valid all: the origin came as the value of a field.
         if self.any {
-            let _ = headers.push(b"Access-Control-Allow-Origin", b"*");
+            let _ = headers.set(b"Access-Control-Allow-Origin", b"*");
         } else {
             // A cache must not give one origin's answer to another.
             vary::add(headers, b"Origin");
             let Some(origin) = origin.filter(|origin| self.admits(origin)) else {
                 return;
             };
-            let _ = headers.push(b"Access-Control-Allow-Origin", origin);
+            let _ = headers.set(b"Access-Control-Allow-Origin", origin);
             if self.credentials {
-                let _ = headers.push(b"Access-Control-Allow-Credentials", b"true");
+                let _ = headers.set(b"Access-Control-Allow-Credentials", b"true");
             }
         }
         if !self.expose.is_empty() && preflight(request.method, &request.headers).is_none() {

@@ -126,11 +126,15 @@ impl Headers {
     fn edit(&self, edit: &Edit, fields: &mut headers::Headers, exchange: &Exchange) -> bool {
         let text = &mut *self.text.borrow_mut();
         text.clear();
-        if let Verb::Append = edit.verb
-            && let Some(before) = fields.by_name(&edit.name)
-        {
-            text.extend_from_slice(before);
-            text.extend_from_slice(b", ");
+        if let Verb::Append = edit.verb {
+            // It becomes one field with all values.
+            let same = fields
+                .iter()
+                .filter(|(_, name, _)| name.eq_ignore_ascii_case(&edit.name));
+            for (_, _, before) in same {
+                text.extend_from_slice(before);
+                text.extend_from_slice(b", ");
+            }
         }
         edit.value.write(text, exchange);
         let is_host = HeaderId::from_name(&edit.name) == HeaderId::Host;
@@ -280,6 +284,20 @@ mod tests {
             "X-One: again",
         ];
         assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn what_is_appended_stands_behind_all_values_that_are_there() {
+        let add = Edits {
+            add: pairs(&[("Vary", "Accept"), ("vary", "Origin")]),
+            ..Edits::default()
+        };
+        let append = Edits {
+            append: pairs(&[("Vary", "X-Team")]),
+            ..Edits::default()
+        };
+        let (fields, _) = edited(&[add, append], 200);
+        assert_eq!(fields[2..], ["Vary: Cookie, Accept, Origin, X-Team"]);
     }
 
     #[test]

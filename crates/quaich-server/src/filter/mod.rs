@@ -10,13 +10,14 @@
 //! | who may ask | `maintenance`, `limit`, `cors` (preflight), `auth`, `limit` by user |
 //! | what is asked | `rewrite`, `headers` |
 //!
-//! A response passes, just before its head is written: `mount`, `expires`, `headers`, `security`,
-//! `cors`, `compress`. Error answers are rendered with `error_pages` first and then pass all of them.
+//! What a response passes is in `dressing`. Error answers are rendered with `error_pages` first and
+//! then pass all of it.
 
 pub mod auth;
 mod canonical;
 pub mod compress;
 mod cors;
+mod dressing;
 pub mod error_pages;
 mod expires;
 mod headers;
@@ -35,15 +36,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use quaich_config::model::{self, Config};
-use quaich_proto::h1::BodyLength;
 
 use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
-use crate::exchange::{Exchange, Origin};
+use crate::exchange::Exchange;
 use crate::thread::Thread;
 use crate::upstream::Upstream;
+pub use dressing::{adopt, agreement, before_answer, dresses_rendered, foreign, response};
 use error_pages::Shown;
-use stage::{Brake, Stage};
 use texts::Texts;
 
 /// What a filter says of a request.
@@ -157,7 +157,7 @@ impl Filters {
     ) -> Self {
         Self {
             maintenance: maintenance::Maintenance::new(site, &settings.maintenance, parts),
-            canonical: canonical::Canonical::new(&settings.rewrite),
+            canonical: canonical::Canonical::new(&settings.rewrite, route),
             limits: limit::Limits::new(&settings.limit, limit::Turn::BeforeAuth, parts),
             user_limits: limit::Limits::new(&settings.limit, limit::Turn::AfterAuth, parts),
             cors: cors::Cors::new(&settings.cors, parts),
@@ -171,29 +171,6 @@ impl Filters {
             error_pages: error_pages::ErrorPages::new(&settings.error_pages, parts),
             hides_versions: !settings.headers.show_versions,
         }
-    }
-
-    /// Whether a response may leave otherwise than its handler gave it, for another reason than its
-    /// coding.
-    fn dresses(&self) -> bool {
-        self.mount.is_some()
-            || self.headers.is_some()
-            || self.security.is_some()
-            || self.expires.is_some()
-            || self.cors.is_some()
-            || self.all_limits().any(limit::Limits::brakes)
-    }
-
-    fn all_limits(&self) -> impl Iterator<Item = &limit::Limits> {
-        self.limits.iter().chain(&self.user_limits)
-    }
-
-    /// What holds the body of this response back.
-    fn brake(&self, exchange: &Exchange) -> Option<Brake> {
-        let mut pace = limit::Pace::default();
-        self.all_limits()
-            .for_each(|limits| limits.brake(&mut pace, exchange));
-        (!pace.is_idle()).then(|| Brake::new(pace))
     }
 
     async fn request(&self, scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
@@ -256,75 +233,6 @@ pub async fn request(scope: &mut Scope<'_, '_>) -> Result<Flow, Error> {
     match scope.thread.generation.filters.of(scope.exchange) {
         Some(filters) => filters.request(scope).await,
         None => Ok(Flow::Pass),
-    }
-}
-
-/// Whether a response with header lines that are rendered already, and a body of `length` bytes, may
-/// leave otherwise than its handler gave it.
-pub fn dresses_rendered(
-    thread: &Thread,
-    exchange: &Exchange,
-    (lines, length): (&[u8], u64),
-) -> bool {
-    let filters = thread.generation.filters.of(exchange);
-    let compresses = |filters: &Filters| {
-        let compress = filters.compress.as_ref();
-        compress.is_some_and(|compress| compress.changes_rendered(exchange, lines, length))
-    };
-    !exchange.additions.is_empty()
-        || filters.is_some_and(|filters| filters.dresses() || compresses(filters))
-}
-
-/// Changes `exchange.response` as the filters of its route say: the length of its body then, and what
-/// the body passes on its way.
-pub fn response(
-    thread: &Thread,
-    exchange: &mut Exchange,
-    length: BodyLength,
-) -> (BodyLength, Option<Box<Stage>>) {
-    let (mut length, mut stage) = (length, None);
-    if let Some(filters) = thread.generation.filters.of(exchange) {
-        if filters.hides_versions && matches!(exchange.notes.origin, Origin::App | Origin::Upstream)
-        {
-            headers::hide_versions(exchange);
-        }
-        if let Some(mount) = &filters.mount
-            && exchange.notes.origin != Origin::Quaich
-        {
-            mount.response(thread, exchange);
-        }
-        if let Some(expires) = &filters.expires {
-            expires.response(exchange, thread.clock.unix_second());
-        }
-        if let Some(headers) = &filters.headers {
-            headers.response(exchange, &thread.counters);
-        }
-        if let Some(security) = &filters.security {
-            security.response(exchange);
-        }
-        if let Some(cors) = &filters.cors {
-            cors.response(exchange);
-        }
-        if let Some(compress) = &filters.compress {
-            (length, stage) = compress.response(thread, exchange, length);
-        }
-        if let Some(brake) = filters.brake(exchange) {
-            stage.get_or_insert_default().pace = Some(brake);
-        }
-    }
-    for (_, name, value) in exchange.additions.iter() {
-        // It was valid there.
-        let _ = exchange.response.headers.push(name, value);
-    }
-    (length, stage)
-}
-
-/// Changes `exchange.response` where it has no body and other fields do not hold for it: what is said
-/// before the answer, and the agreement to a tunnel.
-pub fn before_answer(thread: &Thread, exchange: &mut Exchange) {
-    let filters = thread.generation.filters.of(exchange);
-    if let Some(mount) = filters.and_then(|filters| filters.mount.as_ref()) {
-        mount.response(thread, exchange);
     }
 }
 

@@ -8,7 +8,6 @@ mod views;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use quaich_proto::method::Method;
 use serde_json::{Value, json};
 
 use crate::clock::unix_millis;
@@ -33,20 +32,13 @@ pub fn check(patch: &Patch) -> Result<(), String> {
 impl Board {
     /// These instead of those before. A rule that stays keeps its counts.
     pub fn replace(&self, patches: &[Patch]) {
+        // Requests wait for the lock, and expressions take their time to compile and to be dropped.
+        let before = self.rules();
+        let fresh = compiled(patches, &before);
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-        let kept = |patch: &Patch| {
-            let known = rules.iter().find(|rule| rule.patch() == patch);
-            known.cloned().or_else(|| match Rule::new(patch) {
-                Ok(rule) => Some(Arc::new(rule)),
-                // The supervisor has compiled it as well.
-                Err(why) => {
-                    log::error!("a patch cannot be used: {why}"; patch = patch.name);
-                    None
-                }
-            })
-        };
-        *rules = patches.iter().filter_map(kept).collect();
-        self.any.store(!rules.is_empty(), Ordering::Relaxed);
+        self.any.store(!fresh.is_empty(), Ordering::Relaxed);
+        *rules = fresh;
+        drop(rules);
     }
 
     /// How often each rule has held.
@@ -82,8 +74,7 @@ impl Board {
                 false => act(rule, scope)?,
             }
         }
-        // What follows CONNECT is no body.
-        if held.is_empty() || scope.exchange.request.method == Method::Connect {
+        if held.is_empty() {
             return Ok(());
         }
         let limit = held.iter().map(|rule| rule.patch().body_limit).max();
@@ -92,6 +83,22 @@ impl Board {
         held.retain(|rule| rule.body_holds(body, whole));
         held.into_iter().try_for_each(|rule| act(rule, scope))
     }
+}
+
+/// The rules for `patches`, where there are some of `known` these.
+fn compiled(patches: &[Patch], known: &[Arc<Rule>]) -> Arc<[Arc<Rule>]> {
+    let one = |patch: &Patch| {
+        let known = known.iter().find(|rule| rule.patch() == patch);
+        known.cloned().or_else(|| match Rule::new(patch) {
+            Ok(rule) => Some(Arc::new(rule)),
+            // The supervisor has compiled it as well.
+            Err(why) => {
+                log::error!("a patch cannot be used: {why}"; patch = patch.name);
+                None
+            }
+        })
+    };
+    patches.iter().filter_map(one).collect()
 }
 
 /// A rule holds: counts, says and refuses.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::link::LoadedText;
@@ -11,7 +10,6 @@ use crate::link::LoadedText;
 #[derive(Debug, Default)]
 pub struct Texts {
     content: RwLock<HashMap<PathBuf, Arc<[u8]>>>,
-    version: AtomicU64,
 }
 
 impl Texts {
@@ -25,18 +23,12 @@ impl Texts {
             (text.path, same.unwrap_or_else(|| text.bytes.into()))
         };
         *content = texts.into_iter().map(kept).collect();
-        self.version.fetch_add(1, Ordering::Release);
     }
 
     /// The content of a file. Another `Arc` means that it has changed.
     pub fn get(&self, path: &Path) -> Option<Arc<[u8]>> {
         let content = self.content.read().unwrap_or_else(PoisonError::into_inner);
         content.get(path).cloned()
-    }
-
-    /// Grows when any file changes: what was made of content need not be looked at again before.
-    pub fn version(&self) -> u64 {
-        self.version.load(Ordering::Acquire)
     }
 }
 
@@ -52,12 +44,11 @@ mod tests {
             bytes: bytes.into(),
         };
         texts.replace(vec![text("a", b"1"), text("b", b"1")]);
-        let (first, version) = (texts.get(Path::new("a")), texts.version());
+        let first = texts.get(Path::new("a"));
         texts.replace(vec![text("a", b"1"), text("b", b"2")]);
         let same = texts.get(Path::new("a"));
         assert!(Arc::ptr_eq(&first.expect("there"), &same.expect("there")));
         assert_eq!(&*texts.get(Path::new("b")).expect("there"), b"2");
-        assert!(texts.version() > version);
         texts.replace(Vec::new());
         assert!(texts.get(Path::new("a")).is_none());
     }

@@ -6,7 +6,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use quaich_config::model::{Files, SendFile, Symlinks};
-use quaich_proto::h1;
+use quaich_proto::h1::{self, Connection};
 use quaich_proto::headers::{HeaderId, Headers};
 use quaich_proto::method::Method;
 use quaich_proto::target;
@@ -15,6 +15,7 @@ use super::files::{FileAnswer, FileHandler, FileRequest, Found, OpenFileCache};
 use super::send_file;
 use crate::downstream::service::{Scope, leave_body};
 use crate::error::{Error, Kind, Side};
+use crate::filter::compress::Eligible;
 use crate::observe::log;
 
 /// The files of a route that an app or a server may offer.
@@ -26,7 +27,7 @@ pub struct Protected {
 
 /// What an answer offers.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Offer {
+pub(crate) struct Offer {
     /// `X-Accel-Redirect`: a path of a URL.
     redirect: Option<Vec<u8>>,
     /// `X-Sendfile`: a path of the file system.
@@ -63,12 +64,31 @@ impl Offer {
     }
 }
 
+/// Takes the fields that belong to the connection with a server (RFC 9110 section 7.6.1) out of its
+/// answer, those that quaich sets itself, and what is meant for quaich.
+pub(crate) fn take(headers: &mut Headers) -> Offer {
+    // Most responses have no such field, and nothing is allocated for them.
+    let listed = headers
+        .get_all(HeaderId::Connection)
+        .collect::<Vec<_>>()
+        .join(&b',');
+    let listed = Connection::parse(&listed);
+    let mut offer = Offer::default();
+    headers.retain(|id, name, value| {
+        let drops = h1::is_hop_by_hop(id) || id == HeaderId::Server || listed.names(name);
+        !(drops || offer.takes(id, value))
+    });
+    offer
+}
+
 impl Protected {
-    /// The files below `root`, a directory opened with `O_PATH`.
+    /// The files below `root`, a directory opened with `O_PATH`. Those that are `compressed` on their
+    /// way say so.
     pub fn new(
         settings: &SendFile,
         root: std::os::fd::OwnedFd,
         cache: std::rc::Rc<OpenFileCache>,
+        compressed: Option<Eligible>,
     ) -> Self {
         let files = Files {
             root: settings.root.clone(),
@@ -84,7 +104,7 @@ impl Protected {
         Self {
             root: settings.root.as_os_str().as_bytes().to_vec(),
             prefix: settings.prefix.clone().into_bytes(),
-            files: FileHandler::new(&files, root, cache),
+            files: FileHandler::new(&files, root, cache).with_compressed(compressed),
         }
     }
 

@@ -17,6 +17,7 @@ pub(super) fn applies(thread: &Thread, exchange: &Exchange) -> bool {
 /// without it a browser could not sign in, nor a client know when to come again.
 pub(super) fn error(thread: &Thread, exchange: &mut Exchange, side: Side) -> Error {
     thread.counters.errors_replaced.add();
+    filter::adopt(thread, exchange);
     let response = &mut exchange.response;
     response.headers.retain(|id, name, _| is_kept(id, name));
     Error::new(Kind::Replaced(response.status), side)

@@ -3,8 +3,10 @@
 use quaich_config::model::Network;
 use serde::{Deserialize, Serialize};
 
-/// Which requests are refused. All conditions that it has must hold; of a list, one.
+/// Which requests are refused. All conditions that it has must hold; of a list, one. A condition that
+/// this version does not know is no rule: without it, it would hold for more than was meant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Patch {
     /// Never used again while quaich runs.
     pub id: u64,

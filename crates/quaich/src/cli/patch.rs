@@ -16,14 +16,14 @@ use crate::exit::{Code, Failure};
 const AFTER_HELP: &str = "\
 Examples:
   quaich patch add --path '/admin/*' --client 203.0.113.0/24 --for 24h
-  quaich patch add --header '*: *${jndi:*' --name log4shell --persist --reason CVE-2021-44228
+  quaich patch add --header '*: ~(?i)\\$\\{jndi:' --name log4shell --persist --reason CVE-2021-44228
   quaich patch add --path /api/upload --method POST --body '~(?i)<!ENTITY' --dry-run
   quaich patch list
   quaich patch rm log4shell";
 
 const AFTER_ADD_HELP: &str = "\
 Patterns are globs for all of a text (* any run of bytes, ? one byte), or ~ and a regular expression
-for any part of it; neither knows upper from lower case unless it says so: ~(?i)admin. All conditions
+for any part of it; both know upper from lower case, ~(?i)admin does not. All conditions
 must hold; of one that is given several times (path, method, host, client) one. A path is held against
 the normal form, what it reads as after further decoding, and what was sent.
 
@@ -260,6 +260,10 @@ fn listed(answer: &Value) -> String {
         let ends = left.map_or("-".to_owned(), |left| {
             units::show_duration(Duration::from_secs(left.div_ceil(1000)))
         });
+        let kept = match patch["persist"].as_bool() {
+            Some(true) => "yes",
+            _ => "-",
+        };
         let last = patch["last"]
             .as_u64()
             .map(|last| now.saturating_sub(last) / 1000);
@@ -270,18 +274,20 @@ fn listed(answer: &Value) -> String {
             hits,
             last,
             ends,
+            kept.to_owned(),
             conditions(patch),
         ];
         row.map(plain)
     };
     let rows = patches.iter().map(row).collect();
-    let heads = ["NAME", "DOES", "HITS", "LAST", "ENDS IN", "FOR"];
+    let heads = ["NAME", "DOES", "HITS", "LAST", "ENDS IN", "KEPT", "FOR"];
     let align = [
         Align::Left,
         Align::Left,
         Align::Right,
         Align::Right,
         Align::Right,
+        Align::Left,
         Align::Left,
     ];
     table::grid(heads, align, rows)
@@ -308,10 +314,11 @@ fn conditions(patch: &Value) -> String {
     if let Some(body) = patch["body"].as_str() {
         words.push(format!("body {body}"));
     }
+    let mut words = words.join(", ");
     if let Some(reason) = patch["reason"].as_str().filter(|reason| !reason.is_empty()) {
-        words.push(format!("({reason})"));
+        words.push_str(&format!(" ({reason})"));
     }
-    words.join(", ")
+    words
 }
 
 #[cfg(test)]
@@ -336,6 +343,7 @@ mod tests {
             client: vec![addr::network("10.0.0.0/8").unwrap()],
             status: 403,
             until: Some(61_000),
+            persist: true,
             reason: "why".to_owned(),
             ..Patch::default()
         };
@@ -344,7 +352,7 @@ mod tests {
         let shown = listed(&json!({ "patches": [value], "now": 1000 }));
         let line = shown.lines().nth(1).unwrap_or_default();
         assert!(
-            line.contains("path /x, header *: *y*, client 10.0.0.0/8, (why)"),
+            line.contains(" yes   path /x, header *: *y*, client 10.0.0.0/8 (why)"),
             "{shown}"
         );
         assert!(line.contains(" 7 ") && line.contains(" 1m "), "{shown}");

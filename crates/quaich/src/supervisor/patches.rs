@@ -27,6 +27,10 @@ pub(super) struct Patches {
     /// Of the last one.
     last_id: u64,
     file: PathBuf,
+    /// Rules of the file that cannot be used here: written down again as they were.
+    unusable: Vec<Value>,
+    /// Nobody knows what is in the file: it is not written over.
+    is_unread: bool,
 }
 
 impl Patches {
@@ -38,31 +42,43 @@ impl Patches {
             ..Patches::default()
         };
         let shown = patches.file.display();
-        match fs::read(&patches.file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => log::error!("patches are not in effect: {shown}: {error}"),
-            Ok(text) => match serde_json::from_slice::<Vec<Patch>>(&text) {
-                Err(error) => log::error!("patches are not in effect: {shown}: {error}"),
-                Ok(rules) => patches.take(rules),
-            },
+        let read = match fs::read(&patches.file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return patches,
+            Err(error) => Err(error.to_string()),
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| error.to_string()),
+        };
+        match read {
+            Ok(rules) => patches.take(rules),
+            Err(error) => {
+                log::error!("patches are not in effect: {shown}: {error}");
+                patches.is_unread = true;
+            }
         }
         patches
     }
 
-    fn take(&mut self, rules: Vec<Patch>) {
+    fn take(&mut self, rules: Vec<Value>) {
         let now = now_millis();
-        for mut rule in rules {
-            if rule.until.is_some_and(|until| until <= now) {
-                continue;
+        for value in rules {
+            let rule: Result<Patch, _> = serde_json::from_value(value.clone());
+            let rule = rule.map_err(|error| error.to_string());
+            match rule.and_then(|rule| check(&rule).map(|()| rule)) {
+                Ok(rule) if rule.until.is_some_and(|until| until <= now) => {}
+                Ok(mut rule) => {
+                    self.last_id += 1;
+                    rule.id = self.last_id;
+                    // Whatever an editor has made of it: it is in the file.
+                    rule.persist = true;
+                    log::info!("a patch is in effect again"; patch = rule.name);
+                    self.rules.push(rule);
+                }
+                Err(why) => {
+                    let name = value["name"].as_str().unwrap_or_default();
+                    log::error!("a patch is not in effect, and stays in the file: {why}";
+                        patch = name);
+                    self.unusable.push(value);
+                }
             }
-            if let Err(why) = check(&rule) {
-                log::error!("a patch is not in effect: {why}"; patch = rule.name);
-                continue;
-            }
-            self.last_id += 1;
-            rule.id = self.last_id;
-            log::info!("a patch is in effect again"; patch = rule.name);
-            self.rules.push(rule);
         }
     }
 
@@ -135,10 +151,24 @@ impl Patches {
     }
 
     /// Replaces the file as a whole, or leaves it as it was.
-    fn write_down(&self) -> Result<(), String> {
-        let kept: Vec<&Patch> = self.rules.iter().filter(|patch| patch.persist).collect();
+    fn write_down(&mut self) -> Result<(), String> {
+        let shown = self.file.display();
+        // Whoever has moved it away has seen what is in it.
+        let there = fs::symlink_metadata(&self.file);
+        let is_gone = there.is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        self.is_unread &= !is_gone;
+        if self.is_unread {
+            return Err(format!(
+                "patches cannot be kept in {shown}: it could not be read when quaich started; \
+                 move it away, or mend it and start quaich again"
+            ));
+        }
+        let own = self.rules.iter().filter(|patch| patch.persist);
+        let own = own.map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
+        let own = own.map_err(|error| error.to_string())?;
+        let kept: Vec<&Value> = self.unusable.iter().chain(&own).collect();
         let text = serde_json::to_vec_pretty(&kept).map_err(|error| error.to_string())?;
-        let failed = |error| format!("patches cannot be kept in {}: {error}", self.file.display());
+        let failed = |error| format!("patches cannot be kept in {shown}: {error}");
         replace(&self.file, &text).map_err(failed)
     }
 }
@@ -285,6 +315,78 @@ mod tests {
         assert_eq!(patches.expire(2).len(), 1);
         patches.remove("a").unwrap();
         assert_eq!(fs::read_to_string(state_dir.join(NAME)).unwrap(), "[]");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_never_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(NAME);
+        let text = "[{\"name\": \"old\", }]";
+        fs::write(&file, text).unwrap();
+        let mut patches = Patches::read(dir.path());
+        let why = patches.add(patch("a")).unwrap_err();
+        assert!(
+            why.contains("cannot be kept") && why.contains("move it away"),
+            "{why}"
+        );
+        assert!(patches.rules.is_empty());
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        // Those that need no file are put in as ever.
+        let loose = Patch {
+            persist: false,
+            ..patch("a")
+        };
+        patches.add(loose).unwrap();
+        patches.remove("a").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        // Mended meanwhile it is still not what is in effect here.
+        fs::write(&file, "[]").unwrap();
+        patches.add(patch("a")).unwrap_err();
+        fs::rename(&file, dir.path().join("old.json")).unwrap();
+        patches.add(patch("a")).unwrap();
+        assert_eq!(Patches::read(dir.path()).rules.len(), 1);
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_used_stays_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(NAME);
+        let one = |name: &str, path: &str| {
+            let path = vec![path.to_owned()];
+            serde_json::to_value(Patch {
+                path,
+                ..patch(name)
+            })
+            .unwrap()
+        };
+        let mut later = one("later", "/b");
+        later["condition-of-a-later-quaich"] = "x".into();
+        let unusable = [
+            one("broken", "~("),
+            later,
+            json!({ "name": "half" }),
+            json!(7),
+        ];
+        let old = [&unusable[..], &[one("good", "/a")]].concat();
+        fs::write(&file, serde_json::to_vec(&old).unwrap()).unwrap();
+        let written =
+            || -> Vec<Value> { serde_json::from_slice(&fs::read(&file).unwrap()).unwrap() };
+        let mut patches = Patches::read(dir.path());
+        let names: Vec<&str> = patches.rules.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["good"]);
+        let until = Some(1);
+        patches
+            .add(Patch {
+                until,
+                ..patch("new")
+            })
+            .unwrap();
+        assert!(unusable.iter().all(|rule| written().contains(rule)));
+        assert_eq!(written().len(), 6);
+        patches.remove("good").unwrap();
+        assert_eq!(written().len(), 5);
+        patches.expire(2);
+        assert_eq!(written(), unusable);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod corpus;
 mod cors;
 mod discovery;
 mod docs;
+mod dressing;
 mod error_pages;
 mod examples;
 mod expires;

@@ -48,6 +48,38 @@ fn a_closed_site_says_when_to_come_again_and_lets_some_in() {
 }
 
 #[test]
+fn a_closed_site_lets_in_who_a_named_condition_holds_for() {
+    let toml = "[acl.staff]\nheader = { x-staff = \"yes\" }\n[acl.tests]\ncookie = { tests = \"1\" }\n\
+                [site.main]\nmaintenance = { allow = [\"staff\", \"192.0.2.0/24\", \"tests\"] }\n\
+                [[site.main.route]]\npath = \"/\"\nrespond = { body = \"ok\" }\n";
+    let quaich = Quaich::serve(TempSite::new(), toml);
+    let status = |fields: &str| quaich.request("GET", "/", fields, b"").status;
+    assert_eq!(status(""), 503);
+    assert_eq!(status("X-Staff: yes\r\n"), 200);
+    assert_eq!(status("X-Staff: no\r\n"), 503);
+    assert_eq!(status("Cookie: a=b; tests=1\r\n"), 200);
+    assert_eq!(status("Cookie: tests=0\r\n"), 503);
+    // Also where no route is found.
+    let fields = "X-Staff: yes\r\n";
+    quaich
+        .request("GET", "/nowhere", fields, b"")
+        .expect_status(404);
+    quaich.get("/nowhere").expect_status(503);
+}
+
+#[test]
+fn a_condition_that_nobody_named_is_no_one_to_let_in() {
+    let site = TempSite::new();
+    site.write(
+        "quaich.toml",
+        "[acl.staff]\nheader = { x-staff = \"yes\" }\n[site.main]\nroot = \".\"\n\
+         maintenance = { allow = [\"stuff\"] }\n",
+    );
+    let said = QuaichCommand::beside(&site, ["check"]).finish();
+    said.expect_error("stuff").expect_error("staff");
+}
+
+#[test]
 fn a_site_is_closed_and_opened_by_command_also_for_the_next_front() {
     let quaich = serve(TempSite::new(), "");
     assert!(!is_closed(&quaich));

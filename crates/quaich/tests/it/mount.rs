@@ -91,9 +91,9 @@ fn side_by_side(quaich: &Quaich) {
         .filter_map(|line| line.split('\t').nth(2))
         .collect();
     for path in [
-        "/tools/red/",
+        "/tools/red",
         "/tools/red/sub",
-        "/tools/blue/",
+        "/tools/blue",
         "/tools/blue/sub",
     ] {
         assert!(paths.contains(&path), "{jar}");
@@ -247,8 +247,8 @@ fn the_way_back_is_a_matter_of_one_key() {
     let quaich = Quaich::serve(TempSite::new(), &toml);
     for (target, location, cookie) in [
         ("/off/", "/m/x", "a=1; Path=/"),
-        ("/m/", "/m/m/x", "a=1; Path=/m/"),
-        ("/auto/", "/auto/m/x", "a=1; Path=/auto/"),
+        ("/m/", "/m/m/x", "a=1; Path=/m"),
+        ("/auto/", "/auto/m/x", "a=1; Path=/auto"),
         ("/other", "/m/x", "a=1; Path=/"),
     ] {
         let answer = quaich.get(target);

@@ -3,7 +3,13 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
-use quaich_testkit::{Origin, Quaich, QuaichCommand, Signal, TempSite, eventually, python};
+use quaich_testkit::{
+    Origin, Quaich, QuaichCommand, RawClient, Signal, TempSite, eventually, python,
+};
+
+use crate::cgi_listeners::packet;
+
+mod bodies;
 
 fn echo() -> Origin {
     Origin::answering(|request| {
@@ -23,10 +29,99 @@ fn add(quaich: &Quaich, args: &[&str]) {
     quaich.cli(args).expect_code(0);
 }
 
-fn hits(quaich: &Quaich) -> u64 {
+fn list(quaich: &Quaich) -> serde_json::Value {
     let list = quaich.cli(["patch", "list", "--json"]);
-    let list: serde_json::Value = serde_json::from_str(&list.stdout).expect("JSON");
-    list[0]["hits"].as_u64().expect("a count")
+    serde_json::from_str(&list.stdout).expect("JSON")
+}
+
+fn hits(quaich: &Quaich) -> u64 {
+    list(quaich)[0]["hits"].as_u64().expect("a count")
+}
+
+#[test]
+fn a_long_response_of_another_client_streams_on_past_all_that_is_put_in_and_out() {
+    const PIECE: usize = 400_000;
+    let (go, wait): (_, Receiver<()>) = channel();
+    let wait = Mutex::new(wait);
+    let origin = Origin::start(move |conversation| {
+        while conversation.request().is_some() {
+            conversation.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            for digit in ["0", "1", "2", "3"] {
+                conversation.write(format!("{PIECE:x}\r\n{}\r\n", digit.repeat(PIECE)));
+                let _ = wait.lock().expect("one at a time").recv();
+            }
+            conversation.write("0\r\n\r\n");
+        }
+    });
+    let quaich = to(&origin);
+    let mut running = quaich.raw();
+    running.send("GET /long HTTP/1.1\r\nHost: a\r\n\r\n");
+    origin.wait_for_requests(1);
+    // Between its pieces, each time with the connection of the client in use.
+    add(&quaich, &["--path", "/long", "--name", "one"]);
+    quaich.get("/long").expect_status(403);
+    go.send(()).expect("it waits");
+    add(&quaich, &["--body", "~x", "--name", "two"]);
+    go.send(()).expect("it waits");
+    quaich.cli(["patch", "rm", "one"]).expect_code(0);
+    go.send(()).expect("it waits");
+    quaich.cli(["patch", "rm", "two"]).expect_code(0);
+    go.send(()).expect("it waits");
+    let answer = running.response();
+    let expected: String = ["0", "1", "2", "3"]
+        .map(|digit| digit.repeat(PIECE))
+        .concat();
+    assert!(answer.complete);
+    assert!(
+        answer.text() == expected,
+        "{} bytes came",
+        answer.text().len()
+    );
+}
+
+#[test]
+fn a_request_over_uwsgi_is_held_to_it_as_well() {
+    let origin = echo();
+    let toml = format!(
+        "[admin]\nlisten = \"unix:quaich.sock\"\n[[server.listener]]\naddr = \"unix:app.sock\"\n\
+         protocols = [\"uwsgi\"]\n[site.main]\nproxy = \"{}\"\n",
+        origin.url()
+    );
+    let quaich = Quaich::serve_exactly(TempSite::new(), &toml);
+    add(&quaich, &["--path", "/admin/*", "--name", "path"]);
+    add(
+        &quaich,
+        &["--path", "/form", "--body", "~evil", "--name", "body"],
+    );
+    let ask = |uri: &str, path: &str, body: &str| {
+        let mut client = RawClient::connect_unix(&quaich.site().join("app.sock"));
+        let length = body.len().to_string();
+        client.send(packet(&[
+            ("REQUEST_METHOD", "POST"),
+            ("REQUEST_URI", uri),
+            ("PATH_INFO", path),
+            ("CONTENT_LENGTH", &length),
+            ("HTTP_HOST", "a"),
+        ]));
+        client.send(body);
+        client.response()
+    };
+    ask("/x", "/x", "evil")
+        .expect_status(200)
+        .expect_body("evil");
+    for uri in [
+        "/admin/x",
+        "/%61dmin/x",
+        "//admin/x?a",
+        "/x/%252e%252e/admin/y",
+    ] {
+        ask(uri, "/x", "").expect_status(403);
+    }
+    ask("/form", "/form", "so evil").expect_status(403);
+    ask("/form", "/form", "good")
+        .expect_status(200)
+        .expect_body("good");
+    assert_eq!(origin.requests().len(), 2);
 }
 
 #[test]
@@ -66,7 +161,7 @@ fn a_rule_holds_at_once_and_a_running_response_ends_undisturbed() {
     let line = quaich.log().wait_for("a patch refuses a request");
     assert!(line.contains("hole") && line.contains("/slow"), "{line}");
     let shown = quaich.cli(["patch", "list"]).stdout;
-    assert!(shown.contains("path /slow*, (a test)"), "{shown}");
+    assert!(shown.contains("path /slow* (a test)"), "{shown}");
 
     let said = quaich.cli(["patch", "rm", "hole"]);
     said.expect_code(0);
@@ -96,6 +191,9 @@ fn a_rule_is_not_dodged_by_another_writing_of_the_path() {
     // What could be read as it in a second decoding never reaches anybody either.
     let status = quaich.get("/%2561dmin/x").status;
     assert!(status == 403 || status == 400, "{status}");
+    quaich.get("/x/%252e%252e/admin/y").expect_status(403);
+    add(&quaich, &["--query", "q=~(?i)union.+select"]);
+    quaich.get("/?q=1;union+all+select+x").expect_status(403);
     assert_eq!(origin.requests().len(), 0);
     quaich.get("/Admin/x").expect_status(200);
 }
@@ -114,18 +212,29 @@ fn what_is_below_a_folder_is_the_folder_as_well() {
 }
 
 #[test]
-fn a_rule_ends_by_itself_and_survives_its_front_until_then() {
+fn a_rule_ends_by_itself() {
     let origin = echo();
     let quaich = to(&origin);
-    add(&quaich, &["--path", "/x", "--for", "4s"]);
-    quaich.get("/x").expect_status(403);
-    Quaich::signal_process(quaich.front(), Signal::KILL);
-    quaich.log().wait_for("the front died and is replaced");
-    quaich.get("/x").expect_status(403);
+    add(&quaich, &["--path", "/x", "--for", "1s"]);
     quaich.log().wait_for("the time of a patch is over");
     eventually("open again", || {
         (quaich.get("/x").status == 200).then_some(())
     });
+    assert_eq!(list(&quaich).as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn a_rule_survives_its_front_with_the_time_that_it_has_left() {
+    let origin = echo();
+    let quaich = to(&origin);
+    add(&quaich, &["--path", "/x", "--for", "1h"]);
+    quaich.get("/x").expect_status(403);
+    let until = list(&quaich)[0]["until"].clone();
+    assert!(until.is_u64(), "{until}");
+    Quaich::signal_process(quaich.front(), Signal::KILL);
+    quaich.log().wait_for("the front died and is replaced");
+    quaich.get("/x").expect_status(403);
+    assert_eq!(list(&quaich)[0]["until"], until);
 }
 
 #[test]
@@ -176,6 +285,8 @@ fn mistakes_are_told_before_anything_changes() {
         quaich.cli(args).expect_code(2).expect_error(why);
     };
     wrong(&["--path", "~("], "no regular expression");
+    wrong(&["--path", "admin"], "--path /admin");
+    wrong(&["--method", "post", "--path", "/a"], "--method POST");
     wrong(&["--name", "x"], "would refuse every request");
     wrong(
         &["--path", "/a", "--for", "soon"],
@@ -287,7 +398,8 @@ fn bodies_that_are_held_have_a_bound_together() {
     let statuses: Vec<u16> = clients
         .iter_mut()
         .map(|client| {
-            client.try_send("g");
+            // Some are refused and gone by now.
+            let _ = client.try_send("g");
             client.response().status
         })
         .collect();
@@ -389,13 +501,22 @@ fn a_request_for_no_site_is_held_to_it_as_well() {
 }
 
 #[test]
-fn a_file_of_patches_that_cannot_be_read_is_said_aloud() {
+fn a_file_of_patches_that_cannot_be_read_is_said_aloud_and_never_written_over() {
     let site = TempSite::new();
     site.write("state/patches.json", "{ nonsense");
     site.write(
         "quaich.toml",
-        "[server]\nlisten = \"127.0.0.1:0\"\nstate_dir = \"state\"\n[site.main]\nroot = \".\"\n",
+        "[admin]\nlisten = \"unix:quaich.sock\"\n\
+         [server]\nlisten = \"127.0.0.1:0\"\nstate_dir = \"state\"\n[site.main]\nroot = \".\"\n",
     );
     let quaich = QuaichCommand::new(site, ["serve"]).start();
     quaich.log().wait_for("patches are not in effect");
+    let kept = ["patch", "add", "--path", "/a", "--persist"];
+    quaich.cli(kept).expect_code(1).expect_error("move it away");
+    assert_eq!(quaich.site().read("state/patches.json"), "{ nonsense");
+    quaich.get("/a").expect_status(404);
+    let file = quaich.site().join("state/patches.json");
+    std::fs::rename(&file, file.with_extension("old")).expect("moved");
+    quaich.cli(kept).expect_code(0);
+    quaich.get("/a").expect_status(403);
 }

@@ -1,6 +1,8 @@
 //! `rewrite`, `redirect`, `canonical_host`, `slash`: what servers are asked for, where clients are sent.
 
-use quaich_testkit::{Origin, OriginRequest, Quaich, RawClient, Response, TempSite};
+use quaich_testkit::{
+    Origin, OriginRequest, Quaich, RawClient, Response, TempSite, requires_python,
+};
 
 mod nginx;
 
@@ -169,7 +171,11 @@ redirect = { to = "{path}/x" }
         ("/to/x%5Cy", ""),
         ("/host/.evil.test", "https://new.test/.evil.test"),
         ("/host/@evil.test/", "https://new.test/@evil.test/"),
-        ("/login?a=1&b", "/sign-in?next=/login&a=1&b"),
+        ("/login?a=1&b", "/sign-in?next=/login%3Fa%3D1%26b"),
+        (
+            "/login?next=//evil.test",
+            "/sign-in?next=/login%3Fnext%3D//evil.test",
+        ),
         ("//evil.test/", "/evil.test//x"),
         ("//evil.test", "/evil.test/x"),
         ("/%09/evil.test", ""),
@@ -261,6 +267,36 @@ respond = { body = "page" }
     quaich.get("/a.css").expect_body("page");
     quaich.get("/api/x").expect_body("api");
     quaich.request("OPTIONS", "/a", "", b"").expect_status(200);
+}
+
+#[test]
+fn the_root_of_a_mounted_app_keeps_its_slash() {
+    if !requires_python(&["flask"]) {
+        return;
+    }
+    let site = TempSite::new();
+    site.write(
+        "app.py",
+        "from flask import Flask\napp = Flask(__name__)\n\
+         app.add_url_rule('/', view_func=lambda: 'home', endpoint='home')\n\
+         app.add_url_rule('/x', view_func=lambda: 'x', endpoint='x')\n",
+    );
+    let quaich = Quaich::serve(
+        site,
+        "[app.flask]\nmodule = \"app:app\"\n[site.main]\nslash = \"remove\"\n\
+         [[site.main.route]]\nprefix = \"/app\"\napp = \"flask\"\n\
+         [[site.main.route]]\nrespond = { body = \"page\" }\n",
+    );
+    quaich.get("/app/").expect_status(200).expect_body("home");
+    let bare = quaich.get("/app");
+    if bare.status != 200 {
+        let to = bare.header("location").unwrap_or_default();
+        assert!(to.ends_with("/app/"), "{to}");
+    }
+    let below = quaich.get("/app/x/");
+    below.expect_status(301).expect_header("location", "/app/x");
+    let beside = quaich.get("/apps/");
+    beside.expect_status(301).expect_header("location", "/apps");
 }
 
 #[test]

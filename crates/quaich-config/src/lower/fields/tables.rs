@@ -28,7 +28,7 @@ impl<'d> Fields<'d> {
         match &entry.value.data {
             Data::Table(table) => Fields::open(cx, keys, Some(table), (path, entry.value.span)),
             _ => {
-                cx.wrong_type(name, &entry.value, &format!("a table: {}", keys.header));
+                cx.no_table(name, &entry.value, keys.header);
                 Fields {
                     doubtful: true,
                     ..Fields::absent(keys, path, entry.value.span)

@@ -1,5 +1,7 @@
 //! `auth`: who may come in.
 
+use std::path::PathBuf;
+
 use crate::addr;
 use crate::diagnostic::Diagnostic;
 use crate::lower::conditions::is_token;
@@ -95,10 +97,12 @@ pub(crate) fn tables(
         let or_from = or_from(cx, &fields);
         let user_field = pass.text_or_off(cx, "user");
         let user_field = user_field.and_then(|word| field_name(cx, "user", &word));
-        // What was refused still has its name, so that it is not missed elsewhere.
-        let proof = proof(cx, upstreams, (&name, &fields)).unwrap_or(Proof::Certificate {
-            user: CertificateName::Common,
-            allow: Vec::new(),
+        // What was refused still has its name, so that it is not missed elsewhere; it asks for nothing
+        // that could be missed.
+        let proof = proof(cx, upstreams, (&name, &fields)).unwrap_or(Proof::Basic {
+            realm: String::new(),
+            users: PathBuf::new(),
+            pass_on: false,
         });
         found.push(Auth {
             name: name.0,

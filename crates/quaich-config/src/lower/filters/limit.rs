@@ -31,8 +31,8 @@ pub(super) fn lower(
     }
     Limits {
         named,
-        allow: networks(cx, fields, "allow"),
-        deny: networks(cx, fields, "deny"),
+        allow: networks(cx, names.acls, (fields, "allow")),
+        deny: networks(cx, names.acls, (fields, "deny")),
     }
 }
 
@@ -78,7 +78,7 @@ fn words(cx: &mut Lower<'_>, fields: &Fields<'_>, name: &str) -> Vec<Word> {
     fields.texts(cx, name).unwrap_or_default()
 }
 
-fn networks(cx: &mut Lower<'_>, fields: &Fields<'_>, name: &str) -> Vec<Network> {
+fn networks(cx: &mut Lower<'_>, acls: &[Acl], (fields, name): (&Fields<'_>, &str)) -> Vec<Network> {
     let mut found = Vec::new();
     let words = words(cx, fields, name);
     let alone = words.len() == 1;
@@ -88,6 +88,10 @@ fn networks(cx: &mut Lower<'_>, fields: &Fields<'_>, name: &str) -> Vec<Network>
             "all" => found.extend(EVERYBODY),
             text => match addr::network(text) {
                 Ok(network) => found.push(network),
+                Err(_) if acls.iter().any(|acl| acl.name == text) => {
+                    let reason = format!("this is an acl: write `when = \"{text}\"` in a route");
+                    cx.bad_word(name, word, reason);
+                }
                 Err(reason) => cx.bad_word(name, word, reason),
             },
         }

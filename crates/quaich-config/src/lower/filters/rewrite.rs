@@ -2,11 +2,13 @@
 
 use crate::addr;
 use crate::diagnostic::Diagnostic;
+use crate::document::Data;
 use crate::lower::fields::{Fields, Word};
 use crate::lower::server::is_field_value;
 use crate::lower::site::Names;
 use crate::lower::{Lower, pattern, template};
 use crate::model::{HostPattern, PathPattern, Rewrite, RewriteBack, RewriteRule, Slash};
+use crate::source::Span;
 
 /// Of a site, or of a route of a site with `site`: each key of the route replaces that of its site.
 pub(super) fn lower(
@@ -73,6 +75,18 @@ fn check(cx: &mut Lower<'_>, to: &Word, pattern: &PathPattern) {
     let groups = pattern::groups(pattern);
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
     template::check(cx, "to", to, &groups);
+}
+
+/// The `canonical_host` that a table says, if it is one.
+pub(crate) fn canonical(fields: &Fields<'_>) -> Option<(String, Span)> {
+    let entry = fields.table?.entry("canonical_host")?;
+    let Data::Text(text) = &entry.value.data else {
+        return None;
+    };
+    match addr::host(text) {
+        Ok(HostPattern::Exact(host)) if text != "off" => Some((host, entry.value.span)),
+        _ => None,
+    }
 }
 
 fn canonical_host(cx: &mut Lower<'_>, fields: &Fields<'_>) -> Option<String> {

@@ -15,7 +15,9 @@ use crate::downstream::service::Scope;
 use crate::error::{Error, Kind};
 use crate::exchange::Origin;
 use crate::exchange::identity::Identity;
+use crate::filter;
 use crate::forwarded;
+use crate::handler::offered;
 use crate::observe::log;
 use crate::upstream::endpoint::Want;
 use crate::upstream::group::{Outcome, Wish};
@@ -274,21 +276,14 @@ fn is_left_out(id: HeaderId, name: &[u8]) -> bool {
 impl Answer {
     /// Tells the client.
     pub(super) async fn send(self, scope: &mut Scope<'_, '_>) -> Result<(), Error> {
-        let response = &mut scope.exchange.response;
-        response.clear();
-        response.status = self.head.status;
-        for (id, name, value) in self.head.headers.iter() {
-            let ours = matches!(
-                id,
-                HeaderId::ContentLength | HeaderId::Date | HeaderId::Server
-            );
-            if !(ours || h1::is_hop_by_hop(id)) {
-                // It was valid there.
-                let _ = response.headers.push(name, value);
-            }
-        }
+        let status = self.head.status;
+        scope.exchange.response = self.head;
+        let headers = &mut scope.exchange.response.headers;
+        offered::take(headers);
+        headers.retain(|id, _, _| !matches!(id, HeaderId::ContentLength | HeaderId::Date));
+        filter::foreign(scope.thread, scope.exchange);
         scope.exchange.notes.origin = Origin::Quaich;
-        scope.exchange.notes.failure = match self.head.status {
+        scope.exchange.notes.failure = match status {
             401 => "unauthenticated",
             403 => "not_admitted",
             _ => "",

@@ -245,3 +245,20 @@ fn rendered_lines_tell_their_type_unless_they_are_coded() {
     );
     assert_eq!(rendered_type(b""), None);
 }
+
+#[test]
+fn a_file_that_is_small_or_of_another_type_keeps_the_lines_that_are_rendered() {
+    let filter = filter(|_| ());
+    let html = b"Content-Type: text/html\r\n";
+    for (asked, lines, length, changes) in [
+        (ALL, &html[..], 5000, true),
+        (ALL, html, 1023, false),
+        (ALL, b"Content-Type: image/png\r\n", 5000, false),
+        (ALL, b"ETag: \"x\"\r\n", 5000, false),
+        ("", html, 5000, false),
+    ] {
+        let exchange = exchange(asked, 200, "");
+        let changed = filter.changes_rendered(&exchange, lines, length);
+        assert_eq!(changed, changes, "{asked} {length}");
+    }
+}

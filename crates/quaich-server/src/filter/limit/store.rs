@@ -1,5 +1,5 @@
-//! What all threads know of who asked for how much, by the name of the limit: a configuration that is
-//! loaded later finds it again.
+//! What all threads know of who asked for how much, by the name of the limit: every route of every
+//! thread that has it counts in the same place.
 
 use std::collections::BTreeMap;
 use std::hash::RandomState;
@@ -27,7 +27,6 @@ pub struct Store {
 /// Of one limit.
 #[derive(Debug)]
 pub(in crate::filter) struct State {
-    max_keys: u32,
     dry_run: bool,
     /// When the bucket of each key is full again.
     pub(super) rate: Table,
@@ -45,19 +44,11 @@ pub(in crate::filter) struct State {
 }
 
 impl Store {
-    /// The state of a limit. One that holds another number of keys begins anew.
+    /// The state of a limit, made by whoever asks first.
     pub(super) fn state(&self, limit: &model::Limit) -> Arc<State> {
         let mut states = self.states();
-        match states.get(&limit.name) {
-            Some(known) if known.max_keys == limit.max_keys && known.dry_run == limit.dry_run => {
-                known.clone()
-            }
-            _ => {
-                let state = Arc::new(State::new(limit));
-                states.insert(limit.name.clone(), state.clone());
-                state
-            }
-        }
+        let state = states.entry(limit.name.clone());
+        state.or_insert_with(|| Arc::new(State::new(limit))).clone()
     }
 
     /// What keys are hashed with.
@@ -96,7 +87,6 @@ impl State {
     fn new(limit: &model::Limit) -> Self {
         let keys = usize::try_from(limit.max_keys).unwrap_or(usize::MAX);
         Self {
-            max_keys: limit.max_keys,
             dry_run: limit.dry_run,
             rate: Table::new(keys),
             paced: Table::new(keys),

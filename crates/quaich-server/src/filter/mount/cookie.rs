@@ -28,6 +28,12 @@ pub(super) fn set_cookie(place: &Place<'_>, value: &[u8]) -> Option<Vec<u8>> {
         if name.eq_ignore_ascii_case(b"path") && !bound {
             let path = text.trim_ascii();
             let mapped = path.starts_with(b"/").then(|| place.path(path)).flatten();
+            // `/tools/app/` would not hold for `/tools/app`, which is the app's too; without the slash
+            // it holds for both, and not for `/tools/apps` (RFC 6265 section 5.1.4).
+            let mapped = mapped.map(|mut mapped| {
+                mapped.truncate(mapped.len() - usize::from(path == b"/"));
+                mapped
+            });
             if let Some(mapped) = mapped {
                 let start = end - text.trim_ascii_start().len();
                 out.extend_from_slice(value.get(done..start)?);

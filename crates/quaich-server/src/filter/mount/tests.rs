@@ -223,19 +223,19 @@ fn cookies_belong_to_the_mount_point() {
     let mount = mount(false);
     let place = place(&mount, (false, "www.example.org"), "");
     for (value, expected) in [
-        ("a=1; Path=/", "a=1; Path=/tools/app/"),
+        ("a=1; Path=/", "a=1; Path=/tools/app"),
         (
             "a=1; Path=/sub; HttpOnly",
             "a=1; Path=/tools/app/sub; HttpOnly",
         ),
-        ("a=1;path=/ ;  Secure ;", "a=1;path=/tools/app/ ;  Secure ;"),
+        ("a=1;path=/ ;  Secure ;", "a=1;path=/tools/app ;  Secure ;"),
         ("a=1; PATH = /x", "a=1; PATH = /tools/app/x"),
         ("a=1; Path=/tools/app", "a=1; Path=/tools/app"),
         ("a=1; Path=/tools/app/x", "a=1; Path=/tools/app/x"),
         ("a=1; Path=/tools/apps", "a=1; Path=/tools/app/tools/apps"),
         (
             "a=1; Path=/; Path=/x",
-            "a=1; Path=/tools/app/; Path=/tools/app/x",
+            "a=1; Path=/tools/app; Path=/tools/app/x",
         ),
         ("a=1", "a=1"),
         ("a=1; HttpOnly", "a=1; HttpOnly"),
@@ -248,13 +248,13 @@ fn cookies_belong_to_the_mount_point() {
         ("__Host-a=1; Path=/; Secure", "__Host-a=1; Path=/; Secure"),
         (
             "__Secure-a=1; Path=/; Secure",
-            "__Secure-a=1; Path=/tools/app/; Secure",
+            "__Secure-a=1; Path=/tools/app; Secure",
         ),
-        ("a=1; Domain=127.0.0.1; Path=/", "a=1; Path=/tools/app/"),
+        ("a=1; Domain=127.0.0.1; Path=/", "a=1; Path=/tools/app"),
         ("a=1; domain=.LOCALHOST", "a=1"),
         (
             "a=1; Path=/; Domain=app.internal; Max-Age=1",
-            "a=1; Path=/tools/app/; Max-Age=1",
+            "a=1; Path=/tools/app; Max-Age=1",
         ),
         ("a=1; Domain=found.test", "a=1"),
         ("a=1; Domain=example.org", "a=1; Domain=example.org"),
@@ -263,7 +263,7 @@ fn cookies_belong_to_the_mount_point() {
         ("a=1; Domain=", "a=1; Domain="),
         ("", ""),
         (";;", ";;"),
-        (";Path=/", ";Path=/tools/app/"),
+        (";Path=/", ";Path=/tools/app"),
     ] {
         let changed = cookie::set_cookie(&place, value.as_bytes());
         assert_eq!(shown(changed, value), expected, "{value}");

@@ -55,6 +55,7 @@ impl Rule {
         if rule.is_empty() {
             return Err("without a condition it would refuse every request".to_owned());
         }
+        rule.can_hold()?;
         if patch.body_limit > LONGEST_BODY {
             return Err("at most 1 MiB of a body is looked at".to_owned());
         }
@@ -72,6 +73,33 @@ impl Rule {
             && self.client.is_empty()
             && self.body.is_none()
             && self.patch.method.is_empty()
+    }
+
+    /// Refuses what no request has: a rule that never holds looks like one that protects.
+    fn can_hold(&self) -> Result<(), String> {
+        for path in &self.patch.path {
+            if !path.starts_with(['/', '*', '?', '~']) && !path.contains("://") {
+                return Err(format!(
+                    "a path begins with a slash: write `--path /{path}`"
+                ));
+            }
+        }
+        for method in &self.patch.method {
+            let upper = method.to_ascii_uppercase();
+            if !is_token(method) {
+                return Err(format!("`{method}` is no method"));
+            }
+            if *method != upper {
+                return Err(format!(
+                    "methods know upper from lower case: write `--method {upper}`"
+                ));
+            }
+        }
+        let mut names = self.patch.header.iter().map(|(name, _)| name);
+        match names.find(|name| *name != "*" && !is_token(name)) {
+            Some(name) => Err(format!("`{name}` is no name of a header field")),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn patch(&self) -> &Patch {
@@ -152,8 +180,16 @@ fn header_holds((name, pattern): &(String, Pattern), exchange: &Exchange) -> boo
 }
 
 fn query_holds((name, pattern): &(String, Pattern), views: &Views<'_>) -> bool {
+    let is_named = |own: &Vec<u8>| own == name.as_bytes();
     let mut parameters = views.parameters.iter();
-    parameters.any(|(own, values)| {
-        (name == "*" || own == name.as_bytes()) && values.iter().any(|value| pattern.holds(value))
+    parameters.any(|parameter| {
+        (name == "*" || parameter.names.iter().any(is_named))
+            && parameter.values.iter().any(|value| pattern.holds(value))
     })
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(fits)
 }

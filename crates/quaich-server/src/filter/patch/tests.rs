@@ -56,6 +56,55 @@ fn a_path_cannot_be_dodged_by_encoding() {
 }
 
 #[test]
+fn a_path_is_resolved_again_after_each_further_decoding() {
+    let rule = |path: &str| Patch {
+        path: vec![path.to_owned()],
+        ..patch()
+    };
+    let admin = rule("/admin/*");
+    for target in [
+        "/x/%252e%252e/admin/y",
+        "/x/%25252e./admin/y",
+        "/x%252f..%252fadmin/y",
+        "/x/%252e%252e%252f%252e/admin/y",
+        "/x/%252e%252e%253bv=1/admin/y",
+        "/x/%252e%252e%255cadmin/y",
+        "/%252e%252e/admin/y",
+    ] {
+        assert!(holds(&admin, &exchange(target, "")), "{target}");
+    }
+    assert!(!holds(&admin, &exchange("/x/%252e%252e.admin/y", "")));
+    // Who looks for the attempt itself finds it as well.
+    let attempt = rule("~/\\.\\./");
+    assert!(holds(&attempt, &exchange("/x/%252e%252e/admin", "")));
+}
+
+#[test]
+fn a_query_is_read_with_and_without_semicolons_between_its_parameters() {
+    let rule = |name: &str, pattern: &str| Patch {
+        query: vec![(name.to_owned(), pattern.to_owned())],
+        ..patch()
+    };
+    let union = rule("q", "~(?i)union.+select");
+    for target in [
+        "/?q=1;union+all+select+x",
+        "/?a=b&q=1;union;select",
+        "/?a=b;q=union+select",
+        "/?q=1%3bunion%2ball%2bselect",
+    ] {
+        assert!(holds(&union, &exchange(target, "")), "{target}");
+    }
+    assert!(!holds(&union, &exchange("/?q=union&b=select", "")));
+    // As an app reads it that leaves the plus sign alone.
+    assert!(holds(&rule("q", "1+1"), &exchange("/?q=1+1", "")));
+    // A name may be decoded as often as a value.
+    for target in ["/?%71=v", "/?%2571=v", "/?%252571=v", "/?a;%2571=v"] {
+        assert!(holds(&rule("q", "v"), &exchange(target, "")), "{target}");
+    }
+    assert!(holds(&rule("a b", "v"), &exchange("/?a+b=v", "")));
+}
+
+#[test]
 fn every_condition_must_hold_and_of_a_list_one() {
     let rule = Patch {
         method: vec!["PUT".to_owned(), "POST".to_owned()],
@@ -167,4 +216,30 @@ fn a_rule_that_stays_keeps_its_counts() {
     assert_eq!(board.counts()[1]["last"], Value::Null);
     board.replace(&[]);
     assert!(board.is_empty());
+}
+
+#[test]
+fn a_rule_that_can_never_hold_is_refused_with_what_to_write() {
+    let refused = |patch: &Patch| Rule::new(patch).err().unwrap_or_default();
+    let with_path = |path: &str| Patch {
+        path: vec![path.to_owned()],
+        ..patch()
+    };
+    assert!(refused(&with_path("admin/*")).contains("--path /admin/*"));
+    for path in ["/a", "*.php", "?a", "~x", "http://a/*"] {
+        assert_eq!(refused(&with_path(path)), "", "{path}");
+    }
+    let with_method = |method: &str| Patch {
+        method: vec![method.to_owned()],
+        ..patch()
+    };
+    assert!(refused(&with_method("post")).contains("--method POST"));
+    assert!(refused(&with_method("PO ST")).contains("is no method"));
+    assert_eq!(refused(&with_method("PROPFIND")), "");
+    let with_field = |name: &str| Patch {
+        header: vec![(name.to_owned(), "*".to_owned())],
+        ..patch()
+    };
+    assert!(refused(&with_field("X A")).contains("is no name of a header field"));
+    assert_eq!(refused(&with_field("*")), "");
 }

@@ -12,8 +12,16 @@ const ROUNDS: usize = 3;
 pub(super) struct Views<'r> {
     /// Of the path: normalised and decoded, decoded further, as it was sent.
     pub(super) paths: Vec<Cow<'r, [u8]>>,
-    /// Parameters of the query: their name, and the readings of their value.
-    pub(super) parameters: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+    /// Of the query, in every way in which it falls into parameters.
+    pub(super) parameters: Vec<Parameter>,
+}
+
+/// A parameter of the query.
+pub(super) struct Parameter {
+    /// The readings of its name.
+    pub(super) names: Vec<Vec<u8>>,
+    /// The readings of its value.
+    pub(super) values: Vec<Vec<u8>>,
 }
 
 impl<'r> Views<'r> {
@@ -22,6 +30,7 @@ impl<'r> Views<'r> {
         let mut paths = vec![Cow::Borrowed(decoded)];
         further(decoded, |reading| {
             paths.push(Cow::Owned(merged(&reading)));
+            paths.push(Cow::Owned(resolved(&reading)));
             paths.push(Cow::Owned(reading));
         });
         let target = request.target();
@@ -47,19 +56,41 @@ fn further(text: &[u8], mut give: impl FnMut(Vec<u8>)) {
     }
 }
 
-fn parameters(query: &[u8]) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
-    // Some servers take a semicolon for an ampersand.
-    let pairs = query.split(|byte| b"&;".contains(byte));
-    let pair = |pair: &[u8]| {
+/// Most take an ampersand alone for the end of a parameter, some a semicolon as well: a rule must see
+/// what either takes for the value.
+fn parameters(query: &[u8]) -> Vec<Parameter> {
+    let mut all = Vec::new();
+    split(query, b"&", &mut all);
+    if query.contains(&b';') {
+        split(query, b"&;", &mut all);
+    }
+    all
+}
+
+fn split(query: &[u8], ends: &[u8], all: &mut Vec<Parameter>) {
+    let pairs = query.split(|byte| ends.contains(byte));
+    for pair in pairs.filter(|pair| !pair.is_empty()) {
         let equals = memchr::memchr(b'=', pair).unwrap_or(pair.len());
         let (name, value) = pair.split_at(equals);
-        let plain = plus_as_space(value.get(1..).unwrap_or_default());
-        let mut readings = vec![plain.clone()];
-        further(&plain, |reading| readings.push(reading));
-        (unescaped(&plus_as_space(name)), readings)
+        all.push(Parameter {
+            names: readings(name),
+            values: readings(value.get(1..).unwrap_or_default()),
+        });
+    }
+}
+
+/// A plus sign is a space to those who read forms, and itself to all others.
+fn readings(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut readings = Vec::new();
+    let mut add = |text: Vec<u8>| {
+        further(&text, |reading| readings.push(reading));
+        readings.push(text);
     };
-    let kept = pairs.filter(|pair| !pair.is_empty());
-    kept.map(pair).collect()
+    if text.contains(&b'+') {
+        add(plus_as_space(text));
+    }
+    add(text.to_vec());
+    readings
 }
 
 fn plus_as_space(text: &[u8]) -> Vec<u8> {
@@ -97,33 +128,61 @@ fn merged(path: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The same with dot segments resolved, empty ones left out and parameters of dot segments ignored;
+/// a backslash is a slash to some. Above the root is the root.
+fn resolved(path: &[u8]) -> Vec<u8> {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut is_folder = true;
+    for segment in path.split(|byte| b"/\\".contains(byte)) {
+        let end = memchr::memchr(b';', segment).unwrap_or(segment.len());
+        let plain = segment.get(..end).unwrap_or_default();
+        is_folder = matches!(plain, b"." | b"..") || segment.is_empty();
+        match plain {
+            b".." => {
+                kept.pop();
+            }
+            _ if is_folder => {}
+            _ => kept.push(segment),
+        }
+    }
+    let mut out = Vec::with_capacity(path.len() + 1);
+    for segment in &kept {
+        out.push(b'/');
+        out.extend_from_slice(segment);
+    }
+    if is_folder {
+        out.push(b'/');
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use quaich_proto::target;
 
     use super::*;
 
     #[test]
-    fn parameters_are_read_as_forms_are_and_once_more() {
-        let read = parameters(b"a=1+2&b=%2541&&c;d=%zz");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let shown: Vec<(String, Vec<String>)> = read
-            .iter()
-            .map(|(name, values)| (text(name), values.iter().map(|v| text(v)).collect()))
-            .collect();
-        let expected = [
-            ("a", vec!["1 2"]),
-            ("b", vec!["%2541", "%41", "A"]),
-            ("c", vec![""]),
-            ("d", vec!["%zz"]),
-        ];
-        for ((name, values), (wanted, readings)) in shown.iter().zip(expected) {
-            assert_eq!(
-                (name.as_str(), values),
-                (wanted, &readings.iter().map(|r| (*r).to_owned()).collect())
-            );
-        }
-        assert_eq!(shown.len(), 4);
+    fn parameters_are_read_as_forms_are_and_further() {
+        let text = |readings: &[Vec<u8>]| {
+            let texts = readings.iter().map(|text| String::from_utf8_lossy(text));
+            texts.collect::<Vec<_>>().join("|")
+        };
+        let shown = |query: &str| {
+            let read = parameters(query.as_bytes());
+            let pair = |p: &Parameter| format!("{} = {}", text(&p.names), text(&p.values));
+            read.iter().map(pair).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            shown("a=1+2&b=%2541&&c&%64=%zz"),
+            ["a = 1 2|1+2", "b = %41|A|%2541", "c = ", "d|%64 = %zz"]
+        );
+        assert_eq!(
+            shown("a=1;b=2&c"),
+            ["a = 1;b=2", "c = ", "a = 1", "b = 2", "c = "]
+        );
+        assert_eq!(shown(""), [""; 0]);
     }
 
     proptest! {
@@ -137,6 +196,16 @@ mod tests {
             let mut found = encoded == text;
             further(&encoded, |reading| found |= reading == text);
             prop_assert!(found);
+        }
+
+        /// What the parser of requests takes is resolved as it does.
+        #[test]
+        fn dot_segments_are_resolved_as_those_of_requests(path in "(/|/[.]{1,3}|/[a-z]|[.]|[a-z]){0,8}") {
+            let path = format!("/{path}");
+            let mut out = Vec::new();
+            if target::normalise(path.as_bytes(), &mut out).is_some() {
+                prop_assert_eq!(resolved(path.as_bytes()), out);
+            }
         }
     }
 }

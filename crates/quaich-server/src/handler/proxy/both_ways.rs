@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use quaich_proto::h1::{self, BodyLength, Connection, ResponseHead, Version};
+use quaich_proto::h1::{BodyLength, Version};
 use quaich_proto::headers::HeaderId;
 use quaich_proto::method::Method;
 
@@ -20,7 +20,7 @@ use crate::downstream::body::Body;
 use crate::downstream::reply::Reply;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
-use crate::handler::offered::Offer;
+use crate::handler::offered::{self, Offer};
 use crate::pipe::Pipe;
 use crate::spool::SpoolFile;
 use crate::upstream::server::Server;
@@ -235,7 +235,7 @@ async fn download(
         return Ok(Ended::Switched);
     }
     let length = length(exchange);
-    let offer = drop_hop_by_hop(&mut exchange.response);
+    let offer = offered::take(&mut exchange.response.headers);
     exchange.notes.asks_gzip = offer.asks_gzip();
     if offer.is_some() {
         return Ok(Ended::Offered(offer, down.is_done()));
@@ -325,7 +325,7 @@ async fn final_head(
             100 | 102 => {}
             101 | 200.. => return Ok(()),
             _ => {
-                drop_hop_by_hop(&mut exchange.response);
+                offered::take(&mut exchange.response.headers);
                 reply.interim(exchange).await?;
             }
         }
@@ -370,22 +370,4 @@ fn length(exchange: &Exchange) -> BodyLength {
             .map_or(BodyLength::UntilClose, BodyLength::Known),
         length => length,
     }
-}
-
-/// Fields that belong to the connection with the server (RFC 9110 section 7.6.1), and those that
-/// quaich sets itself, and what is meant for quaich.
-fn drop_hop_by_hop(response: &mut ResponseHead) -> Offer {
-    // Most responses have no such field, and nothing is allocated for them.
-    let listed = response
-        .headers
-        .get_all(HeaderId::Connection)
-        .collect::<Vec<_>>()
-        .join(&b',');
-    let listed = Connection::parse(&listed);
-    let mut offer = Offer::default();
-    response.headers.retain(|id, name, value| {
-        let drops = h1::is_hop_by_hop(id) || id == HeaderId::Server || listed.names(name);
-        !(drops || offer.takes(id, value))
-    });
-    offer
 }

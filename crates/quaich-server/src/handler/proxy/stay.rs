@@ -77,6 +77,10 @@ impl<'u> Stay<'u> {
         let (group, https) = (self.upstream.group(), exchange.client.https);
         let which = (self.known.as_ref(), server);
         let edited = sticky.answer(group, &mut exchange.response, which, https);
-        edited.map_err(|_| Error::internal())
+        if let Some(cookie) = edited.map_err(|_| Error::internal())? {
+            let pushed = exchange.additions.push(b"Set-Cookie", cookie.as_bytes());
+            pushed.map_err(|_| Error::internal())?;
+        }
+        Ok(())
     }
 }

@@ -24,20 +24,23 @@ impl Template {
     /// forwarded, everything else percent-encoded for the part of the URL in which it stands. In a
     /// path, slashes stay. A value never becomes a scheme or host, nor a part of a host but its first
     /// label: behind a host begins the path. Behind a `?` in the text, `{query}` adds to the query
-    /// there.
+    /// there, unless the text makes it the end of a URL that is a value there.
     pub fn write_url(&self, out: &mut Vec<u8>, exchange: &Exchange) {
         let start = out.len();
+        let mut pair = Pair::default();
         for piece in &self.pieces {
             let place = match piece {
                 Piece::Text(text) => {
                     out.extend_from_slice(text);
+                    pair.text(text);
                     continue;
                 }
                 Piece::Place(place) => place,
             };
             let next = next(out.get(start..).unwrap_or_default());
+            let in_url = pair.place(place);
             match place {
-                Placeholder::Query => query(out, exchange, next),
+                Placeholder::Query if !in_url => query(out, exchange, next),
                 Placeholder::Path if next != Next::Query => {
                     path(out, exchange.request.path(), |out, path| {
                         out.extend_from_slice(path);
@@ -53,6 +56,51 @@ impl Template {
                 }
             }
         }
+    }
+}
+
+/// The pair of the query that the text is in, as the text alone tells: nothing that a client sends
+/// decides whether its query becomes pairs.
+#[derive(Debug, Default)]
+struct Pair {
+    /// The text has begun a query.
+    has_begun: bool,
+    /// The name has ended.
+    has_value: bool,
+    /// Nothing stands behind the `=` yet.
+    is_empty: bool,
+    /// The value is a path or a URL so far.
+    is_url: bool,
+}
+
+impl Pair {
+    fn text(&mut self, text: &[u8]) {
+        for &byte in text {
+            match byte {
+                b'?' if !self.has_begun => self.has_begun = true,
+                b'&' if self.has_begun => {
+                    *self = Self {
+                        has_begun: true,
+                        ..Self::default()
+                    }
+                }
+                b'=' if self.has_begun && !self.has_value => {
+                    (self.has_value, self.is_empty) = (true, true);
+                    continue;
+                }
+                b'/' => self.is_url |= self.has_value,
+                _ => {}
+            }
+            self.is_empty = false;
+        }
+    }
+
+    /// Whether the value that `place` adds to is a URL, or becomes one.
+    fn place(&mut self, place: &Placeholder) -> bool {
+        let is_target = matches!(place, Placeholder::Path | Placeholder::Query);
+        self.is_url |= self.is_empty && is_target;
+        self.is_empty = false;
+        self.is_url
     }
 }
 
@@ -179,8 +227,25 @@ mod tests {
                 "/x?next={path}{query}",
                 "/a%20b?x=1",
                 "",
-                "/x?next=/a%2520b&x=1",
+                "/x?next=/a%2520b%3Fx%3D1",
             ),
+            (
+                "/in?next={path}{query}",
+                "/goto?next=//evil.test&b=2",
+                "",
+                "/in?next=/goto%3Fnext%3D//evil.test%26b%3D2",
+            ),
+            (
+                "/in?a=1&next=https://{host}{path}{query}&b=2{query}",
+                "/c?d=%0A",
+                "",
+                "/in?a=1&next=https://a.test/c%3Fd%3D%250A&b=2&d=%0A",
+            ),
+            ("/in?next=/app{query}", "/?a", "", "/in?next=/app%3Fa"),
+            ("/in?old={query}", "/?a&b", "", "/in?old=%3Fa%26b"),
+            ("/in?next=/a?b=c{query}", "/?d", "", "/in?next=/a?b=c%3Fd"),
+            ("/in?a=/b&{query}", "/?d", "", "/in?a=/b&d"),
+            ("/in?id={1}{query}", "/?d", "/7", "/in?id=/7&d"),
             ("/x{query}", "/a", "", "/x"),
             ("/x{query}", "/a?", "", "/x?"),
             ("/x?a=1{query}", "/a?b=2", "", "/x?a=1&b=2"),

@@ -20,6 +20,7 @@ use super::group::Group;
 use super::hash;
 use super::server::Server;
 use book::{Book, Names};
+pub use set_cookie::is_cacheable;
 
 /// Writes a `Cookie` field anew, as far as the cookie of that name is concerned.
 type Edit = fn(&[u8], &[u8], &mut Vec<u8>);
@@ -125,32 +126,28 @@ impl Sticky {
         Some(edited)
     }
 
-    /// Edits the head of an answer of `server` to a client that belonged to `known`.
+    /// Edits the head of an answer of `server` to a client that belonged to `known`. The cookie that
+    /// the client is to be given, if any, is no part of what the server has said.
     pub fn answer(
         &self,
         group: &Group,
         response: &mut ResponseHead,
         (known, server): (Option<&Arc<Server>>, &Arc<Server>),
         https: bool,
-    ) -> Result<(), InvalidField> {
+    ) -> Result<Option<String>, InvalidField> {
         let headers = &mut response.headers;
         match &self.settings.by {
             StickyBy::Cookie(cookie) => {
                 set_cookie::remove(headers, cookie.name.as_bytes());
                 if known.is_some_and(|known| Arc::ptr_eq(known, server)) {
-                    return Ok(());
+                    return Ok(None);
                 }
                 self.renew(group);
                 let book = self.book.borrow();
                 let Some(name) = book.value(server) else {
-                    return Ok(());
+                    return Ok(None);
                 };
-                let value = set_cookie::value(cookie, name, https);
-                let private = set_cookie::is_cacheable(response.status, headers);
-                headers.push(b"Set-Cookie", value.as_bytes())?;
-                if private {
-                    headers.push(b"Cache-Control", b"private")?;
-                }
+                return Ok(Some(set_cookie::value(cookie, name, https)));
             }
             StickyBy::App {
                 cookie,
@@ -163,7 +160,7 @@ impl Sticky {
             }
             _ => {}
         }
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -73,27 +73,28 @@ fn is_named(value: &[u8], name: &[u8]) -> bool {
 
 /// Whether a cache between here and the client might keep the answer, and the cookie with it:
 /// HAProxy's `nocache` asks the same.
-pub(super) fn is_cacheable(status: u16, headers: &Headers) -> bool {
+pub fn is_cacheable(status: u16, headers: &Headers) -> bool {
     const BY_DEFAULT: [u16; 11] = [200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501];
     let mut cacheable = BY_DEFAULT.contains(&status);
     let pragma = headers.by_name(b"pragma").unwrap_or_default();
     if pragma.eq_ignore_ascii_case(b"no-cache") {
         return false;
     }
-    let mut fresh = false;
+    let (mut fresh, mut refused) = (false, false);
     let all = headers.get_all(HeaderId::CacheControl);
     for word in all.flat_map(|value| value.split(|byte| *byte == b',')) {
         let word = word.trim_ascii().to_ascii_lowercase();
         match word.as_slice() {
             b"public" => cacheable = true,
             b"private" | b"no-cache" | b"no-store" | b"max-age=0" | b"s-maxage=0" => {
-                cacheable = false;
+                refused = true;
             }
             word => fresh |= word.starts_with(b"max-age") || word.starts_with(b"s-maxage"),
         }
     }
     let dated = [&b"expires"[..], b"etag", b"last-modified"];
-    cacheable && (fresh || dated.iter().any(|name| headers.by_name(name).is_some()))
+    // How long it may be kept holds whatever the status is (RFC 9111 section 3).
+    !refused && (fresh || cacheable && dated.iter().any(|name| headers.by_name(name).is_some()))
 }
 
 #[cfg(test)]
@@ -168,6 +169,7 @@ mod tests {
             (200, &[("Last-Modified", "x")], true),
             (200, &[("Expires", "x")], true),
             (302, &[("ETag", "\"a\"")], false),
+            (302, &[("Cache-Control", "max-age=60")], true),
             (302, &[("ETag", "\"a\""), ("Cache-Control", "public")], true),
             (
                 200,
