@@ -249,7 +249,7 @@ fn nginx_decides_the_same() {
         let wanted = request.header("x-want").unwrap_or("500").to_owned();
         answer(
             &format!("{wanted} X"),
-            "WWW-Authenticate: Basic realm=\"n\"\r\n",
+            "WWW-Authenticate: Basic realm=\"n\"\r\nX-User: cora\r\n",
             "",
         )
     });
