@@ -184,17 +184,26 @@ impl Filters {
                     }
                 }
             };
+            // Those that may have much to wait for do not make every request larger.
+            (boxed $filter:expr) => {
+                if let Some(filter) = &$filter {
+                    let flow = Box::pin(filter.request(scope)).await?;
+                    if flow != Flow::Pass {
+                        return Ok(flow);
+                    }
+                }
+            };
         }
         // What a rewrite has made is nothing that a client may be sent to.
         if first {
-            pass!(self.canonical);
+            pass!(boxed self.canonical);
         }
         if let Some(maintenance) = &self.maintenance {
             maintenance.request(scope)?;
         }
         pass!(self.limits);
-        pass!(self.cors);
-        pass!(self.access);
+        pass!(boxed self.cors);
+        pass!(boxed self.access);
         pass!(self.user_limits);
         pass!(self.rewrite);
         pass!(self.headers);

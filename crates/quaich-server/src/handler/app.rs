@@ -418,7 +418,7 @@ async fn send(reply: &mut Reply<'_>, spool: &Spool) -> Result<(), Error> {
                 });
                 if !reply.holds_back() {
                     moved.await;
-                } else if within(reply.patience(), moved).await.is_none() {
+                } else if Box::pin(within(reply.patience(), moved)).await.is_none() {
                     reply.flush().await?;
                 }
             }

@@ -98,7 +98,7 @@ pub async fn run(
                     }
                     false => drop(link),
                 }
-                return offered::send(scope, protected, &offer, Side::Upstream).await;
+                return Box::pin(offered::send(scope, protected, &offer, Side::Upstream)).await;
             }
             Ok(Ended::Replaced(reusable)) => {
                 if reusable {

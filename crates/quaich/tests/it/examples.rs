@@ -492,7 +492,7 @@ fn mount() {
     visit
         .expect_status(303)
         .expect_header("location", "/tools/red/visits")
-        .expect_header("set-cookie", "visits=1; Path=/tools/red/");
+        .expect_header("set-cookie", "visits=1; Path=/tools/red");
     let page = quaich.request("GET", "/tools/red/visits", "Cookie: visits=1\r\n", b"");
     page.expect_body("red: 1 visits\n");
 }

@@ -245,7 +245,7 @@ async fn download(
         return Ok(Ended::Offered(offer, down.is_done()));
     }
     if (from.replaces)(exchange) {
-        return Ok(Ended::Replaced(take_rest(down).await));
+        return Ok(Ended::Replaced(Box::pin(take_rest(down)).await));
     }
     reply.begin(exchange, length);
     // A body that was given no length may take its time: its head does not wait for it.
@@ -296,7 +296,7 @@ async fn next_piece<'d>(
     if hurries || reply.holds_back() {
         ready = poll_fn(|cx| Poll::Ready(piece.as_mut().poll(cx))).await;
         if ready.is_pending()
-            && let Some(soon) = within(reply.patience(), piece.as_mut()).await
+            && let Some(soon) = Box::pin(within(reply.patience(), piece.as_mut())).await
         {
             ready = Poll::Ready(soon);
         }

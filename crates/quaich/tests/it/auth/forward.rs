@@ -86,7 +86,7 @@ fn doorkeeper(request: &OriginRequest) -> Vec<u8> {
     match request.header("x-forwarded-uri") {
         Some(path) if path.starts_with("/public/") => answer(
             "200 OK",
-            "Set-Cookie: seen=1; Path=/\r\nSet-Cookie: once=1\r\n",
+            "X-User: cora\r\nSet-Cookie: seen=1; Path=/\r\nSet-Cookie: once=1\r\n",
             "",
         ),
         _ => answer("403 Forbidden", "Set-Cookie: seen=0; Path=/\r\n", "no"),
