@@ -105,6 +105,8 @@ fn chromium_works_in_a_django_admin_below_a_prefix() {
         let fine = sheet["status"] == 200 || sheet["status"] == 304;
         assert!(fine, "{sheet}");
     }
+    let compressed = |sheet: &serde_json::Value| sheet["encoding"].is_string();
+    assert!(sheets.iter().any(compressed), "{seen:#}");
     assert!(text("logged_out").contains("Logged out"), "{seen:#}");
     assert_eq!(text("after"), "/tools/desk/admin/login/");
     let png = std::fs::read(&picture).expect("a picture was taken");
